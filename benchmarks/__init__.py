@@ -1,0 +1,1 @@
+"""Benchmarks: each one command that measures, prints, and says with what."""

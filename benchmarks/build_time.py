@@ -1,0 +1,192 @@
+"""Build time per turn beside the floor "encode the new message and slice", in one run.
+
+    python -m benchmarks.build_time [--json] [--quick]
+
+Kept log: append one message of about 60 tokens and build, turn after turn; the floor does the same
+turns in between, so that both see the same machine. Plain list: build from a re-parsed list of the
+whole conversation, beside the `json.loads` that parsed it. First sight: build from a list of which
+nothing is known. Medians, and means, in which cuts and garbage collection count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import math
+import platform
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import contextkit as ck
+
+MODEL = "gpt-4o"
+SEED = 7
+LENGTHS = (10, 100, 1_000, 5_000, 20_000)
+LIMITS = (8_000, 128_000)
+WORDS = ("order", "refund", "Tuesday", "invoice", "please", "tomorrow", "the", "a", "of", "with")
+
+
+def conversation(length: int, seed: int) -> list[dict[str, Any]]:
+    """A chat of `length` messages of about 60 tokens, the last one the user's."""
+    draw = random.Random(seed)
+
+    def text() -> str:
+        return " ".join(draw.choice(WORDS) + str(draw.randrange(10)) for _ in range(27))
+
+    messages = [{"role": "system", "content": "You answer questions about orders."}]
+    roles = ("user", "assistant") if length % 2 == 0 else ("assistant", "user")
+    messages += [{"role": roles[n % 2], "content": text()} for n in range(length - 1)]
+    return messages
+
+
+def timed(action: Callable[[], Any]) -> float:
+    """Microseconds that an action takes."""
+    start = time.perf_counter_ns()
+    action()
+    return (time.perf_counter_ns() - start) / 1_000
+
+
+def kept_log(length: int, limit: int, turns: int) -> dict[str, float]:
+    """Append and build, per turn, behind a history of `length` messages; and the floor."""
+    messages = conversation(length, SEED)
+    questions = [m for m in conversation(2 * turns + 2, SEED + 1) if m["role"] == "user"]
+    builder = ck.ContextBuilder(MODEL, limit=limit)
+    encode = builder.counter.counter.count
+    history = ck.History(messages)
+    window = len(builder.build(history).view.messages)
+    sent = list(messages)
+    ours: list[float] = []
+    floor: list[float] = []
+    gc.collect()
+    for question in questions[:turns]:
+
+        def least(question: dict[str, Any] = question) -> list[dict[str, Any]]:
+            encode(question["content"])
+            sent.append(question)
+            return sent[-window:]
+
+        def turn(question: dict[str, Any] = question) -> ck.Context:
+            history.append(question)
+            return builder.build(history)
+
+        floor.append(timed(least))
+        ours.append(timed(turn))
+    return {
+        "floor": statistics.median(floor),
+        "floor, mean": statistics.fmean(floor),
+        "build": statistics.median(ours),
+        "build, mean": statistics.fmean(ours),
+    }
+
+
+def plain_list(length: int, limit: int) -> dict[str, float]:
+    """Build from a re-parsed list, beside its parsing; and the first sight of a list."""
+    messages = conversation(length, SEED)
+    builder = ck.ContextBuilder(MODEL, limit=limit)
+    gc.collect()
+    first = timed(lambda: builder.build(messages)) / length
+    parse: list[float] = []
+    build: list[float] = []
+    for turn in range(5):
+        messages = [
+            *messages,
+            {"role": "assistant", "content": f"answer {turn}"},
+            {"role": "user", "content": f"question {turn}"},
+        ]
+        text = json.dumps(messages)
+        parse.append(timed(lambda text=text: json.loads(text)))
+        parsed = json.loads(text)
+        build.append(timed(lambda parsed=parsed: builder.build(parsed)))
+    return {
+        "json.loads": statistics.median(parse),
+        "build": statistics.median(build),
+        "first sight per message": first,
+    }
+
+
+def growth_exponent(times: dict[int, float]) -> float:
+    """The slope of log time over log length, by least squares."""
+    xs = [math.log(length) for length in times]
+    ys = [math.log(time_) for time_ in times.values()]
+    mean_x, mean_y = statistics.fmean(xs), statistics.fmean(ys)
+    return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum(
+        (x - mean_x) ** 2 for x in xs
+    )
+
+
+def measure(lengths: tuple[int, ...], turns: int) -> dict[str, Any]:
+    """All figures, as one JSON value."""
+    rows = []
+    exponents = {}
+    for limit in LIMITS:
+        by_length = {length: kept_log(length, limit, turns) for length in lengths}
+        rows += [{"limit": limit, "messages": n, **row} for n, row in by_length.items()]
+        exponents[str(limit)] = growth_exponent({n: row["build"] for n, row in by_length.items()})
+    lists = [
+        {"limit": limit, "messages": lengths[-1], **plain_list(lengths[-1], limit)}
+        for limit in LIMITS
+    ]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "contextkit": ck.__version__,
+        "tiktoken": version("tiktoken"),
+        "seed": SEED,
+        "unit": "microseconds",
+        "kept log": rows,
+        "growth exponent": exponents,
+        "plain list": lists,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as a Markdown table."""
+    lines = [
+        "| limit | messages | floor µs | build µs | build ÷ floor | means: floor, build, ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['limit']:,} | {row['messages']:,} | {row['floor']:.1f} | {row['build']:.1f} | "
+        f"{row['build'] / row['floor']:.2f} | {row['floor, mean']:.1f}, {row['build, mean']:.1f}, "
+        f"{row['build, mean'] / row['floor, mean']:.2f} |"
+        for row in result["kept log"]
+    ]
+    lines.append("")
+    lines += [
+        f"growth exponent over the history at {int(limit):,}: {exponent:.3f}"
+        for limit, exponent in result["growth exponent"].items()
+    ]
+    lines += [
+        f"plain list of {row['messages']:,} at {row['limit']:,}: build {row['build']:,.0f} µs, "
+        f"json.loads {row['json.loads']:,.0f} µs, ratio {row['build'] / row['json.loads']:.3f}; "
+        f"first sight {row['first sight per message']:.1f} µs a message"
+        for row in result["plain list"]
+    ]
+    lines.append(
+        f"{result['date']}, Python {result['python']}, tiktoken {result['tiktoken']}, "
+        f"{result['machine']}, seed {result['seed']}"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--quick", action="store_true", help="fewer lengths and turns")
+    args = parser.parse_args()
+    result = measure(LENGTHS[:3] if args.quick else LENGTHS, 60 if args.quick else 400)
+    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result))
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The tables of README.md, made from measured results: `make figures` measures and writes them.
+
+python -m benchmarks.figures          write the tables from benchmarks/results/*.json
+python -m benchmarks.figures --check  fail where a table is not what the results say
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import build_time
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+README = ROOT / "README.md"
+
+
+def demo_table(result: dict[str, Any]) -> str:
+    """The two runs of `contextkit demo --json` side by side."""
+    from contextkit.cli.demo import markdown  # noqa: PLC0415 - needs the extra `cli`
+
+    return markdown(result)
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "demo": demo_table,
+    "build_time": build_time.table,
+}
+
+
+def written(text: str) -> str:
+    """The README with every table as the results say."""
+    for name, table in TABLES.items():
+        result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        block = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- /figures -->)", re.DOTALL)
+        lines = table(result)
+        text = block.sub(lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", text)
+    return text
+
+
+def main() -> int:
+    """Write the tables, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    before = README.read_text(encoding="utf-8")
+    after = written(before)
+    if check:
+        if before != after:
+            sys.stderr.write("README.md has other figures than benchmarks/results\n")
+        return int(before != after)
+    README.write_text(after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""contextkit: builds the messages array of each request to a stateless LLM chat API.
+
+Within a token budget, with pluggable strategies, and without moving the prefix that the provider
+has in its cache. The names below are the whole public surface; each is imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays
+    from contextkit.builder import ContextBuilder
+    from contextkit.caching.prefix import PrefixStabilizer
+    from contextkit.chat import Chat
+    from contextkit.context import Context
+    from contextkit.edits import Edit
+    from contextkit.errors import BudgetExceeded, ContextKitError
+    from contextkit.history import History
+    from contextkit.profiles import Profile, profile_for
+    from contextkit.retrieval.index import VectorIndex
+    from contextkit.scope import Scope
+    from contextkit.storage.sqlite import SQLiteStore
+    from contextkit.strategies.base import Need, Strategy
+    from contextkit.strategies.retrieval import Retrieve
+    from contextkit.strategies.summarization import SummarizeOldest
+    from contextkit.strategies.tool_results import ClampToolResults, ClearToolResults
+    from contextkit.strategies.truncation import DropOldest, KeepLast
+    from contextkit.strategies.volatile import Volatile
+    from contextkit.usage import Usage
+    from contextkit.view import View, fold
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "AtLimit": "budget",
+    "Budget": "budget",
+    "BudgetExceeded": "errors",
+    "Chat": "chat",
+    "ClampToolResults": "strategies.tool_results",
+    "ClearToolResults": "strategies.tool_results",
+    "Context": "context",
+    "ContextBuilder": "builder",
+    "ContextKitError": "errors",
+    "DropOldest": "strategies.truncation",
+    "Edit": "edits",
+    "History": "history",
+    "KeepLast": "strategies.truncation",
+    "Need": "strategies.base",
+    "PrefixStabilizer": "caching.prefix",
+    "Profile": "profiles",
+    "Retrieve": "strategies.retrieval",
+    "SQLiteStore": "storage.sqlite",
+    "Schedule": "budget",
+    "Scope": "scope",
+    "Strategy": "strategies.base",
+    "SummarizeOldest": "strategies.summarization",
+    "Usage": "usage",
+    "VectorIndex": "retrieval.index",
+    "View": "view",
+    "Volatile": "strategies.volatile",
+    "WhenItPays": "budget",
+    "fold": "view",
+    "profile_for": "profiles",
+}
+
+__all__ = [
+    "AtLimit",
+    "Budget",
+    "BudgetExceeded",
+    "Chat",
+    "ClampToolResults",
+    "ClearToolResults",
+    "Context",
+    "ContextBuilder",
+    "ContextKitError",
+    "DropOldest",
+    "Edit",
+    "History",
+    "KeepLast",
+    "Need",
+    "PrefixStabilizer",
+    "Profile",
+    "Retrieve",
+    "SQLiteStore",
+    "Schedule",
+    "Scope",
+    "Strategy",
+    "SummarizeOldest",
+    "Usage",
+    "VectorIndex",
+    "View",
+    "Volatile",
+    "WhenItPays",
+    "fold",
+    "profile_for",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,467 @@
+"""ContextBuilder: decides, records, folds and renders: one generator, a sync and an async driver.
+
+The generator does everything that needs nothing from outside, and yields a `Need` where a strategy
+asks for something (a summary, embeddings); the two drivers differ by one `await`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contextkit.budget import AtLimit, Budget, Schedule, figures_of
+from contextkit.caching.tools import canonical_tools
+from contextkit.context import Context
+from contextkit.edits import Decision, Edit
+from contextkit.errors import BudgetExceeded, InputError, ScopeError
+from contextkit.folding import Pin, pin_system
+from contextkit.grammar import check_end
+from contextkit.history import MAIN, History
+from contextkit.known import Known
+from contextkit.lists import PlainLists
+from contextkit.messages import MessageLike
+from contextkit.phases import Failed, Phases
+from contextkit.plan import Plan, Plans, default_schedule, fitting_budget
+from contextkit.profiles import Profile, profile_for
+from contextkit.recall import first_written
+from contextkit.records import Settings
+from contextkit.scope import Scope
+from contextkit.store import Store
+from contextkit.strategies.base import Need, Strategy, describe
+from contextkit.tokens import RequestCounter, TokenCounter, counter_for
+from contextkit.view import View
+
+Steps = Generator[Need, Any, Context]
+
+
+class ContextBuilder:
+    """Builds the messages array of each request within a budget, without moving its prefix.
+
+    Args:
+        model: the model's name; it finds the profile, and stands in the request.
+        limit: the most tokens a request may have: short for `budget=Budget(limit)`. Without
+            either, the model's window less the reserve.
+        budget: limit, target, reserve.
+        profile: facts about the model, where the name does not find them.
+        tools: tool schemas in OpenAI form.
+        response_format: counted, and put into each request.
+        schedule: when to cut before the limit. By default `WhenItPays` at the profile's prices
+            where a target is given, else `AtLimit`.
+        arrival, compaction, tail: the strategies of each phase, in order.
+        counter: counts the tokens of a text; by default the model's own vocabulary.
+        store: keeps decisions (summaries, inserts) across processes, for scoped conversations.
+        view: the name under which edits are recorded.
+        pin: which messages inside the history are protected; by default system messages.
+        max_bytes: bound on what is remembered of plain lists, in bytes of their messages.
+
+    Raises:
+        ProfileError: when no profile fits the model.
+        BudgetError: when the budget makes no sense.
+        InputError: when tools or strategies cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        limit: int | None = None,
+        budget: Budget | None = None,
+        profile: Profile | None = None,
+        tools: Iterable[Mapping[str, Any]] = (),
+        response_format: Mapping[str, Any] | None = None,
+        schedule: Schedule | None = None,
+        arrival: Sequence[Strategy] = (),
+        compaction: Sequence[Strategy] = (),
+        tail: Sequence[Strategy] = (),
+        counter: TokenCounter | None = None,
+        store: Store | None = None,
+        view: str = MAIN,
+        pin: Pin = pin_system,
+        max_bytes: int = 256_000_000,
+    ) -> None:
+        self.model = model
+        self.profile = profile or profile_for(model)
+        self.counter: RequestCounter = counter_for(self.profile, counter)
+        self.notes: list[str] = []
+        self.budget, notes = fitting_budget(limit, budget, self.profile)
+        self.notes += notes
+        usual, notes = default_schedule(budget, self.profile)
+        self.schedule = schedule or usual
+        self.notes += [] if schedule else notes
+        self.phases = Phases(tuple(arrival), tuple(compaction), tuple(tail), self.profile.reasoning)
+        self.view, self.store, self.pin = view, store, pin
+        self.share = self.phases.share
+        self.lists = PlainLists(
+            Known(max_bytes),
+            store,
+            view,
+            replayable=self.phases.replayable
+            and not self.phases.tail
+            and getattr(self.schedule, "clock", None) is None,
+        )
+        if self.counter.error:
+            self.notes.append(
+                f"tokens are estimated by {self.counter.name}: off by up to "
+                f"{100 * self.counter.error:.0f} %"
+            )
+        settings = {
+            "model": model,
+            "profile": self.profile.name,
+            "limit": self.budget.limit,
+            "target": self.budget.target,
+            "reserve": self.budget.reserve,
+            "schedule": describe(self.schedule),
+            "arrival": describe(self.phases.arrival),
+            "compaction": describe(self.phases.compaction),
+            "tail": describe(self.phases.tail),
+            "counter": self.counter.name,
+            "pin": describe(pin),
+            "tools": list(canonical_tools(tools)),
+            "response_format": response_format,
+        }
+        self.plans = Plans(view, self.counter, settings)
+
+    # -- the four calls --------------------------------------------------------------------
+
+    def build(
+        self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
+    ) -> Context:
+        """Build the next request. Records its edits in the history that it is given.
+
+        Args:
+            conversation: a kept `History`, or the whole list of messages as the caller has it.
+            scope: whose list it is; a history has its own.
+
+        Raises:
+            GrammarError: when the conversation cannot be answered as it ends.
+            MessageError: when a message cannot be sent.
+            BudgetExceeded: when what must be kept is over the limit; nothing was recorded.
+            ScopeError: when a plain list without a scope would need a summarizer, index or store.
+        """
+        return self._drive(self._steps(conversation, scope, record=True))
+
+    def preview(
+        self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
+    ) -> Context:
+        """Build the next request and record nothing, in the history or elsewhere."""
+        return self._drive(self._steps(conversation, scope, record=False))
+
+    async def abuild(
+        self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
+    ) -> Context:
+        """Same as `build`, with strategies whose callables are async."""
+        steps = self._steps(conversation, scope, record=True)
+        try:
+            need = next(steps)
+            while True:
+                try:
+                    result = need.call()
+                    if inspect.isawaitable(result):
+                        result = await result
+                except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
+                    result = Failed(error)
+                need = steps.send(result)
+        except StopIteration as stop:
+            context: Context = stop.value
+            return context
+
+    def scoped(self, scope: Scope) -> ScopedBuilder:
+        """The builder for the plain lists of one scope."""
+        return ScopedBuilder(self, scope)
+
+    def _drive(self, steps: Steps) -> Context:
+        try:
+            need = next(steps)
+            while True:
+                try:
+                    result = need.call()
+                except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
+                    result = Failed(error)
+                if inspect.isawaitable(result):
+                    _close(result)
+                    steps.close()
+                    raise InputError("is async: use abuild, not build", place=need.what)
+                need = steps.send(result)
+        except StopIteration as stop:
+            context: Context = stop.value
+            return context
+
+    # -- one build -------------------------------------------------------------------------
+
+    def _steps(
+        self, conversation: History | Sequence[MessageLike], scope: Scope | None, *, record: bool
+    ) -> Steps:
+        notes: tuple[str, ...] = ()
+        if isinstance(conversation, History):
+            if scope is not None and scope != conversation.scope:
+                raise ScopeError("a history has a scope of its own: History(scope=…)")
+            history, end = conversation, len(conversation)
+        else:
+            if scope is None:
+                self._refuse_unscoped()
+            history, notes = self.lists.history_of(conversation, scope, record=record)
+            end = len(conversation)
+        unscoped = history is not conversation and scope is None
+        while True:
+            attempt = self._attempt(history, end, notes, record=record)
+            if unscoped:
+                context = _without_needs(attempt)
+            else:
+                context = yield from attempt
+            if context is not None:
+                return context
+
+    def _attempt(
+        self, history: History, end: int, notes: tuple[str, ...], *, record: bool
+    ) -> Generator[Need, Any, Context | None]:
+        """One try at a build; None when somebody else decided meanwhile."""
+        with history.lock:
+            if end < len(history):
+                history = history.fork(end)  # others have appended: build what was asked for
+            view = self._fold(history)
+            made = history.decisions(self.view)
+            if made and made[-1].point == end:
+                plan = self.plans.of(history, made[-1])
+                check_end(view.groups, bool(view.system))
+                if plan.fixed + view.tokens > plan.settings["limit"]:  # replayed, never sent
+                    parts = self._parts(view, plan, 0)
+                    raise BudgetExceeded(plan.settings["limit"], parts)
+                return self._context(view, made[-1], (), plan, notes)
+            plan = self.plans.coming(history)
+            seen = len(made)
+            points = _points(history, view.point, end)
+            if record:
+                while len(points) > 1 and self._passes(view, plan, points[0]):
+                    view.pass_point(points.pop(0))
+                if (
+                    len(points) == 1
+                    and not self._tail_due(view, end)
+                    and self._passes(view, plan, end)
+                ):
+                    check_end(view.groups, bool(view.system))
+                    decision = Decision(self.view, end, (), plan.hash, time=self._time())
+                    self._record(history, plan, end, [decision], seen)
+                    view.pass_point(end)
+                    view.applied += 1
+                    return self._context(view, decision, (), plan, notes)
+            scratch = view.copy()
+        scratch.tools = plan.tools
+        scratch.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
+        decisions: list[Decision] = []
+        for point in points:
+            scratch.extend(point)
+            decision = yield from self._decide(scratch, plan, point, final=point == end)
+            scratch.pass_point(point)
+            if decision.edits or point == end:
+                decisions.append(decision)
+        edits = tuple(edit for made_now in decisions for edit in made_now.edits)
+        if not record:
+            return self._context(scratch, decision, edits, plan, notes)
+        winners = decisions
+        if self.store is not None:
+            winners = first_written(self.store, history, self.view, decisions)
+        if not self._record(history, plan, end, winners, seen):
+            history.folds.pop(self._fold_key, None)
+            return None
+        if winners != decisions:
+            history.folds.pop(self._fold_key, None)
+            return None
+        scratch.applied = history.decided(self.view)
+        history.folds[self._fold_key] = scratch
+        return self._context(scratch, decision, edits, plan, notes)
+
+    @property
+    def _fold_key(self) -> tuple[Any, ...]:
+        return (self.view, self.counter.name, self.pin)
+
+    def _fold(self, history: History) -> View:
+        """The view of the history, folded as far as decisions were recorded."""
+        view = history.folds.get(self._fold_key)
+        if not isinstance(view, View):
+            view = View(history, self.view, self.counter.message, self.pin)
+            history.folds[self._fold_key] = view
+        decisions = history.decisions(self.view)
+        while view.applied < len(decisions):
+            view.extend(decisions[view.applied].point)
+            view.apply_decision(decisions[view.applied])
+        return view
+
+    def _passes(self, view: View, plan: Plan, point: int) -> bool:
+        """Fold in the messages up to a decision point, and say whether nothing is to be done."""
+        view.extend(point)
+        if view.interrupted or view.unplaced or view.attention or self.phases.arrival:
+            return False
+        share = self.share if self._tail_due(view, point) else 0
+        if plan.fixed + view.tokens + share > self.budget.limit:
+            return False
+        return isinstance(self.schedule, AtLimit) or not self._pays(view, plan, point)
+
+    def _tail_due(self, view: View, point: int) -> bool:
+        view.extend(point)
+        return bool(self.phases.tail) and view.last_user is not None and view.tail != view.last_user
+
+    def _pays(self, view: View, plan: Plan, point: int) -> bool:
+        target = self._target(view, plan)
+        if view.body_tokens <= target:
+            return False
+        idle = None
+        if point == len(view.history):  # how long a past request had waited is not known
+            now, made = self._time(), view.history.decisions(self.view)
+            last = made[-1].time if made else None
+            idle = now - last if now is not None and last is not None else None
+        return self.schedule.due(figures_of(view, target, idle))
+
+    def _target(self, view: View, plan: Plan) -> int:
+        return self.budget.goal_tokens(plan.fixed + view.system_tokens, self.share)
+
+    def _time(self) -> float | None:
+        clock = getattr(self.schedule, "clock", None)
+        return clock() if clock is not None else None
+
+    def _record(
+        self, history: History, plan: Plan, point: int, made: list[Decision], seen: int
+    ) -> bool:
+        with history.lock:
+            if history.decided(self.view) != seen:
+                return False
+            current = history.current_settings(self.view)
+            if current is None or current.hash != plan.hash:
+                history.change_settings(Settings(self.view, point, plan.settings))
+                if self.store is not None and history.scope is not None:
+                    address = f"settings {plan.hash}"
+                    self.store.decide(history.scope, self.view, address, plan.settings)
+            return history.commit(self.view, seen, made)
+
+    def _context(
+        self,
+        view: View,
+        decision: Decision,
+        edits: tuple[Edit, ...],
+        plan: Plan,
+        notes: tuple[str, ...],
+    ) -> Context:
+        return Context(
+            model=plan.settings["model"],
+            tokens=plan.fixed + view.tokens,
+            limit=plan.settings["limit"],
+            target=self._target(view, plan),
+            fixed=plan.fixed,
+            view=view.copy(),
+            decision=decision,
+            edits=edits,
+            tool_list=plan.tools,
+            options=plan.options,
+            notes=(*self.notes, *notes) if self.notes or notes else (),
+            warnings_in=self._warnings_in,
+        )
+
+    def _warnings_in(self, view: View) -> tuple[str, ...]:
+        """Strings in the messages that the provider would take for control tokens."""
+        if self.profile.special_tokens != "control":
+            return ()
+        found = {
+            token for entry in view.entries for token in self.counter.special_tokens_in(entry.data)
+        }
+        return tuple(
+            f"{token!r} stands in a message and acts as a control token on this server"
+            for token in sorted(found)
+        )
+
+    def _refuse_unscoped(self) -> None:
+        needing = self.phases.needing_scope
+        if self.store is not None:
+            needing.append("the store")
+        if needing:
+            raise ScopeError(
+                f"a plain list without a scope cannot use {', '.join(needing)}: content would be "
+                "looked up without saying whose it is. Pass build(messages, scope=Scope(tenant, "
+                "user, conversation)) or keep a History."
+            )
+
+    # -- deciding --------------------------------------------------------------------------
+
+    def _decide(
+        self, view: View, plan: Plan, point: int, *, final: bool
+    ) -> Generator[Need, Any, Decision]:
+        """Decide one point on a scratch view, which is changed."""
+        failures: list[str] = []
+        edits = self.phases.arrive(view, failures)
+        if final:
+            check_end(view.groups, bool(view.system))
+        tail_due = self._tail_due(view, point)
+        share = self.share if tail_due else 0
+        over = plan.fixed + view.tokens + share > self.budget.limit
+        if (final or self.phases.replayable) and (over or self._pays(view, plan, point)):
+            most = self.budget.limit - plan.fixed - share
+            edits += yield from self.phases.compact(view, self._target(view, plan), most, failures)
+            if final and plan.fixed + view.tokens + share > self.budget.limit:
+                raise BudgetExceeded(self.budget.limit, self._parts(view, plan, share))
+        tail = None
+        if final and tail_due:
+            tail = view.last_user
+            edits += yield from self.phases.insert_tail(view, failures)
+            view.tail = tail
+        return Decision(
+            self.view, point, tuple(edits), plan.hash, tail, self._time(), tuple(failures)
+        )
+
+    def _parts(self, view: View, plan: Plan, share: int) -> dict[str, int]:
+        pins = sum(group.tokens for group in view.groups if group.pinned)
+        return {
+            "system": view.system_tokens,
+            "tools": plan.fixed,
+            "pins": pins,
+            "newest turn": view.body_tokens - pins,
+            "tail share": share,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedBuilder:
+    """A builder whose plain lists all belong to one scope."""
+
+    builder: ContextBuilder
+    scope: Scope
+
+    def build(self, messages: Sequence[MessageLike]) -> Context:
+        """Same as `ContextBuilder.build`, in this scope."""
+        return self.builder.build(messages, scope=self.scope)
+
+    def preview(self, messages: Sequence[MessageLike]) -> Context:
+        """Same as `ContextBuilder.preview`, in this scope."""
+        return self.builder.preview(messages, scope=self.scope)
+
+    async def abuild(self, messages: Sequence[MessageLike]) -> Context:
+        """Same as `ContextBuilder.abuild`, in this scope."""
+        return await self.builder.abuild(messages, scope=self.scope)
+
+
+def _without_needs(attempt: Generator[Need, Any, Context | None]) -> Context | None:
+    """An attempt for a plain list without a scope, which may ask for nothing from outside."""
+    try:
+        need = next(attempt)
+    except StopIteration as stop:
+        context: Context | None = stop.value
+        return context
+    attempt.close()
+    raise ScopeError(
+        f"a plain list without a scope cannot have a {need.what}: pass "
+        "build(messages, scope=Scope(tenant, user, conversation)) or keep a History"
+    )
+
+
+def _points(history: History, after: int, end: int) -> list[int]:
+    """The decision points behind `after`: before each assistant message, and at the end."""
+    messages = history.messages
+    return [
+        *(number for number in range(after + 1, end) if messages[number].role == "assistant"),
+        end,
+    ]
+
+
+def _close(awaitable: Any) -> None:
+    close: Callable[[], None] | None = getattr(awaitable, "close", None)
+    if close is not None:
+        close()

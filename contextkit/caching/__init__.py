@@ -1,0 +1,1 @@
+"""What the provider's prompt cache sees: the prefix, where it moved and why, and forecasts."""

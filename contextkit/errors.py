@@ -1,0 +1,223 @@
+"""Every error that contextkit raises, in one tree; each carries its numbers as attributes.
+
+ContextKitError
+├── InputError             what was handed in cannot be used; `place` says where
+│   ├── MessageError       a message that no provider would take, or that cannot be stored
+│   └── GrammarError       messages in an order that cannot be sent
+├── BudgetError            a budget that cannot be met by anybody (negative, target over limit)
+│   └── BudgetExceeded     what must be kept is larger than the limit; `parts` has the tokens
+├── ScopeError             a scope is missing where stored content is looked up
+├── EditError              an edit that would break an invariant of the view
+├── CounterError           tokens cannot be counted as asked
+├── ProfileError           a profile is unknown or incomplete
+├── MissingExtra           an optional package is not installed
+├── StoreError             the store cannot do its work
+│   ├── StoreConflict      somebody else appended first
+│   ├── StoreBusy          locked for longer than the deadline; may be tried again
+│   ├── StoreCorrupt       a record cannot be read
+│   │   └── StoreUnreadable    the file as a whole, or a decision in it, cannot be read
+│   └── StoreSchemaError   a newer version of contextkit wrote the file
+├── ReplyError             what the provider answered is not a reply that can be kept
+└── ServerError            the embedded model server did not start or went away
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class ContextKitError(Exception):
+    """Base class of everything that contextkit raises itself."""
+
+    retryable = False
+
+
+class InputError(ContextKitError):
+    """Something that was handed in cannot be used; nothing was recorded.
+
+    `place` is a path into the input, such as `messages[3].content[0].text`.
+    """
+
+    def __init__(self, what: str, *, place: str = "") -> None:
+        self.place = place
+        super().__init__(f"{place}: {what}" if place else what)
+
+
+class MessageError(InputError):
+    """A message that cannot be stored or sent: unknown role, lone surrogate, NaN, bytes."""
+
+
+class GrammarError(InputError):
+    """Messages whose order no provider accepts and that cannot be repaired without inventing."""
+
+
+class BudgetError(ContextKitError):
+    """A budget that makes no sense, such as a negative limit."""
+
+
+class BudgetExceeded(BudgetError):
+    """What must be kept does not fit into the limit; nothing was sent and nothing recorded.
+
+    Attributes:
+        limit: tokens allowed.
+        needed: tokens that the protected parts take together.
+        parts: tokens by name: `system`, `tools`, `pins`, `newest turn`, `tail share`.
+    """
+
+    def __init__(self, limit: int, parts: Mapping[str, int]) -> None:
+        self.limit = limit
+        self.parts = dict(parts)
+        self.needed = sum(parts.values())
+        listed = ", ".join(f"{name} {tokens:,}" for name, tokens in parts.items() if tokens)
+        super().__init__(
+            f"the parts that must be kept take {self.needed:,} tokens, "
+            f"{self.needed - limit:,} more than the limit of {limit:,} ({listed}). "
+            "Raise the limit, shorten the largest part, or clamp tool results at arrival "
+            "with ClampToolResults."
+        )
+
+
+class ScopeError(ContextKitError):
+    """Content would be looked up by address without a scope to look it up in."""
+
+
+class EditError(ContextKitError):
+    """An edit that touches what is protected, half a group, or half an earlier edit."""
+
+
+class CounterError(ContextKitError):
+    """Tokens cannot be counted as asked."""
+
+
+class ProfileError(ContextKitError):
+    """A profile that is unknown or lacks what is asked of it."""
+
+
+class EmbeddingError(ContextKitError):
+    """An embedder gave vectors that cannot be used: other dimension, NaN, zeros; none is stored."""
+
+
+class MissingExtra(ContextKitError, ImportError):
+    """A package of an optional extra is not installed.
+
+    Attributes:
+        package: the package that is missing.
+        extra: the extra that brings it, or needs it.
+        command: what installs it.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str, *, command: str = "") -> None:
+        self.package = package
+        self.extra = extra
+        self.command = command or f"pip install 'contextkit[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package!r}: {self.command}")
+
+
+class StoreError(ContextKitError):
+    """The store cannot do what was asked; the conversation is as it was before."""
+
+
+class StoreConflict(StoreError):
+    """Somebody else appended to the conversation first.
+
+    Attributes:
+        expected: the version that the caller had seen.
+        found: the version that the store has.
+    """
+
+    retryable = True
+
+    def __init__(self, expected: int, found: int) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            f"the conversation is at version {found}, not at {expected}: "
+            "somebody else appended first. Load it again and repeat the turn."
+        )
+
+
+class StoreBusy(StoreError):
+    """The store stayed locked for longer than the deadline (seconds); try again."""
+
+    retryable = True
+
+    def __init__(self, path: str, seconds: float) -> None:
+        self.path = path
+        self.seconds = seconds
+        super().__init__(f"{path} stayed locked for {seconds:g} s by another writer: try again.")
+
+
+class StoreCorrupt(StoreError):
+    """A stored record cannot be read.
+
+    Attributes:
+        position: the number of the record, counted from 0.
+    """
+
+    def __init__(self, what: str, *, position: int) -> None:
+        self.position = position
+        super().__init__(f"record {position}: {what}")
+
+
+class ServerError(ContextKitError):
+    """The embedded model server did not start, or went away.
+
+    Attributes:
+        port: the port asked for, if it is the port that could not be had.
+        exit_code: of the server's process, if it has ended.
+        log: the last lines that it wrote.
+    """
+
+    def __init__(
+        self, what: str, *, port: int = 0, exit_code: int | None = None, log: str = ""
+    ) -> None:
+        self.port = port
+        self.exit_code = exit_code
+        self.log = log
+        said = f"the embedded model server {what}"
+        if exit_code is not None:
+            said += f" (exit code {exit_code})"
+        if log:
+            said += f"; its log ends with\n{log}"
+        super().__init__(said)
+
+
+class StoreUnreadable(StoreCorrupt):
+    """The store as a whole, or a decision in it, cannot be read; `position` is -1."""
+
+    def __init__(self, what: str) -> None:
+        self.position = -1
+        StoreError.__init__(self, what)
+
+
+class StoreSchemaError(StoreError):
+    """A newer version of contextkit wrote the store; nothing was read or changed.
+
+    Attributes:
+        path: the store.
+        found: its schema version.
+        known: the newest that this version of contextkit knows.
+    """
+
+    def __init__(self, path: str, found: int, known: int) -> None:
+        self.path = path
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"{path} has schema {found}, and this version of contextkit knows them up to {known}: "
+            "upgrade contextkit."
+        )
+
+
+class ReplyError(ContextKitError):
+    """What the provider answered is not a reply that can be kept; nothing of the turn was.
+
+    Attributes:
+        partial: the text that had come.
+    """
+
+    retryable = True
+
+    def __init__(self, what: str, *, partial: str = "") -> None:
+        self.partial = partial
+        super().__init__(what)

@@ -1,0 +1,354 @@
+"""History: the whole conversation as an append-only log, from which nothing is ever lost.
+
+It holds records: messages, the settings that requests were built with, the decisions made (each
+with its edits), and the usage reported. Two hashes name it: the *prefix hash* chains the messages
+alone, so that two histories that begin alike share hashes as far as they do; the *record hash*
+chains every record as it was written, so that a changed log shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from pathlib import Path
+from secrets import token_hex
+from threading import RLock
+from typing import Any, Protocol
+
+from contextkit.edits import Decision
+from contextkit.errors import InputError, StoreCorrupt
+from contextkit.messages import SCHEMA, Message, MessageLike, chain, chain_start
+from contextkit.records import (
+    Record,
+    Reported,
+    Settings,
+    record_digest,
+    record_from_json,
+    record_to_json,
+)
+from contextkit.scope import Scope
+from contextkit.usage import Usage
+
+MAIN = "main"
+"""The view that is meant where none is named."""
+
+
+class KeptFold(Protocol):
+    """A fold over a history that is kept beside it and goes along into a fork."""
+
+    def forked(self, history: History, at: int) -> KeptFold | None:
+        """The fold over the first `at` messages for another history, if it can be had cheaply."""
+
+
+class History:
+    """One conversation: append-only messages, and what was decided and reported on the way.
+
+    Args:
+        messages: what the conversation begins with.
+        system: the system prompt, put in front.
+        scope: whose conversation it is. Without one, the history is a scope of its own.
+
+    Raises:
+        MessageError: with the place of a message that cannot be stored or sent.
+    """
+
+    def __init__(
+        self,
+        messages: Iterable[MessageLike] = (),
+        *,
+        system: MessageLike | None = None,
+        scope: Scope | None = None,
+    ) -> None:
+        self.scope = scope
+        self.id = "" if scope else token_hex(8)
+        self.records: list[Record] = []
+        self.messages: list[Message] = []
+        self.data: list[dict[str, Any]] = []
+        self.loose: list[int] = []  # numbers of messages whose `==` says too little
+        self.usages: dict[int, Usage] = {}
+        self.settings: dict[str, Settings] = {}
+        self.folds: dict[Hashable, KeptFold] = {}
+        self.lock = RLock()
+        self.size = 0
+        self._decisions: dict[str, list[Decision]] = {}
+        self._current: dict[str, Settings] = {}
+        self._chains: dict[str, list[bytes]] = {}
+        if system is not None:
+            self.append(
+                {"role": "system", "content": system} if isinstance(system, str) else system
+            )
+        self.extend(messages)
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """A copy of one message by its number: also of those that no view shows any more."""
+        return self.messages[number].copy()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (message.copy() for message in list(self.messages))
+
+    def __repr__(self) -> str:
+        return f"History({len(self.messages)} messages, {len(self.records)} records)"
+
+    # -- growing ---------------------------------------------------------------------------
+
+    def append(self, message: MessageLike, *, pin: bool = False) -> int:
+        """Append one message, or a reply with its usage, and give its number.
+
+        Args:
+            message: a string (a user message), a dict, an SDK message, or a whole chat
+                completion, whose usage is then recorded too.
+            pin: protect the message from every strategy.
+        """
+        reply, usage = _split_completion(message)
+        with self.lock:
+            number = len(self.messages)
+            self._add(Message.of(reply, place=f"messages[{number}]", pinned=pin))
+            if usage is not None:
+                self._add(Reported(number, usage))
+            return number
+
+    def extend(self, messages: Iterable[MessageLike]) -> None:
+        """Append several messages: all of them, or on an error none."""
+        with self.lock:
+            start = len(self.messages)
+            checked = [
+                Message.of(message, place=f"messages[{start + offset}]")
+                for offset, message in enumerate(messages)
+            ]
+            for message in checked:
+                self._add(message)
+
+    def report(self, number: int, usage: Usage) -> None:
+        """Record the usage of the request that message `number` answered."""
+        with self.lock:
+            if not 0 <= number < len(self.messages):
+                raise InputError(f"there is no message {number}", place="History.report")
+            self._add(Reported(number, usage))
+
+    def change_settings(self, settings: Settings) -> None:
+        """Record settings that hold from now on, if they differ from those that hold."""
+        with self.lock:
+            current = self._current.get(settings.view)
+            if current is None or current.hash != settings.hash:
+                self._add(settings)
+
+    def commit(self, view: str, seen: int, decisions: Iterable[Decision]) -> bool:
+        """Record decisions, unless the view has got others than the `seen` ones meanwhile."""
+        with self.lock:
+            if self.decided(view) != seen:
+                return False
+            for decision in decisions:
+                self._add(decision)
+            return True
+
+    def _add(self, record: Record) -> None:
+        self.records.append(record)
+        if isinstance(record, Message):
+            if record.loose:
+                self.loose.append(len(self.messages))
+            self.messages.append(record)
+            self.data.append(record.data)
+            self.size += record.size
+        elif isinstance(record, Decision):
+            self._decisions.setdefault(record.view, []).append(record)
+        elif isinstance(record, Settings):
+            self.settings[record.hash] = record
+            self._current[record.view] = record
+        else:
+            self.usages[record.number] = record.usage
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def decisions(self, view: str = MAIN) -> list[Decision]:
+        """The decisions of one view, in order. The history's own list: read only."""
+        return self._decisions.setdefault(view, [])
+
+    def decided(self, view: str = MAIN) -> int:
+        """How many decisions a view has."""
+        return len(self._decisions.get(view, ()))
+
+    def current_settings(self, view: str = MAIN) -> Settings | None:
+        """The settings that hold now."""
+        return self._current.get(view)
+
+    def prefix_hash(self, at: int | None = None, view: str = MAIN) -> str:
+        """The prefix hash of the first `at` messages (all of them by default), in hex.
+
+        h(0) = H(schema, scope, view); h(i) = H(h(i-1), normal form of message i).
+        """
+        return self._chain(len(self.messages) if at is None else at, view).hex()
+
+    def _chain(self, at: int, view: str) -> bytes:
+        with self.lock:
+            if at > len(self.messages) or at < 0:
+                raise InputError(
+                    f"{at} is outside of 0 to {len(self.messages)} messages", place="prefix_hash"
+                )
+            owner = self.scope.key if self.scope else (self.id,)
+            hashes = self._chains.setdefault(view, [chain_start(*owner, view)])
+            for number in range(len(hashes) - 1, at):
+                hashes.append(chain(hashes[-1], self.messages[number]))
+            return hashes[at]
+
+    @property
+    def record_hash(self) -> str:
+        """Chains every record in the order and the bytes in which it was written, in hex."""
+        return str(list(self._lines())[-1]["hash"])
+
+    # -- branching -------------------------------------------------------------------------
+
+    def fork(self, at: int | None = None) -> History:
+        """Another history that shares the first `at` messages and what was decided on them.
+
+        The messages themselves are shared, not copied; neither history sees the other grow.
+        """
+        with self.lock:
+            at = len(self.messages) if at is None else at
+            if not 0 <= at <= len(self.messages):
+                raise InputError(
+                    f"{at} is outside of 0 to {len(self.messages)} messages", place="fork"
+                )
+            other = History(scope=self.scope)
+            other.id = self.id
+            other.messages = self.messages[:at]
+            other.data = self.data[:at]
+            other.loose = [number for number in self.loose if number < at]
+            other.usages = {n: usage for n, usage in self.usages.items() if n < at}
+            other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
+            if at == len(self.messages):
+                other.size = self.size
+                other.records = self.records[:]
+                other._decisions = {v: made[:] for v, made in self._decisions.items()}
+                other._current, other.settings = dict(self._current), dict(self.settings)
+            else:
+                other.size = sum(message.size for message in other.messages)
+                other._keep(self.records, at)
+            for key, fold in self.folds.items():
+                if (copied := fold.forked(other, at)) is not None:
+                    other.folds[key] = copied
+            return other
+
+    def _keep(self, records: list[Record], at: int) -> None:
+        """Take over those records of another history that concern its first `at` messages."""
+        seen = 0
+        for record in records:
+            if isinstance(record, Message):
+                seen += 1
+                if seen <= at:
+                    self.records.append(record)
+            elif isinstance(record, Reported):
+                if record.number < at:
+                    self.records.append(record)
+            elif record.point <= at:
+                self._add(record)
+
+    # -- JSON Lines ------------------------------------------------------------------------
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        with self.lock:
+            records = self.records[:]
+        header: dict[str, Any] = {"contextkit": SCHEMA, "id": self.id}
+        if self.scope:
+            header["scope"] = list(self.scope.key)
+        digest = record_digest("", header)
+        yield {**header, "hash": digest}
+        for record in records:
+            line = record_to_json(record)
+            digest = record_digest(digest, line)
+            yield {**line, "hash": digest}
+
+    def dumps(self) -> str:
+        """The whole log as JSON Lines: a header with the schema version, then a record a line."""
+        return "".join(
+            json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in self._lines()
+        )
+
+    def dump(self, path: str | Path) -> None:
+        """Write the log to a file; the file is replaced whole or not at all."""
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{token_hex(4)}.partial")
+        try:
+            partial.write_text(self.dumps(), encoding="utf-8", newline="\n")
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def loads(cls, text: str) -> History:
+        """Read what `dumps` wrote.
+
+        Raises:
+            StoreCorrupt: with the line of the first record that cannot be read, is of a newer
+                schema, or is not what was written there.
+        """
+        history: History | None = None
+        digest = ""
+        # Not splitlines(): a message may hold U+2028 and other characters that it splits at.
+        for position, text_line in enumerate(text.removesuffix("\n").split("\n")):
+            line = _parse(text_line, position)
+            recorded = line.pop("hash", None)
+            digest = record_digest(digest, line)
+            if recorded != digest:
+                raise StoreCorrupt("is not what was written here", position=position)
+            if history is None:
+                if line.get("contextkit") != SCHEMA:
+                    raise StoreCorrupt(
+                        f"schema {line.get('contextkit')!r} is not {SCHEMA!r}, which this version "
+                        "reads",
+                        position=position,
+                    )
+                history = cls(scope=Scope(*line["scope"]) if "scope" in line else None)
+                history.id = line.get("id", "")
+            else:
+                history.restore([line], position=position)
+        if history is None:
+            raise StoreCorrupt("there is no header", position=0)
+        return history
+
+    @classmethod
+    def load(cls, path: str | Path) -> History:
+        """Read a file that `dump` wrote."""
+        return cls.loads(Path(path).read_bytes().decode("utf-8"))
+
+    def restore(self, records: Iterable[Mapping[str, Any]], *, position: int = 0) -> None:
+        """Append records in their JSON form, as `record_to_json` makes them.
+
+        Raises:
+            StoreCorrupt: with the number of the record that cannot be read.
+        """
+        with self.lock:
+            for offset, line in enumerate(records):
+                try:
+                    self._add(record_from_json(line))
+                except (InputError, KeyError, TypeError, ValueError) as error:
+                    raise StoreCorrupt(str(error), position=position + offset) from error
+
+
+def _parse(text: str, position: int) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except ValueError as error:
+        raise StoreCorrupt(f"is not JSON: {error}", position=position) from error
+    if not isinstance(line, dict):
+        raise StoreCorrupt("is not a JSON object", position=position)
+    return line
+
+
+def _split_completion(value: Any) -> tuple[Any, Usage | None]:
+    """The message and the usage of a chat completion; any other value as it is."""
+    if isinstance(value, Mapping):
+        if "choices" not in value:
+            return value, None
+        choices, usage = value["choices"], value.get("usage")
+    elif hasattr(value, "choices"):
+        choices, usage = value.choices, getattr(value, "usage", None)
+    else:
+        return value, None
+    if not choices:
+        raise InputError("the completion has no choices", place="choices")
+    first = choices[0]
+    message = first["message"] if isinstance(first, Mapping) else first.message
+    return message, Usage.of(usage)

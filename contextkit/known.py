@@ -1,0 +1,148 @@
+"""Known: the histories behind plain lists, found again by comparison and bounded by bytes.
+
+A caller without state sends the whole list each time. The list is compared with the library's own
+snapshots, which costs one comparison of lists; nothing of what is known is hashed again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from threading import RLock
+from typing import Any
+
+from contextkit.history import History
+from contextkit.messages import SYSTEM_ROLES, same_message
+from contextkit.scope import Scope
+
+_DEPTHS = (32, 16, 8, 4, 2, 1)
+"""Histories are filed under a fingerprint of their first 1, 2, 4, … messages."""
+
+_CANDIDATES = 64
+"""The most histories of one file that are compared, newest first."""
+
+
+class Known:
+    """Histories that lists were built from, least recently used first out.
+
+    Args:
+        max_bytes: rough bound on what the messages take together.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self.lock = RLock()
+        self._histories: OrderedDict[int, tuple[Scope | None, History, int]] = OrderedDict()
+        self._files: dict[tuple[Any, ...], OrderedDict[int, History]] = {}
+        self._keys: dict[int, list[tuple[Any, ...]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._histories)
+
+    def find(self, scope: Scope | None, messages: Sequence[Any]) -> tuple[History | None, int]:
+        """The history that shares the longest beginning with a list, and how much they share."""
+        best: tuple[History | None, int] = (None, 0)
+        with self.lock:
+            for depth in _DEPTHS:
+                if depth > len(messages):
+                    continue
+                file = self._files.get((scope, depth, _fingerprint(messages, depth)))
+                for history in list(reversed((file or {}).values()))[:_CANDIDATES]:
+                    shared = shared_beginning(messages, history)
+                    if shared > best[1]:
+                        best = (history, shared)
+                    if shared == len(messages):
+                        break
+                if best[0] is not None:
+                    break
+            if best[0] is not None and id(best[0]) in self._histories:
+                self._histories.move_to_end(id(best[0]))
+        return best
+
+    def holds_middle(self, scope: Scope | None, messages: Sequence[dict[str, Any]]) -> bool:
+        """Whether the list begins in the middle of a known history: it was cut before it came."""
+        body = [message for message in messages[:32] if message["role"] not in SYSTEM_ROLES]
+        if len(body) < 2:
+            return False
+        with self.lock:
+            for owner, history, _ in list(reversed(self._histories.values()))[:_CANDIDATES]:
+                if owner != scope or body[0] not in history.data:
+                    continue
+                position = history.data.index(body[0])
+                if position + 1 < len(history.data) and body[1] == history.data[position + 1]:
+                    return True
+        return False
+
+    def keep(self, scope: Scope | None, history: History) -> None:
+        """File a history, or file it again after it has grown; the oldest ones make room."""
+        with self.lock:
+            key = id(history)
+            if key in self._histories:
+                self.bytes -= self._histories[key][2]
+            self._histories[key] = (scope, history, history.size)
+            self._histories.move_to_end(key)
+            self.bytes += history.size
+            filed = self._keys.setdefault(key, [])
+            for depth in reversed(_DEPTHS[: len(_DEPTHS) - len(filed)]):
+                if depth > len(history):
+                    break
+                file = (scope, depth, _fingerprint(history.data, depth))
+                filed.append(file)
+                self._files.setdefault(file, OrderedDict())[key] = history
+            while self.bytes > self.max_bytes and len(self._histories) > 1:
+                self._forget(next(iter(self._histories)))
+
+    def _forget(self, key: int) -> None:
+        _, _, size = self._histories.pop(key)
+        self.bytes -= size
+        for file in self._keys.pop(key):
+            del self._files[file][key]
+            if not self._files[file]:
+                del self._files[file]
+
+
+def shared_beginning(messages: Sequence[Any], history: History) -> int:
+    """How many messages of a list are those of the history, from the first on.
+
+    A message that came back with other key order, with null for absent or as one text part is the
+    same one.
+    """
+    data = history.data
+    length = min(len(messages), len(data))
+    start = 0
+    # The comparison is the whole cost of a known list: no slice of what is compared whole.
+    if messages[:length] == (data if length == len(data) else data[:length]):
+        start = length
+    for number in range(start, length):
+        if messages[number] != data[number] and not same_message(
+            messages[number], history.messages[number]
+        ):
+            length = number
+            break
+    # == takes 1, 1.0 and True for the same, which they are not to a provider.
+    for number in history.loose:
+        if number >= length:
+            break
+        if not same_message(messages[number], history.messages[number]):
+            return number
+    return length
+
+
+def _fingerprint(messages: Sequence[Any], depth: int) -> int:
+    """A cheap hash of the first messages, equal for equal normal forms; verified afterwards."""
+    return hash(tuple(_mark(message) for message in messages[:depth]))
+
+
+def _mark(message: Any) -> str | None:
+    """The text of a message that is only text; None for any other."""
+    if isinstance(message, str):
+        return message
+    content = (
+        message.get("content")
+        if isinstance(message, Mapping)
+        else getattr(message, "content", None)
+    )
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], Mapping):
+        content = content[0].get("text")
+    return content if isinstance(content, str) else None

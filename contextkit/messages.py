@@ -1,0 +1,317 @@
+"""Message: a frozen snapshot of one chat message, verbatim; its normal form and its hash chain.
+
+A message goes out with the bytes that came in: unknown fields, key order, arguments that are not
+valid JSON. The *normal form* is only for telling whether two messages mean the same bytes to the
+model: it treats absent and null alike, and a string as one text part.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from contextkit.errors import MessageError
+
+SCHEMA = "contextkit/1"
+"""Version of the stored form and of the normal form: part of every prefix hash."""
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+SYSTEM_ROLES = frozenset({"system", "developer"})
+
+MessageLike = str | Mapping[str, Any] | Any
+"""What is accepted as a message: a string (a user message), a dict, an SDK object."""
+
+
+class Message:
+    """One chat message: a private copy of the caller's dict, checked once and never changed.
+
+    Attributes:
+        data: the message as it came in. Shared, so read it and never write to it;
+            `copy()` gives a dict of one's own.
+        role: one of `system`, `developer`, `user`, `assistant`, `tool`.
+        pinned: protected from every strategy by the caller's wish.
+        size: roughly how many bytes it takes in memory.
+        loose: holds numbers or booleans, of which Python takes some for equal that JSON does not.
+    """
+
+    __slots__ = ("data", "flat", "loose", "pinned", "role", "size")
+
+    def __init__(self, data: dict[str, Any], *, flat: bool, size: int, pinned: bool) -> None:
+        self.data = data
+        self.role: str = data["role"]
+        self.flat = flat
+        self.loose = not flat and _holds_number(data)
+        self.size = size
+        self.pinned = pinned
+
+    @classmethod
+    def of(cls, value: MessageLike, *, place: str = "message", pinned: bool = False) -> Message:
+        """Check and copy a message.
+
+        Raises:
+            MessageError: with the place inside the message of what cannot be stored or sent.
+        """
+        if isinstance(value, Message):
+            return (
+                value
+                if value.pinned == pinned
+                else cls(value.data, flat=value.flat, size=value.size, pinned=pinned)
+            )
+        data = plain(value, place)
+        size = 240
+        flat = True
+        copied: dict[str, Any] = {}
+        for key, item in data.items():
+            if type(key) is not str:
+                raise MessageError(f"keys must be strings, not {key!r}", place=place)
+            if type(item) is str:
+                if not item.isascii():
+                    _check_text(item, f"{place}.{key}")
+                size += len(item)
+                copied[key] = item
+            elif item is None:
+                copied[key] = None
+            else:
+                flat = False
+                copied[key], added = _copy_checked(item, f"{place}.{key}")
+                size += added
+        _check_shape(copied, place)
+        return cls(copied, flat=flat, size=size, pinned=pinned)
+
+    def copy(self) -> dict[str, Any]:
+        """A dict that the caller may change."""
+        return dict(self.data) if self.flat else copy_json(self.data)
+
+    @property
+    def normal(self) -> str:
+        """The normal form, as canonical JSON."""
+        return normal_form(self.data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Message):
+            return NotImplemented
+        return self.pinned == other.pinned and self.normal == other.normal
+
+    def __hash__(self) -> int:
+        return hash(self.normal)
+
+    def __repr__(self) -> str:
+        """Role and size only: content does not belong into logs and tracebacks."""
+        return f"Message({self.role}, {self.size} bytes{', pinned' if self.pinned else ''})"
+
+
+def plain(value: MessageLike, place: str = "message") -> Mapping[str, Any]:
+    """The dict form of whatever stands for a message: a string, a mapping, an SDK object."""
+    if isinstance(value, str):
+        return {"role": "user", "content": value}
+    if isinstance(value, Mapping):
+        return value
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        # The SDK's reply holds a null for every field the provider left out; sending those back
+        # is refused by some providers, and what was not set was not said.
+        dumped: Mapping[str, Any] = dump(mode="json", exclude_unset=True)
+        if "role" not in dumped and getattr(value, "role", None):
+            dumped = {"role": value.role, **dumped}
+        return dumped
+    raise MessageError(
+        f"a message is a string, a dict or an SDK object, not {type(value).__name__}", place=place
+    )
+
+
+def copy_json(value: Any) -> Any:
+    """A deep copy of JSON data (`copy.deepcopy` takes five times as long)."""
+    if isinstance(value, dict):
+        return {key: copy_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_json(item) for item in value]
+    return value
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: one string for one value, in every process."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def normal_form(data: Mapping[str, Any]) -> str:
+    """What two messages share that are the same to the model, as canonical JSON.
+
+    Null and absent are alike, at every depth; content of a single plain text part is its text.
+    """
+    normal = {key: _without_nulls(value) for key, value in data.items() if value is not None}
+    content = normal.get("content")
+    if (
+        isinstance(content, list)
+        and len(content) == 1
+        and isinstance(content[0], dict)
+        and content[0].keys() == {"type", "text"}
+        and content[0]["type"] == "text"
+    ):
+        normal["content"] = content[0]["text"]
+    return canonical_json(normal)
+
+
+def same_message(value: MessageLike, message: Message) -> bool:
+    """Whether what a caller sent stands for this message (by normal form)."""
+    try:
+        return normal_form(plain(value)) == message.normal
+    except (MessageError, TypeError, ValueError):
+        return False
+
+
+def chain(previous: bytes, message: Message) -> bytes:
+    """The prefix hash h(i) = H(h(i-1), normal form of message i)."""
+    digest = blake2b(previous, digest_size=16)
+    digest.update(message.normal.encode())
+    return digest.digest()
+
+
+def chain_start(*parts: str) -> bytes:
+    """The prefix hash of no messages, h(0), for a schema, a scope and a view."""
+    return blake2b(canonical_json([SCHEMA, *parts]).encode(), digest_size=16).digest()
+
+
+def text_of(data: Mapping[str, Any]) -> str:
+    """The text of a message: its string content, or its text parts joined by blank lines."""
+    content = data.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        texts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        return "\n\n".join(text for text in texts if isinstance(text, str))
+    return ""
+
+
+def call_ids(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of the tool calls that an assistant message makes, in order."""
+    calls = data.get("tool_calls")
+    return tuple(call["id"] for call in calls) if calls else ()
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def _holds_number(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_number(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_holds_number(item) for item in value)
+    return isinstance(value, int | float)
+
+
+def _check_text(text: str, place: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise MessageError(
+            f"holds a lone surrogate (U+{ord(text[error.start]):04X} at character {error.start:,}),"
+            " which cannot be sent as UTF-8. Decode the text with errors='replace' at its source.",
+            place=place,
+        ) from error
+
+
+def _copy_checked(value: Any, place: str, depth: int = 0) -> tuple[Any, int]:
+    """A deep copy of one JSON value and its size in bytes, or an error with the place."""
+    kind = type(value)
+    if kind is str:
+        if not value.isascii():
+            _check_text(value, place)
+        return value, 56 + len(value)
+    if value is None or kind is bool or kind is int:
+        return value, 32
+    if kind is float:
+        if not math.isfinite(value):
+            raise MessageError(f"{value!r} is not JSON", place=place)
+        return value, 32
+    if depth > 100:
+        raise MessageError("is nested more than 100 levels deep", place=place)
+    if isinstance(value, Mapping):
+        size = 240
+        copied = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise MessageError(f"keys must be strings, not {key!r}", place=place)
+            _check_text(key, place)
+            copied[key], added = _copy_checked(item, f"{place}.{key}", depth + 1)
+            size += added
+        return copied, size
+    if isinstance(value, list | tuple):
+        size = 64
+        items = []
+        for position, item in enumerate(value):
+            copy, added = _copy_checked(item, f"{place}[{position}]", depth + 1)
+            items.append(copy)
+            size += added
+        return items, size
+    if isinstance(value, str):  # an enum member or another subclass: its text is what counts
+        return _copy_checked(str.__str__(value), place)
+    if callable(getattr(value, "model_dump", None)):
+        return _copy_checked(value.model_dump(mode="json", exclude_unset=True), place, depth + 1)
+    raise MessageError(f"{kind.__name__} is not JSON", place=place)
+
+
+def _check_shape(data: dict[str, Any], place: str) -> None:
+    """The least that every provider asks of a message of its role."""
+    role = data.get("role")
+    if role not in ROLES:
+        hint = " (the deprecated form of 'tool')" if role == "function" else ""
+        raise MessageError(
+            f"unknown role {role!r}{hint}; known are {', '.join(sorted(ROLES))}",
+            place=f"{place}.role",
+        )
+    content = data.get("content")
+    if type(content) is str:
+        pass
+    elif content is None:
+        if role != "assistant":
+            raise MessageError(
+                f"a {role} message needs content; for none, pass an empty string",
+                place=f"{place}.content",
+            )
+    elif type(content) is not list:
+        raise MessageError(
+            f"content is a string or a list of parts, not {type(content).__name__}",
+            place=f"{place}.content",
+        )
+    else:
+        if not content and role != "assistant":
+            raise MessageError("is an empty list of parts", place=f"{place}.content")
+        for position, part in enumerate(content):
+            if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+                raise MessageError(
+                    "a part is a dict with a type", place=f"{place}.content[{position}]"
+                )
+    if role == "tool":
+        if type(data.get("tool_call_id")) is not str:
+            raise MessageError("a tool message needs its id", place=f"{place}.tool_call_id")
+    elif role == "assistant" and data.get("tool_calls") is not None:
+        _check_calls(data["tool_calls"], f"{place}.tool_calls")
+
+
+def _check_calls(calls: Any, place: str) -> None:
+    if type(calls) is not list:
+        raise MessageError(f"is a list, not {type(calls).__name__}", place=place)
+    seen: set[str] = set()
+    for position, call in enumerate(calls):
+        here = f"{place}[{position}]"
+        if not isinstance(call, dict):
+            raise MessageError("a tool call is a dict", place=here)
+        identifier = call.get("id")
+        if type(identifier) is not str or not identifier:
+            raise MessageError(
+                "a tool call needs an id, or its result cannot be told from others",
+                place=f"{here}.id",
+            )
+        if identifier in seen:
+            raise MessageError(f"id {identifier!r} stands twice", place=f"{here}.id")
+        seen.add(identifier)

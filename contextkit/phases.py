@@ -1,0 +1,217 @@
+"""Phases: arrival, compaction and tail; each lets its strategies propose, and folds in what holds.
+
+All three work on a scratch fold. A strategy that fails is passed over, and the decision says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from contextkit.edits import Edit
+from contextkit.errors import EditError, InputError
+from contextkit.folding import with_part
+from contextkit.grammar import has_reasoning, mend, says_nothing, without_reasoning
+from contextkit.protection import check_free, check_new, check_tail
+from contextkit.strategies.base import Need, Strategy, name_of
+from contextkit.strategies.truncation import DropOldest, drop_until
+from contextkit.view import View
+
+log = logging.getLogger("contextkit")
+
+Asking = Generator[Need, Any, list[Edit]]
+"""Yields needs, is sent what came or a `Failed`, and gives edits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What a driver sends back for a need that could not be met."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """The strategies of the three phases.
+
+    Attributes:
+        arrival, compaction, tail: in the order in which they are asked.
+        reasoning: which assistant messages keep their reasoning: `all`, `none`, `with tool calls`.
+    """
+
+    arrival: tuple[Strategy, ...]
+    compaction: tuple[Strategy, ...]
+    tail: tuple[Strategy, ...]
+    reasoning: str
+
+    @property
+    def share(self) -> int:
+        """Tokens reserved for the tail.
+
+        Raises:
+            InputError: when a strategy of the tail does not say how many it may insert.
+        """
+        return sum(share_of(strategy) for strategy in self.tail)
+
+    @property
+    def needing_scope(self) -> list[str]:
+        """The names of strategies that look content up by address."""
+        every = (*self.arrival, *self.compaction, *self.tail)
+        return [name_of(strategy) for strategy in every if _needs_scope(strategy)]
+
+    @property
+    def replayable(self) -> bool:
+        """Whether compaction comes out the same for a past decision point.
+
+        What a summarizer would have written then is not known; such a conversation is compacted
+        once, at its end.
+        """
+        return not any(_needs_scope(strategy) for strategy in self.compaction)
+
+    def arrive(self, view: View, failures: list[str]) -> list[Edit]:
+        """The arrival phase: mend, decide on reasoning, then the user's strategies."""
+        edits: list[Edit] = []
+        if view.interrupted or view.unplaced:
+            results = [(number, view.history.data[number]) for number in view.unplaced]
+            edits += mend(view.groups, view.interrupted, results)
+        for number in view.attention:
+            data = view.history.data[number]
+            if says_nothing(data):
+                edits.append(
+                    Edit(
+                        "set aside",
+                        covers=(number,),
+                        reason="says nothing, which providers refuse",
+                        by="grammar",
+                    )
+                )
+            elif has_reasoning(data) and not self._keeps_reasoning(data):
+                edits.append(
+                    Edit(
+                        "reasoning",
+                        covers=(number,),
+                        shows=(without_reasoning(data),),
+                        reason=f"reasoning is kept for: {self.reasoning}",
+                        by="profile",
+                    )
+                )
+        for edit in edits:
+            view.apply(edit)
+        for strategy in self.arrival:
+            try:
+                for edit in _edits(strategy.propose(view, 0)):
+                    checked = check_new(view, edit)
+                    view.apply(checked)
+                    edits.append(checked)
+            except Exception as error:  # noqa: BLE001 - passed over, and reported
+                failures.append(_failure(strategy, error))
+        return edits
+
+    def _keeps_reasoning(self, data: Mapping[str, Any]) -> bool:
+        policy = self.reasoning
+        return policy == "all" or (policy == "with tool calls" and bool(data.get("tool_calls")))
+
+    def compact(self, view: View, target: int, most: int, failures: list[str]) -> Asking:
+        """The compaction phase: in order, each only as far as needed; only net edits remain.
+
+        Args:
+            target: tokens behind the system block to come down to.
+            most: tokens that the messages may take at the very most.
+        """
+        batch: list[Edit] = []
+        unsummarized = False
+        for strategy in (*self.compaction, DropOldest()):
+            while (goal := view.body_tokens - target) > 0:
+                before = view.body_tokens
+                try:
+                    proposal = strategy.propose(view, goal)
+                    asked = isinstance(proposal, Need)
+                    if isinstance(proposal, Need):
+                        result = yield proposal
+                        if isinstance(result, Failed):
+                            raise result.error
+                        proposal = proposal.finish(result)
+                    for edit in _edits(proposal):
+                        checked = check_free(view, edit)
+                        if unsummarized and checked.kind == "drop":
+                            checked = replace(
+                                checked, provenance={**checked.provenance, "unsummarized": True}
+                            )
+                        _fold_in(view, checked, batch)
+                except Exception as error:  # noqa: BLE001 - passed over, and reported
+                    failures.append(_failure(strategy, error))
+                    unsummarized = unsummarized or _needs_scope(strategy)
+                    break
+                if not asked or view.body_tokens >= before:
+                    break
+        over = view.tokens - most
+        if over > 0:
+            for edit in drop_until(view, view.last_resort, over, "DropOldest"):
+                _fold_in(view, edit, batch)
+        return batch
+
+    def insert_tail(self, view: View, failures: list[str]) -> Asking:
+        """The tail phase: each strategy inserts within its own share."""
+        added: list[Edit] = []
+        for strategy in self.tail:
+            share = share_of(strategy)
+            try:
+                proposal = strategy.propose(view, 0)
+                if isinstance(proposal, Need):
+                    result = yield proposal
+                    if isinstance(result, Failed):
+                        raise result.error
+                    proposal = proposal.finish(result)
+                for edit in _edits(proposal):
+                    checked = check_tail(view, edit)
+                    entry = view.groups[view.group_of(checked.at or 0)].entries[0]
+                    taken = view.count(with_part(entry.data, checked.shows[0])) - entry.tokens
+                    if taken > share:
+                        raise EditError(f"takes {taken:,} tokens, its share has {share:,} left")
+                    share -= taken
+                    view.apply(checked)
+                    added.append(checked)
+            except Exception as error:  # noqa: BLE001 - passed over, and reported
+                failures.append(_failure(strategy, error))
+        return added
+
+
+def share_of(strategy: Any) -> int:
+    """Tokens that a strategy of the tail may insert.
+
+    Raises:
+        InputError: when it does not say.
+    """
+    share = getattr(strategy, "share", None)
+    if not isinstance(share, int) or share < 1:
+        raise InputError(
+            f"{name_of(strategy)} needs a `share`: the tokens that it may insert", place="tail"
+        )
+    return share
+
+
+def _needs_scope(strategy: Any) -> bool:
+    return bool(getattr(strategy, "needs_scope", False))
+
+
+def _fold_in(view: View, edit: Edit, batch: list[Edit]) -> None:
+    replaced = {id(held) for held in view.apply(edit)}
+    batch[:] = [held for held in batch if id(held) not in replaced]
+    batch.append(edit)
+
+
+def _edits(proposal: Any) -> Iterable[Edit]:
+    if proposal is None:
+        return ()
+    if isinstance(proposal, Need):
+        raise EditError("a Need has no place here")
+    return proposal  # type: ignore[no-any-return]  # what a strategy gives; checked edit by edit
+
+
+def _failure(strategy: Any, error: Exception) -> str:
+    text = f"{name_of(strategy)}: {type(error).__name__}: {error}"
+    # The text of a foreign error may hold content: it goes into the report, not into the log.
+    log.warning("%s was passed over: %s", name_of(strategy), type(error).__name__)
+    return text

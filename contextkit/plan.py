@@ -1,0 +1,127 @@
+"""Plan: what the requests of a history are rendered with: settings, tools, and their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays
+from contextkit.caching.tools import canonical_tools
+from contextkit.edits import Decision
+from contextkit.errors import BudgetError
+from contextkit.history import History
+from contextkit.profiles import Profile
+from contextkit.records import Settings
+from contextkit.tokens import RequestCounter
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request is rendered with.
+
+    Attributes:
+        settings: everything a decision depends on besides the messages, as JSON data.
+        hash: names the settings.
+        tools: in the order and the bytes in which they are sent.
+        options: further parameters of the request, which are counted.
+        fixed: tokens of tools, options and template.
+    """
+
+    settings: Mapping[str, Any]
+    hash: str
+    tools: tuple[dict[str, Any], ...]
+    options: Mapping[str, Any]
+    fixed: int
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], counter: RequestCounter) -> Plan:
+        """The plan that some settings make."""
+        tools = tuple(settings.get("tools") or ())
+        response_format = settings.get("response_format")
+        return cls(
+            settings=settings,
+            hash=Settings("", 0, settings).hash,
+            tools=tools,
+            options={} if response_format is None else {"response_format": response_format},
+            fixed=counter.fixed(tools, response_format),
+        )
+
+
+class Plans:
+    """The plans of one builder for one view: one to begin with, others for what came before.
+
+    Args:
+        view: the name of the view.
+        counter: counts what stands around the messages.
+        settings: those of the builder; `tools` in canonical form.
+    """
+
+    def __init__(self, view: str, counter: RequestCounter, settings: Mapping[str, Any]) -> None:
+        self.view = view
+        self.counter = counter
+        self.first = Plan.of(settings, counter)
+        self._others: dict[str, Plan] = {}
+
+    def coming(self, history: History) -> Plan:
+        """The plan for the next decision: tools keep bytes and order they were first sent in."""
+        current = history.current_settings(self.view)
+        if current is None or current.hash == self.first.hash:
+            return self.first
+        first_seen = tuple(current.data.get("tools") or ())
+        if first_seen == self.first.tools:
+            return self.first
+        key = f"after {current.hash}"
+        if key not in self._others:
+            tools = list(canonical_tools(self.first.tools, first_seen))
+            self._others[key] = Plan.of({**self.first.settings, "tools": tools}, self.counter)
+        return self._others[key]
+
+    def of(self, history: History, decision: Decision) -> Plan:
+        """The plan that a decision was made with, which may not be the coming one."""
+        plan = self.coming(history)
+        if decision.settings in ("", plan.hash) or decision.settings not in history.settings:
+            return plan
+        if decision.settings not in self._others:
+            data = history.settings[decision.settings].data
+            self._others[decision.settings] = Plan.of(data, self.counter)
+        return self._others[decision.settings]
+
+
+def fitting_budget(
+    limit: int | None, budget: Budget | None, profile: Profile
+) -> tuple[Budget, list[str]]:
+    """The budget that holds for a model, and what is to be said about it.
+
+    Raises:
+        BudgetError: when two limits are given, or the reserve leaves nothing.
+    """
+    if limit is not None and budget is not None:
+        raise BudgetError("limit is short for budget=Budget(limit): give one of them")
+    given = budget or (Budget(limit) if limit is not None else None)
+    reserve = profile.reserve if given is None or given.reserve is None else given.reserve
+    room = profile.window - reserve - profile.overhead
+    if room < 1:
+        raise BudgetError(
+            f"a reserve of {reserve:,} leaves nothing of the window of {profile.window:,} tokens"
+        )
+    if given is None:
+        return Budget(room, reserve=reserve), []
+    notes = []
+    if given.limit > room:
+        notes.append(
+            f"the limit of {given.limit:,} is more than the window of {profile.window:,} less the "
+            f"reserve of {reserve:,}: {room:,} holds"
+        )
+    capped = min(given.limit, room)
+    target = None if given.target is None else min(given.target, capped)
+    return Budget(capped, target, reserve), notes
+
+
+def default_schedule(budget: Budget | None, profile: Profile) -> tuple[Schedule, list[str]]:
+    """`WhenItPays` where a target is given and prices are known, else `AtLimit`."""
+    if budget is None or budget.target is None:
+        return AtLimit(), []
+    if profile.cache_read is None or profile.cache_write is None:
+        return AtLimit(), ["prices are not known: cuts are made at the limit only"]
+    return WhenItPays(read=profile.cache_read, write=profile.cache_write), []

@@ -1,0 +1,108 @@
+"""A profile: what must be known of a model and its provider to build requests for it.
+
+The facts are data, in `profiles.toml` beside this module, each entry dated and cited. They change
+several times a year: re-check an entry against its sources before you rely on it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Literal
+
+from contextkit.errors import ProfileError
+
+Provider = Literal["qwen", "openai", "llama.cpp"]
+VocabularyName = Literal["o200k_base", "cl100k_base", "qwen", "qwen3.6", "smollm2", "estimate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Facts about a family of models. Own ones are made with `dataclasses.replace`.
+
+    Attributes:
+        name: of the entry.
+        provider: whose rules for requests and usage apply.
+        models: prefixes of the model names that it speaks of.
+        window: tokens of input and reply together.
+        reserve: tokens taken off the window for the reply where the caller does not say
+            `max_tokens`; at least what the provider keeps for the reply itself.
+        vocabulary: by which tokens are counted.
+        template: how messages become a prompt.
+        special_tokens: whether strings such as `<|im_start|>` inside content are plain text to
+            the model, or act as control tokens.
+        reasoning: which assistant messages keep their `reasoning_content`.
+        cache_read, cache_write: price of a token read from, or written to, the prompt cache that
+            works without markers, as a ratio to an uncached input token; None where unknown.
+        cache_ttl: seconds that a cached prefix surely lives after its last use; None where unknown.
+        minimum: tokens below which nothing is cached.
+        overhead: tokens that the service adds to every request by itself, at most.
+        sources: where the facts stand.
+        checked: when they were read there.
+        unverified: names of fields whose value is a careful guess.
+    """
+
+    name: str
+    provider: Provider
+    models: tuple[str, ...]
+    window: int
+    reserve: int
+    vocabulary: VocabularyName
+    template: Literal["openai", "chatml"]
+    special_tokens: Literal["text", "control"]
+    reasoning: Literal["with tool calls", "all", "none"]
+    cache_read: float | None = None
+    cache_write: float | None = None
+    cache_ttl: float | None = None
+    minimum: int = 0
+    overhead: int = 0
+    sources: tuple[str, ...] = ()
+    checked: date | None = None
+    unverified: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def known_profiles() -> Mapping[str, Profile]:
+    """All profiles by name, read once per process."""
+    text = files(__package__).joinpath("profiles.toml").read_text(encoding="utf-8")
+    data = tomllib.loads(text)
+    shared = data["provider"]
+    profiles = (_profile({**shared[entry["provider"]], **entry}) for entry in data["profile"])
+    return MappingProxyType({profile.name: profile for profile in profiles})
+
+
+@lru_cache(maxsize=256)
+def profile_for(model: str) -> Profile:
+    """The profile whose model prefix is the longest that fits.
+
+    What a gateway puts before the name (`openai/`, `ft:`) is ignored. `generic` is a profile for
+    any model: a window of 8,192 tokens, estimated counts, unknown prices. Raises ProfileError
+    with the nearest names where nothing fits.
+    """
+    name = model.lower().rsplit("/", 1)[-1].removeprefix("ft:")
+    fitting = [
+        (len(prefix), profile)
+        for profile in known_profiles().values()
+        for prefix in profile.models
+        if name.startswith(prefix)
+    ]
+    if fitting:
+        return max(fitting, key=lambda pair: pair[0])[1]
+    prefixes = [prefix for profile in known_profiles().values() for prefix in profile.models]
+    near = difflib.get_close_matches(name, prefixes, n=3, cutoff=0.4) or prefixes
+    raise ProfileError(
+        f"there is no profile for the model {model!r}; nearest are {', '.join(near)}. Pass one: "
+        "ContextBuilder(model, profile=profile_for('generic')), or a known one changed with "
+        "dataclasses.replace."
+    )
+
+
+def _profile(entry: dict[str, Any]) -> Profile:
+    lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+    return Profile(**{**entry, **lists})

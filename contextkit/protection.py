@@ -1,0 +1,81 @@
+"""Protection: which edits a strategy may make in which phase; checked before any is folded in."""
+
+from __future__ import annotations
+
+from contextkit.edits import ONE_TO_ONE, Edit
+from contextkit.errors import EditError, MessageError
+from contextkit.groups import Entry
+from contextkit.messages import Message
+from contextkit.view import View
+
+
+def check_free(view: View, edit: Edit) -> Edit:
+    """The edit as it will be recorded, if a strategy may make it in the compaction phase.
+
+    Raises:
+        EditError: when it touches what is protected, or is not an edit for this phase.
+    """
+    if edit.kind not in ("drop", "summary", "clear"):
+        raise EditError(f"a {edit.kind} is not for the compaction phase")
+    if list(edit.covers) != sorted(set(edit.covers)):
+        raise EditError(f"the messages that a {edit.kind} covers are not ascending")
+    free = {number for span in view.free for number in span.numbers}
+    hidden = {number for held in view.overlapping(edit.covers) for number in held.covers}
+    for number in edit.covers:
+        if number not in free and number not in hidden:
+            raise EditError(
+                f"{edit.kind} by {edit.by or 'a strategy'} touches message {number}, which is "
+                "protected or not in the view; view.free has what may be touched"
+            )
+    if edit.kind == "summary" and not any(number in free for number in edit.covers):
+        raise EditError("a summary stands for at least one message of the view")
+    return _checked_shows(view, edit)
+
+
+def check_new(view: View, edit: Edit) -> Edit:
+    """The edit, if a strategy may make it on arrival: one to one, on what was never sent."""
+    if edit.kind != "clamp" or len(edit.covers) != 1 or edit.covers[0] < view.point:
+        raise EditError("on arrival a strategy may only clamp one message not yet sent")
+    return _checked_shows(view, edit)
+
+
+def check_tail(view: View, edit: Edit) -> Edit:
+    """The edit, if a strategy may make it in the tail phase."""
+    if edit.kind != "insert" or edit.at != view.last_user or edit.at is None:
+        raise EditError("in the tail phase a strategy may only insert at the last user message")
+    if len(edit.shows) != 1 or not isinstance(edit.shows[0].get("text"), str):
+        raise EditError("an insert shows one text part")
+    try:
+        Message.of({"role": "user", "content": [edit.shows[0]]}, place="insert")
+    except MessageError as error:
+        raise EditError(str(error)) from error
+    return edit
+
+
+def _checked_shows(view: View, edit: Edit) -> Edit:
+    """That what is shown is a good message, and in a one-to-one edit still the same one."""
+    try:
+        shown = tuple(Message.of(message, place=edit.kind) for message in edit.shows)
+    except MessageError as error:
+        raise EditError(str(error)) from error
+    if edit.kind == "summary" and (len(shown) != 1 or shown[0].role in ("tool", "system")):
+        raise EditError("a summary shows one message, which is not a tool or system message")
+    if edit.kind in ONE_TO_ONE and len(edit.covers) == 1 and len(shown) == 1:
+        before = _entry(view, edit.covers[0]).data
+        for key in ("role", "tool_call_id", "tool_calls"):
+            if before.get(key) != shown[0].data.get(key):
+                raise EditError(f"a {edit.kind} may not change {key!r} of a message")
+    return Edit(
+        edit.kind,
+        edit.covers,
+        tuple(message.data for message in shown),
+        edit.at,
+        edit.reason,
+        edit.by,
+        edit.provenance,
+    )
+
+
+def _entry(view: View, number: int) -> Entry:
+    group = view.groups[view.group_of(number)]
+    return next(entry for entry in group.entries if number in entry.numbers)

@@ -1,0 +1,85 @@
+"""Records: what the log of a conversation consists of, and their JSON form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from contextkit.edits import Decision
+from contextkit.errors import InputError
+from contextkit.messages import Message, canonical_json
+from contextkit.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings that requests of a view were built with, from `point` on, as JSON data."""
+
+    view: str
+    point: int
+    data: Mapping[str, Any]
+    hash: str = field(init=False, compare=False)
+    """Names the settings wherever they were made."""
+
+    def __post_init__(self) -> None:
+        digest = blake2b(canonical_json(self.data).encode(), digest_size=8)
+        object.__setattr__(self, "hash", digest.hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the provider reported for the request that message `number` answered."""
+
+    number: int
+    usage: Usage
+
+
+Record = Message | Settings | Decision | Reported
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    """One record as JSON data."""
+    if isinstance(record, Message):
+        line: dict[str, Any] = {"type": "message", "message": record.copy()}
+        if record.pinned:
+            line["pinned"] = True
+        return line
+    if isinstance(record, Decision):
+        return {"type": "decision", **record.to_json()}
+    if isinstance(record, Settings):
+        return {
+            "type": "settings",
+            "view": record.view,
+            "point": record.point,
+            "settings": dict(record.data),
+        }
+    return {"type": "usage", "number": record.number, "usage": record.usage.to_json()}
+
+
+def record_from_json(line: Mapping[str, Any]) -> Record:
+    """Read what `record_to_json` made.
+
+    Raises:
+        InputError: when the type is unknown.
+        KeyError, TypeError: when something is missing.
+    """
+    kind = line.get("type")
+    if kind == "message":
+        return Message.of(line["message"], pinned=line.get("pinned", False))
+    if kind == "decision":
+        return Decision.from_json(line)
+    if kind == "settings":
+        return Settings(line["view"], line["point"], line["settings"])
+    if kind == "usage":
+        return Reported(line["number"], Usage(**line["usage"]))
+    raise InputError(f"unknown type of record {kind!r}")
+
+
+def record_digest(previous: str, line: Mapping[str, Any]) -> str:
+    """The digest of one line of the log, chained to the one before it."""
+    # Not canonical: the order of keys in a message is part of what must not change.
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return blake2b((previous + text).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,208 @@
+"""Report: what became of every message in one build, and why; as text, JSON, notebook HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any
+
+from contextkit.edits import Edit
+from contextkit.usage import Usage
+from contextkit.view import View
+
+FATES = {
+    "drop": "dropped",
+    "summary": "summarized",
+    "clear": "cleared",
+    "clamp": "clamped",
+    "reasoning": "kept",
+    "move": "moved",
+    "set aside": "set aside",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one message.
+
+    Attributes:
+        number: its number; None for a stub or an insert, which no message stands for.
+        role: its role.
+        fate: `kept`, `dropped`, `summarized`, `cleared`, `clamped`, `moved`, `set aside`, `stub`
+            or `inserted`.
+        tokens: what it, or what is shown for it, adds to the request.
+        by: the strategy.
+        reason: why, in words.
+        new: whether this build decided it.
+    """
+
+    number: int | None
+    role: str
+    fate: str
+    tokens: int
+    by: str = ""
+    reason: str = ""
+    new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one build did.
+
+    Attributes:
+        tokens: tokens of the request by part: `system`, `tools`, `history`, `total`.
+        limit, target: the budget that held, in tokens.
+        edits: those that this build recorded.
+        failures: what was passed over, and why.
+        warnings: what the user should know (state lost, tokens estimated, …).
+        fates: one for each message, in order.
+        usage: what the provider reported, once the reply is appended.
+    """
+
+    model: str
+    view: str
+    point: int
+    tokens: dict[str, int]
+    limit: int
+    target: int
+    edits: tuple[Edit, ...]
+    failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+    fates: tuple[Fate, ...]
+    usage: Usage | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON data. Without content, except what edits show."""
+        return {
+            "model": self.model,
+            "view": self.view,
+            "point": self.point,
+            "tokens": dict(self.tokens),
+            "limit": self.limit,
+            "target": self.target,
+            "edits": [edit.to_json() for edit in self.edits],
+            "failures": list(self.failures),
+            "warnings": list(self.warnings),
+            "messages": [asdict(fate) for fate in self.fates],
+            "usage": self.usage.to_json() if self.usage else None,
+        }
+
+    def __str__(self) -> str:
+        parts = self.tokens
+        of_parts = ", ".join(f"{name} {parts[name]:,}" for name in ("system", "tools", "history"))
+        lines = [
+            f"{self.model}: {parts['total']:,} of {self.limit:,} tokens ({of_parts})",
+            f"{self._sent()} of {self.point} messages sent; this build: {self._edits()}",
+        ]
+        if self.usage is not None:
+            lines.append(f"reported: {self.usage.to_json()}")
+        lines += [f"warning: {text}" for text in self.warnings]
+        lines += [f"passed over: {text}" for text in self.failures]
+        lines += [
+            f"  {'' if row[0] is None else row[0]!s:>6}  {row[1]:<10} {row[2]:<10} {row[3]:>7,}"
+            f"  {row[4]}"
+            for row in self._rows()
+        ]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """For notebooks. Holds no content of messages; all text is escaped."""
+        head, *rest = str(self).split("\n")
+        notes = "".join(f"<div>{escape(line)}</div>" for line in rest if not line.startswith("  "))
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td>{escape('' if cell is None else str(cell))}</td>" for cell in row)
+            + "</tr>"
+            for row in self._rows()
+        )
+        share = min(100.0, 100 * self.tokens["total"] / self.limit)
+        return (
+            f"<div><b>{escape(head)}</b></div>"
+            f'<div style="background:#ddd;width:24em"><div style="background:#48c;height:.6em;'
+            f'width:{share:.1f}%"></div></div>{notes}'
+            "<table><tr><th>message</th><th>role</th><th>fate</th><th>tokens</th><th>why</th></tr>"
+            f"{rows}</table>"
+        )
+
+    def _sent(self) -> int:
+        gone = {"dropped", "summarized", "set aside"}
+        return sum(fate.number is not None and fate.fate not in gone for fate in self.fates)
+
+    def _edits(self) -> str:
+        kinds = [edit.kind for edit in self.edits]
+        return ", ".join(f"{kinds.count(k)} {k}" for k in dict.fromkeys(kinds)) or "no edits"
+
+    def _rows(self) -> Iterator[tuple[str | None, str, str, int, str]]:
+        """The fates as rows; a run of like ones is one row."""
+        held: list[Fate] = []
+        for fate in (*self.fates, None):
+            if held and (fate is None or not _alike(held[-1], fate)):
+                yield _row(held)
+                held = []
+            if fate is not None:
+                held.append(fate)
+
+
+def _alike(one: Fate, other: Fate) -> bool:
+    return (
+        one.number is not None
+        and other.number == one.number + 1
+        and (one.fate, one.by, one.reason, one.new)
+        == (other.fate, other.by, other.reason, other.new)
+        and one.role not in ("system", "developer")
+        and other.role not in ("system", "developer")
+    )
+
+
+def _row(held: list[Fate]) -> tuple[str | None, str, str, int, str]:
+    first, last = held[0], held[-1]
+    number = None if first.number is None else str(first.number)
+    if first is not last:
+        number = f"{first.number}-{last.number}"
+    roles = {fate.role for fate in held}
+    why = f"{first.reason} ({first.by})" if first.by else first.reason
+    return (
+        number,
+        roles.pop() if len(roles) == 1 else "several",
+        first.fate,
+        sum(fate.tokens for fate in held),
+        f"{why}{'; now' if first.new else ''}",
+    )
+
+
+def fates_of(view: View, edits: tuple[Edit, ...]) -> tuple[Fate, ...]:
+    """What became of every message of a view; `edits` are those of the present build."""
+    now = {id(edit) for edit in edits}
+    rows: dict[int, list[Fate]] = {}
+
+    def put(number: int, fate: Fate) -> None:
+        rows.setdefault(number, []).append(fate)
+
+    def of(number: int | None, role: str, edit: Edit, fate: str, tokens: int) -> Fate:
+        return Fate(number, role, fate, tokens, edit.by, edit.reason, id(edit) in now)
+
+    messages = view.history.messages
+    for entry in view.system:
+        put(entry.number, Fate(entry.number, entry.role, "kept", entry.tokens))
+    for group in view.groups:
+        for entry in group.entries:
+            edit = entry.edit
+            if edit is None or not entry.numbers:
+                number = entry.numbers[0] if entry.numbers else None
+                if edit is not None:
+                    put(group.start, of(None, entry.role, edit, "stub", entry.tokens))
+                else:
+                    reason = "pinned" if group.pinned else ""
+                    fate = Fate(number, entry.role, "kept", entry.tokens, reason=reason)
+                    put(entry.number, fate)
+            else:
+                for place, number in enumerate(entry.numbers):
+                    tokens = entry.tokens if place == 0 else 0
+                    put(number, of(number, messages[number].role, edit, FATES[edit.kind], tokens))
+            for insert in entry.inserts:
+                put(entry.number, of(None, "user", insert, "inserted", 0))
+    for edit in view.hidden:
+        for number in edit.covers:
+            put(number, of(number, messages[number].role, edit, FATES[edit.kind], 0))
+    return tuple(fate for number in sorted(rows) for fate in rows[number])

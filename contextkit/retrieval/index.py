@@ -1,0 +1,130 @@
+"""VectorIndex: an exact index over numpy rows, one block of rows for each scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from contextkit.errors import EmbeddingError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Embed = Callable[[Sequence[str]], Any]
+"""Texts in, an array of shape (len(texts), dimension) out, or an awaitable of it."""
+
+ScopeKey = tuple[str, ...]
+
+
+class Index(Protocol):
+    """Finds texts by the nearness of their vectors, inside one scope only."""
+
+    embed: Embed
+
+    def missing(self, scope: ScopeKey, addresses: Sequence[str]) -> list[str]:
+        """Those of some addresses that the index does not hold in this scope."""
+
+    def add(self, scope: ScopeKey, addresses: Sequence[str], vectors: Any) -> None:
+        """Hold vectors, shape (len(addresses), dimension), under their addresses."""
+
+    def search(
+        self, scope: ScopeKey, vector: Any, among: Collection[str], count: int
+    ) -> list[tuple[str, float]]:
+        """The nearest of some addresses with their cosine, nearest first."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The vectors of one scope: rows of unit length, grown by doubling."""
+
+    matrix: np.ndarray
+    used: int = 0
+    places: dict[str, int] = field(default_factory=dict)
+
+
+class VectorIndex:
+    """An exact index in the memory of this process.
+
+    Args:
+        embed: gives the vectors of texts; sync or async.
+    """
+
+    def __init__(self, embed: Embed) -> None:
+        self.embed = embed
+        self._rows: dict[ScopeKey, _Rows] = {}
+        self._lock = RLock()
+
+    def missing(self, scope: ScopeKey, addresses: Sequence[str]) -> list[str]:
+        """Those of some addresses that the index does not hold in this scope."""
+        places: Mapping[str, int] = self._rows[scope].places if scope in self._rows else {}
+        return [address for address in addresses if address not in places]
+
+    def add(self, scope: ScopeKey, addresses: Sequence[str], vectors: Any) -> None:
+        """Hold vectors under their addresses; one that is there already is replaced.
+
+        Raises:
+            EmbeddingError: wrong shape or dimension, NaN or zero vectors; nothing was stored.
+        """
+        import numpy as np
+
+        if not addresses:
+            return
+        with self._lock:
+            rows = self._rows.get(scope)
+            wanted = rows.matrix.shape[1] if rows else None
+            units = unit_rows(vectors, len(addresses), wanted)
+            if rows is None:
+                rows = self._rows[scope] = _Rows(np.empty((64, units.shape[1]), np.float32))
+            for address, unit in zip(addresses, units, strict=True):
+                place = rows.places.get(address, rows.used)
+                if place == len(rows.matrix):
+                    rows.matrix = np.concatenate([rows.matrix, np.empty_like(rows.matrix)])
+                rows.matrix[place] = unit
+                if place == rows.used:
+                    rows.places[address] = place
+                    rows.used += 1
+
+    def search(
+        self, scope: ScopeKey, vector: Any, among: Collection[str], count: int
+    ) -> list[tuple[str, float]]:
+        """The nearest of some addresses with their cosine, nearest first; ties by address."""
+        with self._lock:
+            rows = self._rows.get(scope)
+            held = [address for address in among if rows and address in rows.places]
+            if rows is None or not held:
+                return []
+            query = unit_rows([vector], 1, rows.matrix.shape[1])[0]
+            scores = rows.matrix[[rows.places[address] for address in held]] @ query
+        # Rounded, so that the order does not hang on the last bits of a dot product.
+        scored = [(address, round(float(s), 6)) for address, s in zip(held, scores, strict=True)]
+        scored.sort(key=lambda hit: (-hit[1], hit[0]))
+        return scored[:count]
+
+
+def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
+    """Vectors as rows of unit length, checked.
+
+    Raises:
+        EmbeddingError: not `count` rows of numbers, another dimension, NaN, or a zero vector,
+            which is equally near to everything.
+    """
+    import numpy as np
+
+    try:
+        rows = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EmbeddingError(f"the embedder gave no array of numbers: {error}") from error
+    if rows.ndim != 2 or len(rows) != count:
+        raise EmbeddingError(f"the embedder gave shape {rows.shape} for {count} texts")
+    if dimension is not None and rows.shape[1] != dimension:
+        raise EmbeddingError(
+            f"the embedder gives {rows.shape[1]} dimensions, the index has {dimension}: "
+            "it was made with another model. Use an index of its own."
+        )
+    lengths = np.linalg.norm(rows, axis=1)
+    if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
+        raise EmbeddingError("the embedder gave a vector of zeros, NaN or infinity")
+    units: np.ndarray = rows / lengths[:, None]
+    return units

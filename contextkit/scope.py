@@ -1,0 +1,37 @@
+"""Scope: whose content it is. Nothing is looked up outside of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contextkit.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Tenant, user and conversation that content belongs to.
+
+    All three are needed: content that is looked up by address (summaries, passages, stored
+    conversations) is looked up under all three and never outside.
+    """
+
+    tenant: str
+    user: str
+    conversation: str
+
+    def __post_init__(self) -> None:
+        for name in ("tenant", "user", "conversation"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value:
+                raise InputError(
+                    f"must be a non-empty string, not {value!r}", place=f"Scope.{name}"
+                )
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise InputError("holds a lone surrogate", place=f"Scope.{name}") from error
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The three parts, for use as a key."""
+        return (self.tenant, self.user, self.conversation)

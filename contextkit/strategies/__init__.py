@@ -1,0 +1,1 @@
+"""Strategies: truncation, summarization, retrieval, clearing of tool results, volatile values."""

@@ -1,0 +1,69 @@
+"""Strategy: looks at a view and proposes edits, or states a need for something from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Protocol
+
+from contextkit.edits import Edit
+from contextkit.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something from outside that a strategy needs before it can propose its edits.
+
+    Attributes:
+        call: gets it; may give an awaitable, which only the async driver accepts.
+        finish: turns what came into edits.
+        what: names it for the report, such as `summary` or `embeddings`.
+    """
+
+    call: Callable[[], Any]
+    finish: Callable[[Any], Iterable[Edit]]
+    what: str
+
+
+class Strategy(Protocol):
+    """One way to change what the model sees. A frozen dataclass with this method is enough.
+
+    Which edits it may propose depends on the phase in which it is used:
+
+        arrival      `clamp` on messages not sent yet (`view.new`)
+        compaction   `drop`, `summary`, `clear` on what `view.free` holds
+        tail         `insert` at the last user message, within its own `share` of tokens
+    """
+
+    def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
+        """Propose edits; none, where there is nothing to do.
+
+        Args:
+            view: what the model would see now.
+            goal: tokens to free in the compaction phase, 0 in the others.
+        """
+
+
+def describe(value: Any) -> Any:
+    """A strategy, schedule or callable as JSON data that is the same in every process.
+
+    Recorded with the settings, so that a change of them shows. Callables go by their name.
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [describe(item) for item in value]
+        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
+    if is_dataclass(value) and not isinstance(value, type):
+        described: dict[str, Any] = {"type": type(value).__name__}
+        for field in fields(value):
+            if field.repr:
+                described[field.name] = describe(getattr(value, field.name))
+        return described
+    name = getattr(value, "__qualname__", None)
+    return name if isinstance(name, str) else type(value).__name__
+
+
+def name_of(strategy: Any) -> str:
+    """What a strategy is called in reports and records."""
+    return type(strategy).__name__

@@ -1,0 +1,112 @@
+"""Retrieval: passages of what was cut come back with the message that asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from contextkit.edits import Edit
+from contextkit.errors import BudgetError
+from contextkit.messages import text_of
+from contextkit.retrieval.index import Index
+from contextkit.strategies.base import Need
+from contextkit.strategies.blocks import block
+from contextkit.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieve:
+    """Put the nearest passages of what the view hides behind the newest user message.
+
+    They are data, delimited, with their numbers and roles, frozen into that message for good.
+
+    Attributes:
+        index: finds passages, inside the scope of the conversation.
+        share: tokens reserved for the passages.
+        count: the most passages.
+        min_score: the least cosine at which a passage counts as relevant.
+    """
+
+    index: Index
+    share: int = 1_000
+    count: int = 8
+    min_score: float = 0.3
+    needs_scope: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.share < 1 or self.count < 1:
+            raise BudgetError(f"Retrieve: share {self.share} and count {self.count} are positive")
+
+    def propose(self, view: View, goal: int) -> Need | None:
+        """State the need of the vectors of the question and of what is not in the index yet."""
+        history = view.history
+        if view.last_user is None or not (question := text_of(history.data[view.last_user])):
+            return None
+        hidden = {
+            history.prefix_hash(number + 1, view.name): number
+            for number in hidden_numbers(view)
+            if text_of(history.data[number])
+        }
+        if not hidden:
+            return None
+        scope = history.scope.key if history.scope else (history.id,)
+        fresh = self.index.missing(scope, list(hidden))
+        texts = [question, *(text_of(history.data[hidden[address]]) for address in fresh)]
+
+        def finish(vectors: Any) -> list[Edit]:
+            self.index.add(scope, fresh, vectors[1:])
+            hits = self.index.search(scope, vectors[0], hidden, self.count)
+            found = {hidden[a]: score for a, score in hits if score >= self.min_score}
+            return self._insert(view, found)
+
+        return Need(call=lambda: self.index.embed(texts), finish=finish, what="embeddings")
+
+    def _insert(self, view: View, found: Mapping[int, float]) -> list[Edit]:
+        """One block with as many of the best passages as fit, in the order of the conversation."""
+        chosen: list[int] = []
+        text = ""
+        for number in sorted(found, key=lambda n: (-found[n], n)):
+            tried = self._block(view, [*chosen, number])
+            if view.count({"role": "user", "content": f"\n\n{tried}"}) <= self.share:
+                chosen.append(number)
+                text = tried
+        if not chosen:
+            return []
+        return [
+            view.insert(
+                text,
+                reason=f"{len(chosen)} passages of what was cut, nearest to the message",
+                by=type(self).__name__,
+                provenance={
+                    "sources": sorted(chosen),
+                    "scores": [found[n] for n in sorted(chosen)],
+                },
+            )
+        ]
+
+    def _block(self, view: View, numbers: list[int]) -> str:
+        messages = view.history.messages
+        return block(
+            view.history,
+            "passages",
+            "\n".join(
+                f"[message {number}, {messages[number].role}] {text_of(messages[number].data)}"
+                for number in sorted(numbers)
+            ),
+        )
+
+
+def hidden_numbers(view: View) -> list[int]:
+    """The messages of the conversation whose text the view does not show, in order."""
+    shown = {
+        number
+        for entry in view.entries
+        if entry.edit is None or entry.edit.kind in ("move", "reasoning")
+        for number in entry.numbers
+    }
+    return [
+        number
+        for number in range(view.seen)
+        if number not in shown and view.history.messages[number].role != "system"
+    ]

@@ -1,0 +1,64 @@
+"""Truncation: the oldest turns go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from contextkit.edits import Edit
+from contextkit.errors import BudgetError
+from contextkit.groups import Span
+from contextkit.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class DropOldest:
+    """Drop the oldest turns, as many as needed; summaries only when no turn is left to drop.
+
+    Every compaction ends with it, whether it is named or not.
+    """
+
+    def propose(self, view: View, goal: int) -> Iterable[Edit]:
+        """One edit that drops the oldest free spans, until `goal` tokens are freed."""
+        turns = [span for span in view.free if span.kind != "summary"]
+        return drop_until(view, [*turns, *view.summaries()], goal, type(self).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepLast:
+    """Drop all but the last turns, once a cut is due.
+
+    Attributes:
+        turns: how many finished turns to keep, besides the running one.
+    """
+
+    turns: int
+
+    def __post_init__(self) -> None:
+        if self.turns < 0:
+            raise BudgetError(f"KeepLast({self.turns}): cannot keep fewer than 0 turns")
+
+    def propose(self, view: View, goal: int) -> Iterable[Edit]:
+        """One edit that drops every free turn but the last ones."""
+        finished = [span for span in view.free if span.kind == "turn"]
+        going = finished[: max(0, len(finished) - self.turns)]
+        if going:
+            yield view.drop(
+                *going,
+                reason=f"older than the last {self.turns} turns",
+                by=type(self).__name__,
+            )
+
+
+def drop_until(view: View, spans: Iterable[Span], goal: int, by: str) -> list[Edit]:
+    """One edit that drops spans in their order until `goal` tokens are freed; none for none."""
+    going: list[Span] = []
+    freed = 0
+    for span in spans:
+        if freed >= goal:
+            break
+        going.append(span)
+        freed += span.tokens
+    if not going:
+        return []
+    return [view.drop(*going, reason=f"oldest first, to free {goal:,} tokens", by=by)]

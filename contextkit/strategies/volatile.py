@@ -1,0 +1,35 @@
+"""Volatile: a value that changes, such as the time, rendered once per user message at the tail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from contextkit.edits import Edit
+from contextkit.strategies.blocks import block
+from contextkit.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Volatile:
+    """Put a changing value behind the newest user message, where it is kept as it was.
+
+    In the system prompt it would move the prefix with every change.
+
+    Attributes:
+        name: what the value is called, as the model reads it.
+        value: gives the value; called at the first build of each user message.
+        share: tokens reserved for it.
+    """
+
+    name: str
+    value: Callable[[], object]
+    share: int = 64
+
+    def propose(self, view: View, goal: int) -> Iterable[Edit]:
+        """Insert the value."""
+        yield view.insert(
+            block(view.history, self.name, str(self.value())),
+            reason=f"value of {self.name!r} when the message was first sent",
+            by=type(self).__name__,
+        )

@@ -1,0 +1,164 @@
+"""What tests of a program that builds requests can assert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+from contextkit.caching.prefix import diff
+from contextkit.errors import ContextKitError, StoreConflict
+from contextkit.scope import Scope
+from contextkit.store import Store
+
+
+def assert_prefix_stable(requests: Iterable[Mapping[str, Any]], moves_allowed: int = 0) -> None:
+    """Every request begins with the whole of the one before it, but for the moves allowed.
+
+    Raises:
+        AssertionError: names each pair whose prefix moved, where it moved, and probably why.
+    """
+    moves = [
+        f"requests[{number}] and requests[{number + 1}]: {found}"
+        for number, (earlier, later) in enumerate(pairwise(requests))
+        if (found := diff(earlier, later)).kind == "moved"
+    ]
+    if len(moves) > moves_allowed:
+        count = f"the prefix moved {len(moves)} times, {moves_allowed} allowed"
+        raise AssertionError("\n".join([count, *moves]))
+
+
+def check_store(make_store: Callable[[], Store]) -> None:
+    """A store keeps what the `Store` protocol promises; for stores of your own.
+
+    Args:
+        make_store: gives a new store with nothing in it.
+
+    Raises:
+        AssertionError: says what the store does not do.
+    """
+    for check in (_keeps_records, _refuses_others, _separates_scopes, _decides_once, _shares_work):
+        check(make_store())
+
+
+_SCOPE = Scope("tenant", "user", "conversation")
+
+# Key order, numbers that Python takes for equal, text that is cut or changed where it is not bound.
+_RECORDS: list[dict[str, Any]] = [
+    {
+        "type": "message",
+        "message": {"role": "user", "content": "a\0b \u2028 \u00e9 e\u0301 \U0001f600"},
+    },
+    {"b": [1, 1.0, True, None, 2**60, 1e-9], "a": {"z": {}, "y": []}, "": "'); DROP TABLE records"},
+]
+
+
+def _promise(kept: bool, *, what: str) -> None:
+    if not kept:  # not an assert, which `python -O` leaves out
+        raise AssertionError(what)
+
+
+def _said(value: Any) -> str:
+    return repr(value)  # unlike ==, tells 1, 1.0 and True apart, and the order of keys
+
+
+def _keeps_records(store: Store) -> None:
+    _promise(store.load(_SCOPE) == [], what="a conversation that is not there is empty")
+    _promise(
+        store.append(_SCOPE, _RECORDS, expected=0) == 2, what="the version is the number of records"
+    )
+    _promise(_said(store.load(_SCOPE)) == _said(_RECORDS), what="records come back as they were")
+    store.load(_SCOPE)[0].clear()
+    _promise(
+        store.append(_SCOPE, _RECORDS[:1], expected=None) == 3, what="None appends to what is there"
+    )
+    _promise(store.append(_SCOPE, [], expected=3) == 3, what="no records are no new version")
+    expected = [*_RECORDS, _RECORDS[0]]
+    _promise(
+        _said(store.load(_SCOPE)) == _said(expected), what="what load gave is the caller's own"
+    )
+
+
+def _refuses_others(store: Store) -> None:
+    store.append(_SCOPE, _RECORDS, expected=0)
+    for expected in (0, 1, 3):
+        try:
+            store.append(_SCOPE, _RECORDS, expected=expected, decisions={("main", "h"): {}})
+        except StoreConflict as conflict:
+            found = (conflict.expected, conflict.found)
+            _promise(found == (expected, 2), what="a conflict says both versions")
+        else:
+            raise AssertionError("another version than the expected one is a StoreConflict")
+    for bad in ({"at": float("nan")}, {"at": object()}, {"at": "\ud800"}):
+        try:
+            store.append(_SCOPE, [_RECORDS[0], bad], expected=2, decisions={("main", "h"): {}})
+        except ContextKitError:
+            continue
+        raise AssertionError(f"a record that is not JSON is refused: {bad}")
+    _promise(_said(store.load(_SCOPE)) == _said(_RECORDS), what="what is refused leaves no records")
+    _promise(
+        store.decisions(_SCOPE, "main", ["h"]) == {}, what="what is refused leaves no decisions"
+    )
+    for nobody in (None, "conversation", ("tenant", "user", "conversation")):
+        try:
+            store.load(nobody)  # type: ignore[arg-type]  # it is what is tested
+        except ContextKitError:
+            continue
+        raise AssertionError(f"{nobody!r} is not a scope, and nothing is looked up without one")
+
+
+def _separates_scopes(store: Store) -> None:
+    scopes = [
+        Scope(*parts)
+        for parts in (
+            ("t", "u", "c"), ("T", "u", "c"), ("t ", "u", "c"), ("t", "uc", "c"), ("tu", "c", "c"),
+            ("t", "u", "c\0"), ("t", "u", "%"), ("t", "u", "_"), ("t", "%", "c"), ("t", "u", "C"),
+        )
+    ]  # fmt: skip
+    for number, scope in enumerate(scopes):
+        _promise(store.load(scope) == [], what=f"{scope} sees another scope")
+        _promise(store.decisions(scope, "main", ["h"]) == {}, what=f"{scope} sees another scope")
+        store.append(scope, [{"n": number}], expected=0, decisions={("main", "h"): {"n": number}})
+    for number, scope in enumerate(scopes):
+        _promise(store.load(scope) == [{"n": number}], what=f"{scope} sees another scope")
+        _promise(
+            store.decisions(scope, "main", ["h"]) == {"h": {"n": number}},
+            what=f"{scope}: decisions",
+        )
+
+
+def _decides_once(store: Store) -> None:
+    first, later = _RECORDS
+    _promise(store.decisions(_SCOPE, "main", []) == {}, what="no hashes have no decisions")
+    stands = store.decide(_SCOPE, "main", "h1", first)
+    _promise(_said(stands) == _said(first), what="decide gives the decision that stands")
+    _promise(store.decide(_SCOPE, "main", "h1", later) == first, what="the first writer wins")
+    made = {("main", "h1"): later, ("main", "h2"): later, ("other", "h1"): later}
+    store.append(_SCOPE, [], expected=0, decisions=made)
+    found = store.decisions(_SCOPE, "main", ["h0", "h2", "h1"])
+    _promise(found == {"h1": first, "h2": later}, what="the first writer wins, by view and hash")
+    _promise(
+        store.decisions(_SCOPE, "other", ["h1", "h2"]) == {"h1": later}, what="views are apart"
+    )
+    _promise(store.load(_SCOPE) == [], what="decisions are no records")
+
+
+def _shares_work(store: Store) -> None:
+    def write(worker: int) -> None:
+        for turn in range(10):
+            while True:
+                try:
+                    version = len(store.load(_SCOPE))
+                    pair = [{"worker": worker, "turn": turn, "half": half} for half in (0, 1)]
+                    store.append(_SCOPE, pair, expected=version)
+                    break
+                except StoreConflict:
+                    continue
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    found = store.load(_SCOPE)
+    _promise(len(found) == 80, what="threads lose no records and double none")
+    whole = all(b == {**a, "half": 1} for a, b in zip(found[::2], found[1::2], strict=True))
+    _promise(whole, what="what is appended together stands together")

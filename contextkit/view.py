@@ -1,0 +1,182 @@
+"""View: what the model sees now; what strategies read, and how they make edits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from contextkit.edits import Edit
+from contextkit.folding import CountMessage, Fold, Pin, pin_system
+from contextkit.groups import Entry, Group, Span
+from contextkit.history import MAIN, History
+from contextkit.messages import copy_json
+
+
+class View(Fold):
+    """What the model sees at one point of a history.
+
+    Strategies read it and make edits with `drop`, `summary`, `replace` and `insert`; only the
+    builder applies them. `free` holds what a strategy may touch.
+    """
+
+    # -- reading ---------------------------------------------------------------------------
+
+    @property
+    def new(self) -> list[Entry]:
+        """The entries that stand for messages since the last decision point: never sent yet."""
+        fresh: list[Entry] = []
+        for group in reversed(self.groups):
+            held = [entry for entry in group.entries if entry.number >= self.point]
+            if not held and group.start < self.point:
+                break
+            fresh[:0] = held
+        return fresh
+
+    @property
+    def free(self) -> tuple[Span, ...]:
+        """What a strategy may touch, in order; everything else is protected.
+
+        Protected are the leading system block, pins, the last user message and the last step. A
+        turn whose last step is the last step of all counts as running until another is made: its
+        other steps are free one by one.
+        """
+        if self.spans is None:
+            running = self._running()
+            spans = _turn_spans(self.groups[:running])
+            last_step = max(
+                (i for i, group in enumerate(self.groups) if group.kind == "step"), default=-1
+            )
+            for position in range(running, len(self.groups)):
+                group = self.groups[position]
+                if group.pinned or group.kind == "user" or position == last_step:
+                    continue
+                spans.append(Span.of("summary" if group.kind == "summary" else "step", (group,)))
+            self.spans = tuple(spans)
+        return self.spans
+
+    @property
+    def last_resort(self) -> tuple[Span, ...]:
+        """What else may go before a request is refused: all but system, pins and newest turn."""
+        newest = next(
+            (
+                position
+                for position in range(len(self.groups) - 1, -1, -1)
+                if self.groups[position].kind == "user"
+            ),
+            0,
+        )
+        return tuple(_turn_spans(self.groups[self._running() : newest]))
+
+    def summaries(self) -> tuple[Span, ...]:
+        """The summaries that stand in the view, in order."""
+        return tuple(span for span in self.free if span.kind == "summary")
+
+    def _running(self) -> int:
+        """Where the running turn begins: the turn of the last step, else the newest turn."""
+        turn = self.turn
+        for group in reversed(self.groups):
+            if group.kind == "step":
+                turn = group.turn
+                break
+        position = len(self.groups)
+        while position and self.groups[position - 1].turn >= turn:
+            position -= 1
+        return position
+
+    # -- making edits ----------------------------------------------------------------------
+
+    def drop(self, *spans: Span, reason: str, by: str = "") -> Edit:
+        """An edit that shows nothing in place of some spans."""
+        return Edit("drop", covers=_numbers(spans), reason=reason, by=by)
+
+    def summary(
+        self,
+        *spans: Span,
+        message: Mapping[str, Any],
+        reason: str,
+        by: str = "",
+        provenance: Mapping[str, Any] | None = None,
+        also: Iterable[int] = (),
+    ) -> Edit:
+        """An edit that shows one message in place of some spans.
+
+        Args:
+            also: numbers of messages that are hidden already and that it stands for, too; all
+                that the edit which hides them covers.
+        """
+        return Edit(
+            "summary",
+            covers=tuple(sorted({*_numbers(spans), *also})),
+            shows=(dict(message),),
+            reason=reason,
+            by=by,
+            provenance=provenance or {},
+        )
+
+    def replace(self, entry: Entry, content: Any, *, kind: str, reason: str, by: str = "") -> Edit:
+        """An edit that shows a message with other content: kind `clear` or `clamp`."""
+        return Edit(
+            kind,
+            covers=entry.numbers,
+            shows=({**copy_json(entry.data), "content": content},),
+            reason=reason,
+            by=by,
+        )
+
+    def insert(
+        self,
+        text: str,
+        *,
+        reason: str,
+        by: str = "",
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Edit:
+        """An edit that adds text to the last user message, where it stays for good."""
+        return Edit(
+            "insert",
+            shows=({"type": "text", "text": text},),
+            at=self.last_user,
+            reason=reason,
+            by=by,
+            provenance=provenance or {},
+        )
+
+
+def fold(
+    history: History,
+    view: str = MAIN,
+    *,
+    at: int | None = None,
+    count: CountMessage | None = None,
+    pin: Pin = pin_system,
+) -> View:
+    """What the model sees in a view of a history: now, or as it was with its first `at` messages.
+
+    Args:
+        count: tokens of a message, such as `builder.counter.message`; without it every message
+            counts 0, which changes nothing in what is shown.
+    """
+    folded = View(history, view, count or (lambda _: 0), pin)
+    folded.advance(len(history) if at is None else at)
+    return folded
+
+
+def _turn_spans(groups: Sequence[Group]) -> list[Span]:
+    """Spans of finished turns: consecutive groups of a turn without pins; summaries alone."""
+    spans: list[Span] = []
+    held: list[Group] = []
+    for group in groups:
+        if held and (group.kind == "summary" or group.turn != held[0].turn):
+            spans.append(Span.of("turn", held))
+            held = []
+        if group.kind == "summary":
+            spans.append(Span.of("summary", (group,)))
+        elif not group.pinned:
+            held.append(group)
+    if held:
+        spans.append(Span.of("turn", held))
+    return spans
+
+
+def _numbers(spans: Iterable[Span]) -> tuple[int, ...]:
+    return tuple(sorted(number for span in spans for number in span.numbers))

@@ -1,0 +1,187 @@
+"""Mutants: breaks the core in known places, one at a time; the tests must notice each.
+
+    python -m tests.mutants [--json] [NAME …]
+
+Works on a copy of the package and the tests in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TESTS = (
+    "tests/test_promises.py",
+    "tests/test_builder.py",
+    "tests/test_lists.py",
+    "tests/test_tokens.py",
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One break: in a file, some text becomes another."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "grouping: a drop may take half a step",
+        "contextkit/groups.py",
+        "        return tuple(sorted(number for group in self.groups for number in group.numbers))",
+        "        return tuple(sorted(group.start for group in self.groups))",
+    ),
+    Mutant(
+        "grouping: a result is not joined to its call",
+        "contextkit/folding.py",
+        'if last is None or message.data["tool_call_id"] not in last.open:',
+        "if True:",
+    ),
+    Mutant(
+        "protection: the last step is free",
+        "contextkit/view.py",
+        'if group.pinned or group.kind == "user" or position == last_step:',
+        'if group.pinned or group.kind == "user":',
+    ),
+    Mutant(
+        "protection: pins are free",
+        "contextkit/view.py",
+        "        elif not group.pinned:\n",
+        "        else:\n",
+    ),
+    Mutant(
+        "protection: the last user message may be dropped",
+        "contextkit/view.py",
+        'if group.pinned or group.kind == "user" or position == last_step:',
+        "if group.pinned or position == last_step:",
+    ),
+    Mutant(
+        "replay: recorded edits are not folded in",
+        "contextkit/folding.py",
+        "        for edit in decision.edits:\n            self.apply(edit)\n",
+        "",
+    ),
+    Mutant(
+        "replay: a point that was decided is decided again",
+        "contextkit/builder.py",
+        "if made and made[-1].point == end:",
+        "if made and made[-1].point == end and not made[-1].edits:",
+    ),
+    Mutant(
+        "replay: past decision points of a list are left out",
+        "contextkit/builder.py",
+        "        *(number for number in range(after + 1, end) "
+        'if messages[number].role == "assistant"),\n',
+        "",
+    ),
+    Mutant(
+        "scope: it is not part of the prefix hash",
+        "contextkit/history.py",
+        "owner = self.scope.key if self.scope else (self.id,)",
+        "owner = ()",
+    ),
+    Mutant(
+        "scope: lists are found again in any scope",
+        "contextkit/known.py",
+        "file = self._files.get((scope, depth,",
+        "file = self._files.get((None, depth,",
+    ),
+    Mutant(
+        "limit: nothing is cut at the limit",
+        "contextkit/builder.py",
+        "if plan.fixed + view.tokens + share > self.budget.limit:\n            return False",
+        "if False:\n            return False",
+    ),
+    Mutant(
+        "limit: what must be kept is sent over the limit",
+        "contextkit/builder.py",
+        "if final and plan.fixed + view.tokens + share > self.budget.limit:",
+        "if False:",
+    ),
+    Mutant(
+        "limit: the share of the tail is not reserved",
+        "contextkit/builder.py",
+        "share = self.share if tail_due else 0",
+        "share = 0",
+    ),
+    Mutant(
+        "net edits: what the batch replaced is recorded too",
+        "contextkit/phases.py",
+        "    batch[:] = [held for held in batch if id(held) not in replaced]\n",
+        "",
+    ),
+    Mutant(
+        "counting: tool calls cost nothing",
+        "contextkit/tokens.py",
+        'for call in data.get("tool_calls") or ():',
+        "for call in ():",
+    ),
+)
+
+
+def survives(mutant: Mutant, folder: Path) -> bool | None:
+    """Whether the tests pass although the core is broken; None where the text is not found."""
+    target = folder / mutant.file
+    source = (ROOT / mutant.file).read_text(encoding="utf-8")
+    if source.count(mutant.old) != 1:
+        return None
+    target.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "2"]
+            + [test for test in TESTS if (folder / test).exists()],
+            cwd=folder,
+            capture_output=True,
+            check=False,
+        )
+    finally:
+        target.write_text(source, encoding="utf-8")
+    if run.returncode not in (0, 1, 2):
+        raise SystemExit(run.stdout.decode() + run.stderr.decode())
+    return run.returncode == 0
+
+
+def main() -> int:
+    """Try all mutants, or those whose name holds one of the words given."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
+    parser.add_argument("words", nargs="*", help="only mutants whose name holds one of these")
+    args = parser.parse_args()
+    chosen = [m for m in MUTANTS if not args.words or any(w in m.name for w in args.words)]
+    results = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name in ("contextkit", "tests", "docs", "README.md", "pyproject.toml", "Makefile"):
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy(source, folder / name)
+        for mutant in chosen:
+            outcome = survives(mutant, folder)
+            word = {None: "not found", True: "SURVIVED", False: "caught"}[outcome]
+            results.append({**asdict(mutant), "outcome": word})
+            if not args.json:
+                sys.stdout.write(f"{word:<10} {mutant.name}\n")
+                sys.stdout.flush()
+    if args.json:
+        sys.stdout.write(json.dumps(results, indent=2) + "\n")
+    bad = sum(result["outcome"] != "caught" for result in results)
+    if not args.json:
+        sys.stdout.write(f"{len(results) - bad} caught, {bad} not\n")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""An OpenAI-compatible server on loopback that says what it is told to say.
+
+    with ScriptedProvider(["Hello."]) as provider:
+        client = OpenAI(base_url=provider.base_url, api_key="none")
+
+Its token is four characters of canonical JSON, of tools and messages one after the other. It
+remembers what it was sent, as a provider's prompt cache does: `cached_tokens` is the longest prefix
+that a request shares with any answered request before it.
+"""
+
+import json
+import re
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from typing import Any, Self
+
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How one request goes wrong: an HTTP status, a stream that breaks off, or a wrong body."""
+
+    status: int = 200
+    cut_after: int | None = None  # events of a stream that arrive before the connection is lost
+    tidy: bool = False  # the cut looks like an end, as behind a proxy that lost its upstream
+    body: bytes | None = None  # sent as it is, in place of an answer
+
+
+class ScriptedProvider:
+    """Answers each request with the next of `replies`, then with "ok 1", "ok 2", and so on.
+
+    A reply is a text or an assistant message. A `Failure` put into `failures` is what happens to
+    the next request. `requests` holds every body that came in.
+    """
+
+    def __init__(self, replies: Iterable[str | dict[str, Any]] = ()) -> None:
+        self.replies = deque(replies)
+        self.failures: deque[Failure] = deque()
+        self.requests: list[dict[str, Any]] = []
+        self._answered: list[str] = []
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.provider = self
+
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI client takes as `base_url`."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def receive(self, request: dict[str, Any]) -> tuple[Failure | None, dict[str, Any]]:
+        """Note `request`; return what goes wrong, if anything, and the whole answer to it."""
+        with self._lock:
+            self.requests.append(request)
+            failure = self.failures.popleft() if self.failures else None
+            if failure and failure.cut_after is None:
+                return failure, {}
+            reply = self.replies.popleft() if self.replies else f"ok {len(self._answered) + 1}"
+            message = {"role": "assistant"} | (
+                {"content": reply} if isinstance(reply, str) else reply
+            )
+            prompt = canonical([*request.get("tools", ()), *request["messages"]])
+            usage = self._usage(prompt, canonical([message]))
+            self._answered.append(prompt)
+            return failure, {
+                "id": f"chatcmpl-{len(self._answered)}",
+                "object": "chat.completion",
+                "created": 0,
+                "model": request["model"],
+                "choices": [
+                    {
+                        "index": 0,
+                        "message": message,
+                        "finish_reason": "tool_calls" if message.get("tool_calls") else "stop",
+                        "logprobs": None,
+                    }
+                ],
+                "usage": usage,
+            }
+
+    def _usage(self, prompt: str, completion: str) -> dict[str, Any]:
+        shared = max((shared_length(prompt, old) for old in self._answered), default=0)
+        tokens, generated = count(prompt), count(completion)
+        return {
+            "prompt_tokens": tokens,
+            "completion_tokens": generated,
+            "total_tokens": tokens + generated,
+            "prompt_tokens_details": {
+                "cached_tokens": min(shared // CHARACTERS_PER_TOKEN, tokens - 1)
+            },
+        }
+
+
+def canonical(blocks: Iterable[dict[str, Any]]) -> str:
+    """The blocks as text, so that more blocks only make it longer."""
+    return "".join(json.dumps(block, sort_keys=True, ensure_ascii=False) for block in blocks)
+
+
+def shared_length(one: str, other: str) -> int:
+    """Characters that two texts have in common from their beginnings."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def count(text: str) -> int:
+    """Tokens of canonical text, rounded up."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def events(completion: dict[str, Any], *, include_usage: bool) -> Iterator[dict[str, Any]]:
+    """A completion as the chunks of a stream: text by words, tool arguments by eight characters."""
+    head = {key: completion[key] for key in ("id", "created", "model")}
+    head["object"] = "chat.completion.chunk"
+    choice = completion["choices"][0]
+
+    def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        return {**head, "choices": choices}
+
+    message = choice["message"]
+    yield chunk({"role": "assistant", "content": ""})
+    for field in ("reasoning_content", "content", "refusal"):
+        for word in re.findall(r"\s*\S+\s*|\s+", message.get(field) or ""):
+            yield chunk({field: word})
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        function = {**call["function"], "arguments": ""}
+        yield chunk({"tool_calls": [{**call, "index": index, "function": function}]})
+        for piece in re.findall(r"(?s).{1,8}", call["function"]["arguments"]):
+            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    yield chunk({}, choice["finish_reason"])
+    if include_usage:
+        yield {**head, "choices": [], "usage": completion["usage"]}
+
+
+class _Server(ThreadingTCPServer):
+    daemon_threads = True
+    provider: ScriptedProvider
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.path.endswith("/chat/completions"):
+            self._send(404, {"error": {"message": f"nothing at {self.path}"}})
+            return
+        failure, completion = self.server.provider.receive(request)
+        if failure and failure.body is not None:
+            self._send(failure.status, failure.body)
+        elif failure and failure.cut_after is None:
+            self._send(failure.status, {"error": {"message": "as scripted", "code": "scripted"}})
+        elif request.get("stream"):
+            self._stream(request, completion, failure)
+        elif failure:
+            self.close_connection = True  # without a word
+        else:
+            self._send(200, completion)
+
+    def _send(self, status: int, answer: dict[str, Any] | bytes) -> None:
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(
+        self, request: dict[str, Any], completion: dict[str, Any], failure: Failure | None
+    ) -> None:
+        include_usage = bool((request.get("stream_options") or {}).get("include_usage"))
+        lines = [json.dumps(event) for event in events(completion, include_usage=include_usage)]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for line in [*lines, "[DONE]"][: failure.cut_after if failure else None]:
+            self._chunk(f"data: {line}\n\n".encode())
+        if failure and not failure.tidy:
+            self.close_connection = True  # no closing chunk: the client sees a broken stream
+        else:
+            self._chunk(b"")
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the tests read `requests`."""

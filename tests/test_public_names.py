@@ -1,0 +1,62 @@
+"""The public names, pinned: whoever adds, renames or removes one does it here too."""
+
+import tomllib
+from pathlib import Path
+
+import contextkit
+
+NAMES = [
+    "AtLimit",
+    "Budget",
+    "BudgetExceeded",
+    "Chat",
+    "ClampToolResults",
+    "ClearToolResults",
+    "Context",
+    "ContextBuilder",
+    "ContextKitError",
+    "DropOldest",
+    "Edit",
+    "History",
+    "KeepLast",
+    "Need",
+    "PrefixStabilizer",
+    "Profile",
+    "Retrieve",
+    "SQLiteStore",
+    "Schedule",
+    "Scope",
+    "Strategy",
+    "SummarizeOldest",
+    "Usage",
+    "VectorIndex",
+    "View",
+    "Volatile",
+    "WhenItPays",
+    "fold",
+    "profile_for",
+]
+
+
+def test_the_public_names_are_these_and_sorted() -> None:
+    assert contextkit.__all__ == NAMES
+
+
+def test_every_public_name_is_there_and_says_what_it_is() -> None:
+    undocumented = [name for name in NAMES if not (getattr(contextkit, name).__doc__ or "").strip()]
+
+    assert undocumented == []
+
+
+def test_dir_shows_the_public_names() -> None:
+    assert set(NAMES) <= set(dir(contextkit))
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    assert not hasattr(contextkit, "ContextManager")
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+
+    assert contextkit.__version__ == project["project"]["version"]
