@@ -23,7 +23,7 @@ README = ROOT / "README.md"
 
 def demo_table(result: dict[str, Any]) -> str:
     """The two runs of `contextkit demo --json` side by side."""
-    from contextkit.cli.demo import markdown  # noqa: PLC0415 - needs the extra `cli`
+    from contextkit.cli.demo import markdown
 
     return markdown(result)
 

@@ -175,28 +175,9 @@ def figures_of(view: View, target: int, idle: float | None = None) -> Figures:
             break
     return Figures(
         held=view.body_tokens,
-        keep=_newest_turns(view, target),
+        keep=view.newest_turns(target),
         target=target,
         newest=newest,
         requests=view.steps + 1,
         idle=idle,
     )
-
-
-def _newest_turns(view: View, target: int) -> int:
-    """Tokens of the newest turns, and steps of the running one, that together fit the target."""
-    keep = kept = 0
-    groups = view.groups
-    running = groups[-1].turn if groups else None
-    for position in range(len(groups) - 1, -1, -1):
-        group = groups[position]
-        kept += group.tokens
-        if kept > target:
-            break
-        if (
-            position == 0
-            or groups[position - 1].turn != group.turn
-            or (group.turn == running and group.kind == "step")
-        ):
-            keep = kept
-    return keep

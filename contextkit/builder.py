@@ -21,7 +21,7 @@ from contextkit.grammar import check_end
 from contextkit.history import MAIN, History
 from contextkit.known import Known
 from contextkit.lists import PlainLists
-from contextkit.messages import MessageLike
+from contextkit.messages import MessageLike, canonical_json, copy_json
 from contextkit.phases import Failed, Phases
 from contextkit.plan import Plan, Plans, default_schedule, fitting_budget
 from contextkit.profiles import Profile, profile_for
@@ -81,6 +81,8 @@ class ContextBuilder:
         pin: Pin = pin_system,
         max_bytes: int = 256_000_000,
     ) -> None:
+        if not isinstance(model, str):
+            raise InputError(f"is a name, not {type(model).__name__}", place="model")
         self.model = model
         self.profile = profile or profile_for(model)
         self.counter: RequestCounter = counter_for(self.profile, counter)
@@ -106,6 +108,13 @@ class ContextBuilder:
                 f"tokens are estimated by {self.counter.name}: off by up to "
                 f"{100 * self.counter.error:.0f} %"
             )
+        if response_format is not None:
+            try:
+                canonical_json(dict(response_format)).encode()
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"is not a JSON object: {error}", place="response_format"
+                ) from error
         settings = {
             "model": model,
             "profile": self.profile.name,
@@ -119,7 +128,7 @@ class ContextBuilder:
             "counter": self.counter.name,
             "pin": describe(pin),
             "tools": list(canonical_tools(tools)),
-            "response_format": response_format,
+            "response_format": copy_json(response_format),
         }
         self.plans = Plans(view, self.counter, settings)
 
@@ -197,10 +206,14 @@ class ContextBuilder:
         if isinstance(conversation, History):
             if scope is not None and scope != conversation.scope:
                 raise ScopeError("a history has a scope of its own: History(scope=…)")
+            if self.store is not None and conversation.scope is None:
+                raise ScopeError("a store keeps decisions under a scope: History(scope=Scope(…))")
             history, end = conversation, len(conversation)
         else:
             if scope is None:
                 self._refuse_unscoped()
+            elif not isinstance(scope, Scope):
+                raise ScopeError(f"a scope is a Scope, not {type(scope).__name__}")
             history, notes = self.lists.history_of(conversation, scope, record=record)
             end = len(conversation)
         unscoped = history is not conversation and scope is None
@@ -218,8 +231,8 @@ class ContextBuilder:
     ) -> Generator[Need, Any, Context | None]:
         """One try at a build; None when somebody else decided meanwhile."""
         with history.lock:
-            if end < len(history):
-                history = history.fork(end)  # others have appended: build what was asked for
+            if end < len(history) and self._went_on(history, end):
+                history = history.fork(end)  # others have gone on: build what was asked for
             view = self._fold(history)
             made = history.decisions(self.view)
             if made and made[-1].point == end:
@@ -228,8 +241,9 @@ class ContextBuilder:
                 if plan.fixed + view.tokens > plan.settings["limit"]:  # replayed, never sent
                     parts = self._parts(view, plan, 0)
                     raise BudgetExceeded(plan.settings["limit"], parts)
-                return self._context(view, made[-1], (), plan, notes)
+                return self._context(view, made[-1:], (), plan, notes)
             plan = self.plans.coming(history)
+            notes = (*notes, *self.plans.moves(history, plan))
             seen = len(made)
             points = _points(history, view.point, end)
             if record:
@@ -245,32 +259,36 @@ class ContextBuilder:
                     self._record(history, plan, end, [decision], seen)
                     view.pass_point(end)
                     view.applied += 1
-                    return self._context(view, decision, (), plan, notes)
+                    return self._context(view, [decision], (), plan, notes)
             scratch = view.copy()
         scratch.tools = plan.tools
         scratch.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
-        decisions: list[Decision] = []
+        decided: list[Decision] = []
         for point in points:
             scratch.extend(point)
-            decision = yield from self._decide(scratch, plan, point, final=point == end)
+            decided.append((yield from self._decide(scratch, plan, point, final=point == end)))
             scratch.pass_point(point)
-            if decision.edits or point == end:
-                decisions.append(decision)
-        edits = tuple(edit for made_now in decisions for edit in made_now.edits)
+        decisions = [decision for decision in decided if decision.edits or decision.point == end]
+        edits = tuple(edit for decision in decisions for edit in decision.edits)
         if not record:
-            return self._context(scratch, decision, edits, plan, notes)
+            return self._context(scratch, decided, edits, plan, notes)
         winners = decisions
         if self.store is not None:
             winners = first_written(self.store, history, self.view, decisions)
-        if not self._record(history, plan, end, winners, seen):
-            history.folds.pop(self._fold_key, None)
-            return None
-        if winners != decisions:
-            history.folds.pop(self._fold_key, None)
-            return None
-        scratch.applied = history.decided(self.view)
-        history.folds[self._fold_key] = scratch
-        return self._context(scratch, decision, edits, plan, notes)
+        with history.lock:
+            won = self._record(history, plan, end, winners, seen)
+            if not won or winners != decisions:
+                history.folds.pop(self._fold_key, None)
+                return None
+            scratch.applied = seen + len(decisions)
+            history.folds[self._fold_key] = scratch
+            return self._context(scratch, decided, edits, plan, notes)
+
+    def _went_on(self, history: History, end: int) -> bool:
+        """Whether the view is beyond a decision point already."""
+        made = history.decisions(self.view)
+        kept = history.folds.get(self._fold_key)
+        return bool(made and made[-1].point > end) or (isinstance(kept, View) and kept.seen > end)
 
     @property
     def _fold_key(self) -> tuple[Any, ...]:
@@ -337,7 +355,7 @@ class ContextBuilder:
     def _context(
         self,
         view: View,
-        decision: Decision,
+        decided: Sequence[Decision],
         edits: tuple[Edit, ...],
         plan: Plan,
         notes: tuple[str, ...],
@@ -349,11 +367,12 @@ class ContextBuilder:
             target=self._target(view, plan),
             fixed=plan.fixed,
             view=view.copy(),
-            decision=decision,
+            decision=decided[-1],
             edits=edits,
             tool_list=plan.tools,
             options=plan.options,
             notes=(*self.notes, *notes) if self.notes or notes else (),
+            failures=tuple(text for decision in decided for text in decision.failures),
             warnings_in=self._warnings_in,
         )
 

@@ -242,7 +242,7 @@ class Conversation:
             decisions={
                 (record.view, history.prefix_hash(record.point, record.view)): record.to_json()
                 for record in new
-                if isinstance(record, Decision) and record.edits
+                if isinstance(record, Decision)
             },
         )
         self._kept = (history, version)

@@ -24,6 +24,7 @@ class Context:
         view: what the model sees; its own copy. Shared data: read only.
         decision: what was decided at this decision point.
         edits: the edits that this build recorded; none when the point was decided before.
+        failures: what this build passed over, and why.
         options: further parameters of the request that are counted, such as `response_format`.
     """
 
@@ -38,6 +39,7 @@ class Context:
     tool_list: tuple[dict[str, Any], ...]
     options: Mapping[str, Any]
     notes: tuple[str, ...]
+    failures: tuple[str, ...]
     warnings_in: Callable[[View], tuple[str, ...]]
 
     def __repr__(self) -> str:
@@ -86,7 +88,7 @@ class Context:
             limit=self.limit,
             target=self.target,
             edits=self.edits,
-            failures=self.decision.failures,
+            failures=self.failures,
             warnings=(*self.notes, *self.warnings_in(view)),
             fates=fates_of(view, self.edits),
             usage=view.history.usages.get(point),

@@ -44,11 +44,11 @@ class Edit:
 
     kind: str
     covers: tuple[int, ...] = ()
-    shows: tuple[dict[str, Any], ...] = ()
+    shows: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     at: int | None = None
     reason: str = ""
     by: str = ""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data; covered numbers as ranges `[first, last]`."""

@@ -49,6 +49,7 @@ class Fold:
         attention: assistant messages since `point` that arrival has to look at.
         tools: the tools that the request carries.
         sent: the array as it is sent; None when it has to be made again.
+        kept: by target, where `View.newest_turns` stopped, and the tokens before.
         spans: what `View.free` found; None when it has to look again.
         room: the most tokens that the messages of a summarizer's request may take.
     """
@@ -79,6 +80,7 @@ class Fold:
         self.attention: list[int] = []
         self.sent: list[dict[str, Any]] | None = []
         self.spans: tuple[Span, ...] | None = None
+        self.kept: dict[int, tuple[int, int]] = {}
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -218,6 +220,7 @@ class Fold:
             self._remove(edit)
         self.sent = None
         self.spans = None
+        self.kept = {}
         return replaced
 
     def _check_cover(self, edit: Edit) -> list[Edit]:
@@ -329,6 +332,7 @@ class Fold:
         other.system, other.groups = self.system[:], self.groups[:]
         other.hidden, other.interrupted = self.hidden[:], self.interrupted[:]
         other.unplaced, other.attention = self.unplaced[:], self.attention[:]
+        other.kept = dict(self.kept)
         return other
 
     def forked(self, history: History, at: int) -> Self | None:
@@ -384,6 +388,7 @@ class Fold:
             self.tail = None
         self.sent = None
         self.spans = None
+        self.kept = {}
 
 
 def with_part(data: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:

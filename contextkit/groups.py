@@ -8,7 +8,7 @@ step of the running turn.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from contextkit.edits import Edit
@@ -30,7 +30,7 @@ class Entry:
     """
 
     numbers: tuple[int, ...]
-    data: dict[str, Any]
+    data: dict[str, Any] = field(repr=False)
     tokens: int
     edit: Edit | None = None
     inserts: tuple[Edit, ...] = ()

@@ -112,6 +112,10 @@ class History:
 
     def extend(self, messages: Iterable[MessageLike]) -> None:
         """Append several messages: all of them, or on an error none."""
+        if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
+            raise InputError(
+                f"is a list of messages, not {type(messages).__name__}", place="messages"
+            )
         with self.lock:
             start = len(self.messages)
             checked = [
@@ -290,7 +294,10 @@ class History:
         for position, text_line in enumerate(text.removesuffix("\n").split("\n")):
             line = _parse(text_line, position)
             recorded = line.pop("hash", None)
-            digest = record_digest(digest, line)
+            try:
+                digest = record_digest(digest, line)
+            except (ValueError, RecursionError) as error:
+                raise StoreCorrupt(f"is not JSON: {error}", position=position) from error
             if recorded != digest:
                 raise StoreCorrupt("is not what was written here", position=position)
             if history is None:
@@ -311,7 +318,12 @@ class History:
     @classmethod
     def load(cls, path: str | Path) -> History:
         """Read a file that `dump` wrote."""
-        return cls.loads(Path(path).read_bytes().decode("utf-8"))
+        content = Path(path).read_bytes()
+        try:
+            return cls.loads(content.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            line = content[: error.start].count(b"\n")
+            raise StoreCorrupt("is not UTF-8", position=line) from error
 
     def restore(self, records: Iterable[Mapping[str, Any]], *, position: int = 0) -> None:
         """Append records in their JSON form, as `record_to_json` makes them.
@@ -330,7 +342,7 @@ class History:
 def _parse(text: str, position: int) -> dict[str, Any]:
     try:
         line = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreCorrupt(f"is not JSON: {error}", position=position) from error
     if not isinstance(line, dict):
         raise StoreCorrupt("is not a JSON object", position=position)
@@ -347,8 +359,8 @@ def _split_completion(value: Any) -> tuple[Any, Usage | None]:
         choices, usage = value.choices, getattr(value, "usage", None)
     else:
         return value, None
-    if not choices:
-        raise InputError("the completion has no choices", place="choices")
-    first = choices[0]
-    message = first["message"] if isinstance(first, Mapping) else first.message
-    return message, Usage.of(usage)
+    first = choices[0] if isinstance(choices, list) and choices else None
+    reply = first.get("message") if isinstance(first, Mapping) else getattr(first, "message", None)
+    if reply is None:
+        raise InputError("the completion holds no message", place="choices[0].message")
+    return reply, Usage.of(usage)

@@ -12,7 +12,7 @@ from threading import RLock
 from typing import Any
 
 from contextkit.history import History
-from contextkit.messages import SYSTEM_ROLES, same_message
+from contextkit.messages import SYSTEM_ROLES, Message, same_message
 from contextkit.scope import Scope
 
 _DEPTHS = (32, 16, 8, 4, 2, 1)
@@ -20,6 +20,11 @@ _DEPTHS = (32, 16, 8, 4, 2, 1)
 
 _CANDIDATES = 64
 """The most histories of one file that are compared, newest first."""
+
+
+_OVERHEAD = 5_000
+_OVERHEAD_OF_MESSAGE = 1_000
+"""Bytes that a history and its fold take besides the messages themselves, as measured."""
 
 
 class Known:
@@ -80,9 +85,10 @@ class Known:
             key = id(history)
             if key in self._histories:
                 self.bytes -= self._histories[key][2]
-            self._histories[key] = (scope, history, history.size)
+            size = history.size + _OVERHEAD + _OVERHEAD_OF_MESSAGE * len(history)
+            self._histories[key] = (scope, history, size)
             self._histories.move_to_end(key)
-            self.bytes += history.size
+            self.bytes += size
             filed = self._keys.setdefault(key, [])
             for depth in reversed(_DEPTHS[: len(_DEPTHS) - len(filed)]):
                 if depth > len(history):
@@ -94,7 +100,8 @@ class Known:
                 self._forget(next(iter(self._histories)))
 
     def _forget(self, key: int) -> None:
-        _, _, size = self._histories.pop(key)
+        _, history, size = self._histories.pop(key)
+        history.folds.clear()  # they refer back to it, and would keep it until the next collection
         self.bytes -= size
         for file in self._keys.pop(key):
             del self._files[file][key]
@@ -112,12 +119,13 @@ def shared_beginning(messages: Sequence[Any], history: History) -> int:
     length = min(len(messages), len(data))
     start = 0
     # The comparison is the whole cost of a known list: no slice of what is compared whole.
-    if messages[:length] == (data if length == len(data) else data[:length]):
-        start = length
+    try:
+        if messages[:length] == (data if length == len(data) else data[:length]):
+            start = length
+    except RecursionError:  # a cyclic or very deep message; it is refused where it is copied
+        pass
     for number in range(start, length):
-        if messages[number] != data[number] and not same_message(
-            messages[number], history.messages[number]
-        ):
+        if not _same(messages[number], history.messages[number]):
             length = number
             break
     # == takes 1, 1.0 and True for the same, which they are not to a provider.
@@ -127,6 +135,13 @@ def shared_beginning(messages: Sequence[Any], history: History) -> int:
         if not same_message(messages[number], history.messages[number]):
             return number
     return length
+
+
+def _same(value: Any, message: Message) -> bool:
+    try:
+        return bool(value == message.data) or same_message(value, message)
+    except RecursionError:
+        return False
 
 
 def _fingerprint(messages: Sequence[Any], depth: int) -> int:
@@ -143,6 +158,6 @@ def _mark(message: Any) -> str | None:
         if isinstance(message, Mapping)
         else getattr(message, "content", None)
     )
-    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], Mapping):
+    if isinstance(content, list | tuple) and len(content) == 1 and isinstance(content[0], Mapping):
         content = content[0].get("text")
     return content if isinstance(content, str) else None

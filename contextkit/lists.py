@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from contextkit.errors import InputError
+from contextkit.errors import GrammarError, InputError
 from contextkit.history import History
 from contextkit.known import Known
-from contextkit.messages import MessageLike
+from contextkit.messages import SYSTEM_ROLES, MessageLike
 from contextkit.recall import recall
 from contextkit.scope import Scope
 from contextkit.store import Store
@@ -46,35 +46,38 @@ class PlainLists:
                 f"is a History or a list of messages, not {type(messages).__name__}",
                 place="conversation",
             )
+        if not messages:
+            raise GrammarError("there is no message to answer", place="messages")
         messages = messages if isinstance(messages, list) else list(messages)
         notes: tuple[str, ...] = ()
         with self.known.lock:
             history, shared = self.known.find(scope, messages)
             if history is None:
                 history = History(messages, scope=scope)
-                notes = self._notes(history, recalled=self._recall(history))
             else:
                 if shared < len(history) or not record:
                     history = history.fork(shared)
-                if shared == len(messages) and record:
-                    # Asked again: what was decided at this point stands in the fork.
-                    return history, notes
                 history.extend(messages[shared:])
-                if any(m.role == "assistant" for m in history.messages[shared + 1 :]):
-                    self._recall(history)  # another process has answered meanwhile
-            if record:
+            decisions = history.decisions(self.view)
+            decided = decisions[-1].point if decisions else -1
+            answered = [
+                number
+                for number in range(max(shared, decided + 1), len(history))
+                if history.messages[number].role == "assistant"
+            ]
+            if answered:  # by somebody who knows more: another process, or this one long ago
+                recalled = recall(history, self.store, self.view) if self.store else 0
+                notes = () if recalled else self._notes(history, shared)
+            if record and (shared < len(messages) or decided != shared):
                 self.known.keep(scope, history)
             return history, notes
 
-    def _recall(self, history: History) -> int:
-        return recall(history, self.store, self.view) if self.store is not None else 0
-
-    def _notes(self, history: History, *, recalled: int) -> tuple[str, ...]:
+    def _notes(self, history: History, shared: int) -> tuple[str, ...]:
         notes = []
-        if not recalled and self.known.holds_middle(history.scope, history.data):
+        known_body = any(message.role not in SYSTEM_ROLES for message in history.messages[:shared])
+        if not known_body and self.known.holds_middle(history.scope, history.data):
             notes.append("the list begins in the middle of a known one: it was cut before it came")
-        answered = any(message.role == "assistant" for message in history.messages)
-        if answered and not recalled and not self.replayable:
+        if not self.replayable:
             notes.append(
                 "state lost: nothing is known of this conversation, so that earlier summaries, "
                 "inserts and idle cuts are gone and the prefix moves once"

@@ -21,6 +21,12 @@ SCHEMA = "contextkit/1"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
+_LARGEST_INT = 14_000
+"""Bits; Python writes no integer of more than 4,300 digits."""
+
+_DEEPEST = 100
+"""Levels that a message may be nested."""
+
 MessageLike = str | Mapping[str, Any] | Any
 """What is accepted as a message: a string (a user message), a dict, an SDK object."""
 
@@ -67,6 +73,8 @@ class Message:
         for key, item in data.items():
             if type(key) is not str:
                 raise MessageError(f"keys must be strings, not {key!r}", place=place)
+            if not key.isascii():
+                _check_text(key, place)
             if type(item) is str:
                 if not item.isascii():
                     _check_text(item, f"{place}.{key}")
@@ -146,7 +154,7 @@ def normal_form(data: Mapping[str, Any]) -> str:
     normal = {key: _without_nulls(value) for key, value in data.items() if value is not None}
     content = normal.get("content")
     if (
-        isinstance(content, list)
+        isinstance(content, list | tuple)
         and len(content) == 1
         and isinstance(content[0], dict)
         and content[0].keys() == {"type", "text"}
@@ -160,7 +168,7 @@ def same_message(value: MessageLike, message: Message) -> bool:
     """Whether what a caller sent stands for this message (by normal form)."""
     try:
         return normal_form(plain(value)) == message.normal
-    except (MessageError, TypeError, ValueError):
+    except (MessageError, TypeError, ValueError, RecursionError):
         return False
 
 
@@ -196,7 +204,7 @@ def call_ids(data: Mapping[str, Any]) -> tuple[str, ...]:
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_nulls(item) for item in value]
     return value
 
@@ -210,6 +218,8 @@ def _holds_number(value: Any) -> bool:
 
 
 def _check_text(text: str, place: str) -> None:
+    if text.isascii():
+        return
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -222,19 +232,8 @@ def _check_text(text: str, place: str) -> None:
 
 def _copy_checked(value: Any, place: str, depth: int = 0) -> tuple[Any, int]:
     """A deep copy of one JSON value and its size in bytes, or an error with the place."""
-    kind = type(value)
-    if kind is str:
-        if not value.isascii():
-            _check_text(value, place)
-        return value, 56 + len(value)
-    if value is None or kind is bool or kind is int:
-        return value, 32
-    if kind is float:
-        if not math.isfinite(value):
-            raise MessageError(f"{value!r} is not JSON", place=place)
-        return value, 32
-    if depth > 100:
-        raise MessageError("is nested more than 100 levels deep", place=place)
+    if depth > _DEEPEST:
+        raise MessageError(f"is nested more than {_DEEPEST} levels deep", place=place)
     if isinstance(value, Mapping):
         size = 240
         copied = {}
@@ -253,17 +252,34 @@ def _copy_checked(value: Any, place: str, depth: int = 0) -> tuple[Any, int]:
             items.append(copy)
             size += added
         return items, size
-    if isinstance(value, str):  # an enum member or another subclass: its text is what counts
-        return _copy_checked(str.__str__(value), place)
     if callable(getattr(value, "model_dump", None)):
         return _copy_checked(value.model_dump(mode="json", exclude_unset=True), place, depth + 1)
-    raise MessageError(f"{kind.__name__} is not JSON", place=place)
+    return _checked_scalar(value, place)
+
+
+def _checked_scalar(value: Any, place: str) -> tuple[Any, int]:
+    """A string, number, boolean or null that JSON can hold, and its size in bytes."""
+    if isinstance(value, str):
+        text = value if type(value) is str else str.__str__(value)  # an enum member: its text
+        _check_text(text, place)
+        return text, 56 + len(text)
+    if value is None or isinstance(value, bool):
+        return value, 32
+    if isinstance(value, int):
+        if value.bit_length() > _LARGEST_INT:
+            raise MessageError("is an integer of thousands of digits", place=place)
+        return int(value), 32
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise MessageError(f"{value!r} is not JSON", place=place)
+        return float(value), 32
+    raise MessageError(f"{type(value).__name__} is not JSON", place=place)
 
 
 def _check_shape(data: dict[str, Any], place: str) -> None:
     """The least that every provider asks of a message of its role."""
     role = data.get("role")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         hint = " (the deprecated form of 'tool')" if role == "function" else ""
         raise MessageError(
             f"unknown role {role!r}{hint}; known are {', '.join(sorted(ROLES))}",
@@ -312,6 +328,9 @@ def _check_calls(calls: Any, place: str) -> None:
                 "a tool call needs an id, or its result cannot be told from others",
                 place=f"{here}.id",
             )
+        function = call.get("function")
+        if function is not None and not isinstance(function, dict):
+            raise MessageError("is a dict with name and arguments", place=f"{here}.function")
         if identifier in seen:
             raise MessageError(f"id {identifier!r} stands twice", place=f"{here}.id")
         seen.add(identifier)

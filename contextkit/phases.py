@@ -102,7 +102,7 @@ class Phases:
         for strategy in self.arrival:
             try:
                 for edit in _edits(strategy.propose(view, 0)):
-                    checked = check_new(view, edit)
+                    checked = check_new(view, _signed(edit, strategy))
                     view.apply(checked)
                     edits.append(checked)
             except Exception as error:  # noqa: BLE001 - passed over, and reported
@@ -134,7 +134,7 @@ class Phases:
                             raise result.error
                         proposal = proposal.finish(result)
                     for edit in _edits(proposal):
-                        checked = check_free(view, edit)
+                        checked = check_free(view, _signed(edit, strategy))
                         if unsummarized and checked.kind == "drop":
                             checked = replace(
                                 checked, provenance={**checked.provenance, "unsummarized": True}
@@ -165,7 +165,7 @@ class Phases:
                         raise result.error
                     proposal = proposal.finish(result)
                 for edit in _edits(proposal):
-                    checked = check_tail(view, edit)
+                    checked = check_tail(view, _signed(edit, strategy))
                     entry = view.groups[view.group_of(checked.at or 0)].entries[0]
                     taken = view.count(with_part(entry.data, checked.shows[0])) - entry.tokens
                     if taken > share:
@@ -210,8 +210,12 @@ def _edits(proposal: Any) -> Iterable[Edit]:
     return proposal  # type: ignore[no-any-return]  # what a strategy gives; checked edit by edit
 
 
+def _signed(edit: Edit, strategy: Any) -> Edit:
+    return edit if edit.by else replace(edit, by=name_of(strategy))
+
+
 def _failure(strategy: Any, error: Exception) -> str:
-    text = f"{name_of(strategy)}: {type(error).__name__}: {error}"
     # The text of a foreign error may hold content: it goes into the report, not into the log.
     log.warning("%s was passed over: %s", name_of(strategy), type(error).__name__)
-    return text
+    text = f"{name_of(strategy)}: {type(error).__name__}: {error}"
+    return text.encode("utf-8", "replace").decode()

@@ -77,6 +77,18 @@ class Plans:
             self._others[key] = Plan.of({**self.first.settings, "tools": tools}, self.counter)
         return self._others[key]
 
+    def moves(self, history: History, plan: Plan) -> list[str]:
+        """What a plan changes that stands before all messages, in words for the report."""
+        current = history.current_settings(self.view)
+        if current is None or current.hash == plan.hash:
+            return []
+        said = []
+        if current.data.get("model") != plan.settings["model"]:
+            said.append(f"the model was {current.data.get('model')!r}: the new one's cache is cold")
+        if tuple(current.data.get("tools") or ()) != plan.tools:
+            said.append("the tools have changed, and they stand first: the prefix moves once")
+        return said
+
     def of(self, history: History, decision: Decision) -> Plan:
         """The plan that a decision was made with, which may not be the coming one."""
         plan = self.coming(history)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from contextkit.edits import ONE_TO_ONE, Edit
 from contextkit.errors import EditError, MessageError
+from contextkit.grammar import says_nothing
 from contextkit.groups import Entry
-from contextkit.messages import Message
+from contextkit.messages import Message, canonical_json
 from contextkit.view import View
 
 
@@ -17,6 +20,8 @@ def check_free(view: View, edit: Edit) -> Edit:
     """
     if edit.kind not in ("drop", "summary", "clear"):
         raise EditError(f"a {edit.kind} is not for the compaction phase")
+    if not all(type(number) is int for number in edit.covers):
+        raise EditError(f"messages are named by their numbers, not {edit.covers!r:.80}")
     if list(edit.covers) != sorted(set(edit.covers)):
         raise EditError(f"the messages that a {edit.kind} covers are not ascending")
     free = {number for span in view.free for number in span.numbers}
@@ -41,7 +46,7 @@ def check_new(view: View, edit: Edit) -> Edit:
 
 def check_tail(view: View, edit: Edit) -> Edit:
     """The edit, if a strategy may make it in the tail phase."""
-    if edit.kind != "insert" or edit.at != view.last_user or edit.at is None:
+    if edit.kind != "insert" or edit.covers or edit.at is None or edit.at != view.last_user:
         raise EditError("in the tail phase a strategy may only insert at the last user message")
     if len(edit.shows) != 1 or not isinstance(edit.shows[0].get("text"), str):
         raise EditError("an insert shows one text part")
@@ -49,31 +54,40 @@ def check_tail(view: View, edit: Edit) -> Edit:
         Message.of({"role": "user", "content": [edit.shows[0]]}, place="insert")
     except MessageError as error:
         raise EditError(str(error)) from error
-    return edit
+    return _storable(edit)
 
 
 def _checked_shows(view: View, edit: Edit) -> Edit:
     """That what is shown is a good message, and in a one-to-one edit still the same one."""
+    wanted = 0 if edit.kind == "drop" else 1
+    if len(edit.shows) != wanted:
+        raise EditError(f"a {edit.kind} shows {wanted} messages, not {len(edit.shows)}")
+    if not wanted:
+        return _storable(edit)
     try:
-        shown = tuple(Message.of(message, place=edit.kind) for message in edit.shows)
+        shown = Message.of(edit.shows[0], place=edit.kind)
     except MessageError as error:
         raise EditError(str(error)) from error
-    if edit.kind == "summary" and (len(shown) != 1 or shown[0].role in ("tool", "system")):
-        raise EditError("a summary shows one message, which is not a tool or system message")
-    if edit.kind in ONE_TO_ONE and len(edit.covers) == 1 and len(shown) == 1:
+    if shown.role == "assistant" and says_nothing(shown.data):
+        raise EditError(f"what the {edit.kind} shows says nothing, which providers refuse")
+    if edit.kind in ONE_TO_ONE:
         before = _entry(view, edit.covers[0]).data
         for key in ("role", "tool_call_id", "tool_calls"):
-            if before.get(key) != shown[0].data.get(key):
+            if before.get(key) != shown.data.get(key):
                 raise EditError(f"a {edit.kind} may not change {key!r} of a message")
-    return Edit(
-        edit.kind,
-        edit.covers,
-        tuple(message.data for message in shown),
-        edit.at,
-        edit.reason,
-        edit.by,
-        edit.provenance,
-    )
+    elif shown.role not in ("user", "assistant") or shown.data.get("tool_calls"):
+        raise EditError(f"a {edit.kind} shows a user or assistant message without tool calls")
+    return _storable(replace(edit, shows=(shown.data,)))
+
+
+def _storable(edit: Edit) -> Edit:
+    """That the edit can be written down and read again."""
+    try:
+        (edit.reason + edit.by).encode()
+        canonical_json(edit.to_json()).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EditError(f"a {edit.kind} that is not JSON cannot be recorded: {error}") from error
+    return edit
 
 
 def _entry(view: View, number: int) -> Entry:

@@ -41,8 +41,8 @@ def first_written(
         return decisions
     standing: list[Decision] = []
     for decision in decisions:
-        if not decision.edits:
-            standing.append(decision)
+        if not decision.edits and decision.tail is None and not decision.failures:
+            standing.append(decision)  # nothing was tried: it comes out the same everywhere
             continue
         ours = decision.to_json()
         address = history.prefix_hash(decision.point, view)

@@ -7,10 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+from contextkit.builder import ContextBuilder
 from contextkit.caching.prefix import diff
-from contextkit.errors import ContextKitError, StoreConflict
+from contextkit.edits import Edit
+from contextkit.errors import ContextKitError, EmbeddingError, StoreConflict
+from contextkit.history import History
+from contextkit.profiles import profile_for
+from contextkit.retrieval.index import Index
 from contextkit.scope import Scope
 from contextkit.store import Store
+from contextkit.strategies.base import Strategy
 
 
 def assert_prefix_stable(requests: Iterable[Mapping[str, Any]], moves_allowed: int = 0) -> None:
@@ -40,6 +46,96 @@ def check_store(make_store: Callable[[], Store]) -> None:
     """
     for check in (_keeps_records, _refuses_others, _separates_scopes, _decides_once, _shares_work):
         check(make_store())
+
+
+def check_strategy(strategy: Strategy, phase: str = "compaction") -> None:
+    """A strategy does its work in a phase without ever failing; for strategies of your own.
+
+    It is run over a conversation with tool calls, far beyond the budget: every edit that it
+    proposes must be one that it may make, twice the same must come out, and in the compaction
+    phase it must free tokens at least once.
+
+    Args:
+        strategy: in the tail phase with its `share`.
+        phase: `arrival`, `compaction` or `tail`.
+
+    Raises:
+        AssertionError: says what it does not do.
+    """
+    runs = [_run_strategy(strategy, phase) for _ in range(2)]
+    made = [edit for edits, _ in runs[:1] for edit in edits if edit.by != "DropOldest"]
+    if type(strategy).__name__ != "DropOldest":
+        _promise(bool(made), what=f"the strategy makes no edit in the {phase} phase")
+    _promise(runs[0] == runs[1], what="the same conversation gives the same edits and bytes")
+
+
+def _run_strategy(strategy: Strategy, phase: str) -> tuple[list[Edit], list[Any]]:
+    strategies: dict[str, Any] = {phase: [strategy]}
+    builder = ContextBuilder("contract", profile=profile_for("generic"), limit=1_500, **strategies)
+    history = History(system="You look things up.", scope=_SCOPE)
+    edits: list[Edit] = []
+    sent: list[Any] = []
+    for number in range(30):
+        call = {"id": f"call {number}", "type": "function"}
+        function = {"name": "look_up", "arguments": f'{{"number": {number}}}'}
+        history.append(f"Question {number}, about order {number * 7}: where is it?")
+        history.append(
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{**call, "function": function}],
+            }
+        )
+        history.append(
+            {"role": "tool", "tool_call_id": call["id"], "content": f"row {number} " * 60}
+        )
+        context = builder.build(history)
+        _promise(
+            not context.decision.failures,
+            what=f"the strategy was passed over: {'; '.join(context.decision.failures)}",
+        )
+        edits += context.edits
+        sent.append(context.request())
+        history.append({"role": "assistant", "content": f"Order {number * 7} is on its way."})
+        if number % 5 == 0:
+            history.append("Thanks.")
+            history.append({"role": "assistant", "content": "You are welcome."})
+    return edits, sent
+
+
+def check_index(make_index: Callable[[], Index]) -> None:
+    """An index finds what is near, in one scope only, and refuses bad vectors whole.
+
+    Args:
+        make_index: gives a new index with nothing in it, for vectors of two dimensions.
+
+    Raises:
+        AssertionError: says what the index does not do.
+    """
+    index = make_index()
+    mine, yours = ("t", "me", "c"), ("t", "you", "c")
+    names = ["a", "b", "c"]
+    _promise(index.missing(mine, names) == names, what="nothing is held at first")
+    _promise(index.search(mine, [1.0, 0.0], names, 3) == [], what="nothing is found at first")
+    index.add(mine, names, [[1.0, 0.0], [2.0, 2.0], [0.0, 3.0]])
+    index.add(yours, ["a"], [[0.0, 1.0]])
+    _promise(index.missing(mine, ["z", "b"]) == ["z"], what="missing are those not held")
+    found = index.search(mine, [1.0, 0.1], names, 2)
+    _promise([name for name, _ in found] == ["a", "b"], what="the nearest come first, and no more")
+    _promise(found[0][1] > found[1][1] > 0, what="scores are cosines")
+    _promise(
+        [name for name, _ in index.search(mine, [1.0, 0.0], ["c", "y"], 9)] == ["c"],
+        what="only those asked for are found",
+    )
+    _promise(index.missing(yours, names) == ["b", "c"], what="a scope sees only its own")
+    _promise(index.search(yours, [0.0, 1.0], names, 9) == [("a", 1.0)], what="scopes are apart")
+    for bad in ([[1.0, 0.0], [float("nan"), 1.0]], [[1.0, 0.0], [0.0, 0.0]], [[1.0], [1.0]], [[1]]):
+        try:
+            index.add(mine, ["x", "y"], bad)
+        except EmbeddingError:
+            _promise(index.missing(mine, ["x", "y"]) == ["x", "y"], what="refused whole")
+            continue
+        raise AssertionError(f"vectors that cannot be used are refused: {bad}")
 
 
 _SCOPE = Scope("tenant", "user", "conversation")

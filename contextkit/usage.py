@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from contextkit.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -33,9 +35,13 @@ class Usage:
         if isinstance(reported, Usage):
             return reported
         dump = getattr(reported, "model_dump", None)
-        data: Mapping[str, Any] = dump(mode="json") if callable(dump) else reported
+        data = dump(mode="json") if callable(dump) else reported
+        if not isinstance(data, Mapping):
+            raise InputError(f"is a dict, not {type(data).__name__}", place="usage")
         inputs = data.get("prompt_tokens_details") or {}
         outputs = data.get("completion_tokens_details") or {}
+        if not isinstance(inputs, Mapping) or not isinstance(outputs, Mapping):
+            raise InputError("the details of tokens are dicts", place="usage")
         written = inputs.get("cache_write_tokens")
         return cls(
             input_tokens=data.get("prompt_tokens"),

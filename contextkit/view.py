@@ -56,7 +56,10 @@ class View(Fold):
 
     @property
     def last_resort(self) -> tuple[Span, ...]:
-        """What else may go before a request is refused: all but system, pins and newest turn."""
+        """What else may go before a request is refused: summaries, then the turn before.
+
+        Only the system block, pins and the newest turn stay in any case.
+        """
         newest = next(
             (
                 position
@@ -65,7 +68,49 @@ class View(Fold):
             ),
             0,
         )
-        return tuple(_turn_spans(self.groups[self._running() : newest]))
+        before = _turn_spans(self.groups[self._running() : newest])
+        return (*self.summaries(), *(span for span in before if span.kind != "summary"))
+
+    def request(self) -> dict[str, Any]:
+        """The request that was built here, as copies: messages, and the recorded settings.
+
+        Rebuilds any earlier request: `fold(history, at=point).request()`. Where nothing was built
+        here, there are no settings, and it holds the messages alone.
+        """
+        request: dict[str, Any] = {"messages": [copy_json(message) for message in self.messages]}
+        decisions = self.history.decisions(self.name)[: self.applied]
+        if decisions and decisions[-1].settings in self.history.settings:
+            settings = self.history.settings[decisions[-1].settings].data
+            request = {"model": settings.get("model"), **request}
+            for key in ("tools", "response_format"):
+                if settings.get(key):
+                    request[key] = copy_json(settings[key])
+        return request
+
+    def newest_turns(self, target: int) -> int:
+        """Tokens of the newest turns, and steps of the running one, that together fit a target.
+
+        Remembers where it stopped: the place only moves towards the end until an edit is made.
+        """
+        groups = self.groups
+        position, before = self.kept.get(target, (0, 0))
+        running = groups[self._running()].turn if groups else -1
+        while position < len(groups) and (
+            self.body_tokens - before > target or not self._cuttable(position, running)
+        ):
+            before += groups[position].tokens
+            position += 1
+        if position < len(groups):  # the last group may still grow by results
+            self.kept[target] = (position, before)
+        return self.body_tokens - before
+
+    def _cuttable(self, position: int, running: int) -> bool:
+        group = self.groups[position]
+        return (
+            position == 0
+            or group.turn != self.groups[position - 1].turn
+            or (group.turn >= running and group.kind == "step")
+        )
 
     def summaries(self) -> tuple[Span, ...]:
         """The summaries that stand in the view, in order."""

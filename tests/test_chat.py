@@ -1,5 +1,6 @@
 """A chat keeps whole turns, sends within the limit, and goes on where it was left."""
 
+import doctest
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from openai import APIConnectionError, APIStatusError, OpenAI
 
 import contextkit as ck
+from contextkit import chat
 from contextkit.caching.prefix import diff
 from contextkit.chat import Conversation, Reply
 from contextkit.errors import (
@@ -26,6 +28,8 @@ from contextkit.errors import (
     StoreCorrupt,
     StoreError,
 )
+from contextkit.providers import streaming
+from contextkit.storage import sqlite
 from contextkit.testing import assert_prefix_stable
 from tests.scripted_provider import Failure, ScriptedProvider
 
@@ -446,7 +450,7 @@ def test_threads_that_reload_lose_and_double_nothing(client: OpenAI, store: ck.S
 
 def test_a_tampered_conversation_is_not_opened(client: OpenAI, store: ck.SQLiteStore) -> None:
     begin(client, store).send("Hello")
-    with store._held() as db:
+    with store._connection.held() as db:
         db.execute("UPDATE records SET body = replace(body, 'Hello', 'Jello')")
     with pytest.raises(StoreCorrupt):
         begin(client, store)
@@ -501,6 +505,26 @@ def test_every_earlier_request_can_be_rebuilt_after_a_restart(
         assert ck.fold(history, at=decision.point).messages == request["messages"]
         assert history.settings[decision.settings].data["tools"] == request["tools"]
     assert len({decision.settings for decision in decisions}) == 2
+
+
+def test_the_bare_list_of_a_kept_conversation_is_built_to_the_same_bytes(
+    client: OpenAI, provider: ScriptedProvider, store: ck.SQLiteStore
+) -> None:
+    talk = begin(client, store, limit=400)
+    contexts = [talk.send(f"{turn}: " + "tell me more of it " * 3).context for turn in range(18)]
+    assert cuts(contexts)
+    question = {"role": "user", "content": "And now?"}
+    messages = [*talk.history, question]
+
+    for limit in (400, 200):  # at 200 past points would be decided otherwise, were they not known
+        read_only = ck.History(scope=SCOPE)
+        read_only.restore(store.load(SCOPE))
+        read_only.append(question)
+        kept = ck.ContextBuilder(MODEL, limit=limit).build(read_only)
+        bare = ck.ContextBuilder(MODEL, limit=limit, store=store).scoped(SCOPE).preview(messages)
+        assert bare.messages == kept.messages
+    send(begin(client, store, limit=400), question)
+    assert_prefix_stable(provider.requests[-2:])
 
 
 IN_ANOTHER_PROCESS = """
@@ -658,3 +682,10 @@ def test_nothing_of_a_message_stands_in_what_is_logged_and_printed(
     talk = chat.conversation(SCOPE)
     talk.send("secret")
     assert "secret" not in f"{chat!r} {talk!r} {talk.history!r} {talk.context!r}"
+
+
+@pytest.mark.parametrize("module", [chat, sqlite, streaming])
+def test_the_examples_in_docstrings_run(module: Any) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed

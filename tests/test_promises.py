@@ -322,6 +322,25 @@ def test_a_branch_is_built_like_a_conversation_of_its_own(
             assert sent == wire(make(stack, 250).build(held[:point]))
 
 
+def test_a_good_list_is_not_mended() -> None:
+    calls = [
+        {"id": identifier, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for identifier in ("a", "b")
+    ]
+    context = make("drop", 9_000).build(
+        [
+            {"role": "system", "content": "terse"},
+            {"role": "user", "content": "look"},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "tool_call_id": "b", "content": "2"},
+            {"role": "tool", "tool_call_id": "a", "content": "1"},
+        ]
+    )
+
+    assert context.edits == ()
+    assert [group.kind for group in context.view.groups] == ["user", "step"]
+
+
 @pytest.mark.parametrize("stack", [*STACKS, "retrieve"])
 def test_the_stacks_do_something(stack: str) -> None:
     """A stack that never makes an edit would make the properties above empty."""

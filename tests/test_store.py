@@ -7,9 +7,10 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from contextkit.errors import (
     StoreSchemaError,
     StoreUnreadable,
 )
-from contextkit.storage import sqlite
+from contextkit.storage import connection, sqlite
 from contextkit.testing import check_store
 
 SCOPE = Scope("acme", "u1", "42")
@@ -159,7 +160,7 @@ def test_another_connection_sees_a_turn_at_once(store: SQLiteStore, path: Path) 
 
 
 def test_the_file_is_set_up_for_safety(store: SQLiteStore, path: Path) -> None:
-    with store._held() as db:
+    with store._connection.held() as db:
         pragmas = {
             name: db.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
@@ -334,7 +335,7 @@ def test_a_busy_thread_is_busy_too(path: Path) -> None:
         inside, leave = Event(), Event()
 
         def hold() -> None:
-            with store._held():
+            with store._connection.held():
                 inside.set()
                 leave.wait(10)
 
@@ -352,7 +353,7 @@ def test_a_busy_thread_is_busy_too(path: Path) -> None:
 def test_a_full_disk_leaves_things_as_they_were(path: Path, memory: bool) -> None:
     with SQLiteStore(":memory:" if memory else path) as store:
         store.append(SCOPE, TURN, expected=0)
-        with store._held() as db:
+        with store._connection.held() as db:
             (pages,) = db.execute("PRAGMA page_count").fetchone()
             db.execute(f"PRAGMA max_page_count = {pages}")
 
@@ -362,7 +363,7 @@ def test_a_full_disk_leaves_things_as_they_were(path: Path, memory: bool) -> Non
 
         assert store.load(SCOPE) == TURN
         assert store.decisions(SCOPE, "main", ["h"]) == {}
-        with store._held() as db:
+        with store._connection.held() as db:
             db.execute("PRAGMA max_page_count = 1000000")
         assert store.append(SCOPE, long, expected=2) == 4
 
@@ -391,7 +392,7 @@ def test_a_write_that_the_system_refuses_leaves_things_as_they_were(path: Path) 
 
 
 def test_a_file_that_cannot_be_written_says_what_to_do(store: SQLiteStore) -> None:
-    with store._held() as db:
+    with store._connection.held() as db:
         db.execute("PRAGMA query_only = ON")
     with pytest.raises(StoreError, match="rights"):
         store.append(SCOPE, TURN, expected=0)
@@ -418,7 +419,7 @@ def test_the_race_in_old_sqlite_is_mentioned_once(
     caplog.set_level(logging.INFO, logger="contextkit")
     for version, said in (((3, 40, 1), 1), ((3, 51, 3), 0), ((3, 50, 7), 0), ((3, 50, 4), 1)):
         monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
-        sqlite._say_what_sqlite_lacks.cache_clear()
+        connection.say_what_sqlite_lacks.cache_clear()
         caplog.clear()
         for name in "ab":
             SQLiteStore(tmp_path / f"{name}.db").close()
@@ -502,6 +503,40 @@ def test_kill_9_loses_no_acknowledged_turn_and_leaves_no_half_one(path: Path) ->
         acknowledged = 2 * len(turns)
 
 
+def test_a_new_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for number in range(5):
+        path, together = tmp_path / f"{number}.db", Barrier(6)
+
+        def open_it(name: int, path: Path = path, together: Barrier = together) -> int:
+            together.wait(10)
+            with SQLiteStore(path) as store:  # with a connection of its own
+                return store.append(Scope("acme", "u1", str(name)), TURN, expected=0)
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(open_it, range(6))) == [2] * 6
+
+
+def test_a_file_that_is_busy_while_it_is_opened_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, left = connection.Connection._connect, [2]
+
+    def busy(self: connection.Connection) -> sqlite3.Connection:
+        if left[0]:
+            left[0] -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+            raise error
+        return connect(self)
+
+    monkeypatch.setattr(connection.Connection, "_connect", busy)
+    SQLiteStore(path).close()
+    assert left == [0]
+    left = [1_000_000]
+    with pytest.raises(StoreBusy):
+        SQLiteStore(path, timeout=0.03)
+
+
 def in_child(work: Callable[[], None]) -> int:
     """Run work in a fork of this process, and give its exit code."""
     child = os.fork()
@@ -521,7 +556,7 @@ def test_a_fork_opens_a_connection_of_its_own(store: SQLiteStore, path: Path) ->
     store.append(SCOPE, TURN, expected=0)
 
     def go_on() -> None:
-        assert store._db is None, "nothing is carried over"
+        assert store._connection._db is None, "nothing is carried over"
         assert store.append(SCOPE, TURN, expected=2) == 4
         store.close()
 

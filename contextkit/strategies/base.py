@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
+from math import isfinite
 from typing import Any, Protocol
 
 from contextkit.edits import Edit
@@ -49,6 +50,8 @@ def describe(value: Any) -> Any:
 
     Recorded with the settings, so that a change of them shows. Callables go by their name.
     """
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, list | tuple | set | frozenset):

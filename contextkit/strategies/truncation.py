@@ -13,15 +13,19 @@ from contextkit.view import View
 
 @dataclass(frozen=True, slots=True)
 class DropOldest:
-    """Drop the oldest turns, as many as needed; summaries only when no turn is left to drop.
+    """Drop the oldest turns, as many as needed.
 
-    Every compaction ends with it, whether it is named or not.
+    Summaries go last, and only where the goal is reached with them. Every compaction ends with
+    this strategy, whether it is named or not.
     """
 
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
         """One edit that drops the oldest free spans, until `goal` tokens are freed."""
-        turns = [span for span in view.free if span.kind != "summary"]
-        return drop_until(view, [*turns, *view.summaries()], goal, type(self).__name__)
+        going = [span for span in view.free if span.kind != "summary"]
+        missing = goal - sum(span.tokens for span in going)
+        if missing <= sum(span.tokens for span in view.summaries()):
+            going += view.summaries()
+        return drop_until(view, going, goal, type(self).__name__)
 
 
 @dataclass(frozen=True, slots=True)

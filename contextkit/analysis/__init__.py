@@ -1,0 +1,1 @@
+"""Analysis: what measured conversations show."""

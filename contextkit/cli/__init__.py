@@ -1,0 +1,73 @@
+"""The command line: `contextkit demo` and `contextkit chat`.
+
+Exit codes, the same for every command:
+
+    0    done
+    1    what was asked for cannot be done: an input, a budget, a file that cannot be written
+    2    the command was called in a wrong way
+    3    the port asked for cannot be had
+    4    a package is missing; the message says what installs it
+    5    the model server, or the provider, failed
+    6    the store cannot be read or written, or somebody else wrote first
+    130  Ctrl-C ended it before it was done
+
+What goes wrong is one line on stderr, and for the embedded server the end of its log. The server
+never outlives the command.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+
+from contextkit.errors import ContextKitError, MissingExtra, ReplyError, ServerError, StoreError
+
+FAILED, PORT, MISSING, SERVER, STORE, INTERRUPTED = 1, 3, 4, 5, 6, 130
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 cannot be done as asked, 2 wrong usage, 3 the port cannot be had, "
+    "4 a package is missing, 5 the model server or provider failed, 6 the store failed, "
+    "130 Ctrl-C."
+)
+
+
+def main() -> None:
+    """Run the command line; the console script `contextkit`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows "?"
+    try:
+        require("typer", "the command line")
+        from contextkit.cli.commands import app
+
+        app(prog_name="contextkit")
+    except ContextKitError as error:
+        say(error)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        say("stopped by Ctrl-C")
+        sys.exit(INTERRUPTED)
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that an error stands for."""
+    if isinstance(error, ServerError):
+        return PORT if error.port else SERVER
+    for kind, code in ((MissingExtra, MISSING), (StoreError, STORE), (ReplyError, SERVER)):
+        if isinstance(error, kind):
+            return code
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED
+
+
+def say(what: object) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"contextkit: {what}\n")
+    sys.stderr.flush()
+
+
+def require(package: str, purpose: str) -> None:
+    """Raise MissingExtra unless a package of the extra `cli` is there; nothing is imported."""
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        raise MissingExtra(package, "cli", purpose)

@@ -1,0 +1,146 @@
+"""The commands and their options, as typer takes them; what they do is imported when they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contextkit import __version__
+from contextkit.cli import EXIT_CODES, INTERRUPTED, say
+
+app = typer.Typer(
+    name="contextkit",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: quick, and brackets stay brackets
+    pretty_exceptions_enable=False,  # a traceback with local variables could show a key
+    epilog=EXIT_CODES,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"contextkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def contextkit(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Build LLM chat requests within a token budget, with a prefix that stays put."""
+
+
+@app.command(epilog=EXIT_CODES)
+def demo(
+    *,
+    turns: Annotated[
+        int | None, typer.Option(min=1, help="User messages of the script.  [default: 36]")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: 1400]")
+    ] = None,
+    target: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens that a cut comes down to.  [default: 500]"),
+    ] = None,
+    png: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("contextkit-demo.png"),
+    seed: Annotated[int, typer.Option(help="Seed of the model's sampling.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Of the server; 0: any free.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few turns at a small limit, with a cut all the same.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
+    ] = False,
+) -> None:
+    """Hold a real conversation twice: with contextkit, and with a sliding window.
+
+    Both run at the same limit on an embedded model server, with its cache empty. Shown are tokens
+    predicted and reported by the server, the time to the first token, and what was cut. About two
+    minutes; nothing leaves this machine.
+    """
+    from contextkit.cli.demo import Settings, run
+
+    settings = Settings.of(
+        turns=turns, limit=limit, target=target, seed=seed, port=port, threads=threads, quick=quick
+    )
+    with _ctrl_c():
+        raise typer.Exit(run(settings, png, as_json=as_json))
+
+
+@app.command(epilog=EXIT_CODES)
+def chat(
+    *,
+    model: Annotated[
+        str | None,
+        typer.Option(help="qwen-plus, gpt-4o, …; without it the embedded model answers."),
+    ] = None,
+    store: Annotated[Path, typer.Option(help="SQLite file that keeps the conversations.")] = Path(
+        "contextkit-chat.db"
+    ),
+    conversation: Annotated[str, typer.Option(help="Which of them to go on with.")] = "default",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: the window]")
+    ] = None,
+    target: Annotated[
+        int | None, typer.Option(min=1, help="Tokens that a cut comes down to.")
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(help="System prompt, for a new conversation.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a reply at most.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")
+    ] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a turn on stdout in place of text.")
+    ] = False,
+) -> None:
+    """Talk to the embedded model, or with --model and a key to Qwen Cloud or OpenAI.
+
+    Keys are read from OPENAI_API_KEY and DASHSCOPE_API_KEY. Conversations are kept: the same
+    --store and --conversation go on where they ended. /report shows what became of every message
+    in the last request, /quit leaves; Ctrl-C stops a reply. Piped input is a message a line.
+    """
+    from contextkit.cli.chat import Settings, run
+
+    settings = Settings(
+        model=model,
+        store=store,
+        conversation=conversation,
+        limit=limit,
+        target=target,
+        system=system,
+        max_tokens=max_tokens,
+        base_url=base_url,
+        port=port,
+        threads=threads,
+        as_json=as_json,
+    )
+    with _ctrl_c():
+        raise typer.Exit(run(settings))
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[None]:
+    """Ctrl-C where a command has nothing more to say about it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped by Ctrl-C")
+        raise typer.Exit(INTERRUPTED) from None

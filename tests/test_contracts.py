@@ -1,0 +1,73 @@
+"""Every strategy and index of the library keeps the contract that one's own must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import contextkit as ck
+from contextkit.testing import check_index, check_strategy
+
+
+def embed(texts: Sequence[str]) -> np.ndarray:
+    return np.array([[len(text), text.count("e") + 0.1] for text in texts])
+
+
+STRATEGIES = [
+    (ck.DropOldest(), "compaction"),
+    (ck.KeepLast(2), "compaction"),
+    (ck.ClearToolResults(keep_last=2), "compaction"),
+    (ck.SummarizeOldest(lambda _: "They looked orders up."), "compaction"),
+    (ck.ClampToolResults(50), "arrival"),
+    (ck.Volatile("now", lambda: "12:01"), "tail"),
+]
+
+
+@pytest.mark.parametrize(("strategy", "phase"), STRATEGIES, ids=lambda value: repr(value)[:24])
+def test_strategies_keep_the_contract(strategy: Any, phase: str) -> None:
+    check_strategy(strategy, phase)
+
+
+def test_retrieval_keeps_the_contract() -> None:
+    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200, min_score=0.0), "tail")
+
+
+def test_the_index_keeps_the_contract() -> None:
+    check_index(lambda: ck.VectorIndex(embed))
+
+
+@dataclass(frozen=True)
+class DropNewest:
+    """Touches what is protected."""
+
+    def propose(self, view: ck.View, goal: int) -> Iterable[ck.Edit]:
+        last = view.groups[-1].numbers
+        return [ck.Edit("drop", covers=last, reason="no respect")]
+
+
+@dataclass(frozen=True)
+class DoNothing:
+    def propose(self, view: ck.View, goal: int) -> Iterable[ck.Edit]:
+        return []
+
+
+@dataclass
+class Fickle:
+    turn: int = 0
+
+    def propose(self, view: ck.View, goal: int) -> Iterable[ck.Edit]:
+        self.turn += 1
+        return [view.drop(view.free[0], reason=f"turn {self.turn}")]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "says"),
+    [(DropNewest(), "passed over"), (DoNothing(), "no edit"), (Fickle(), "the same")],
+)
+def test_the_contract_catches(strategy: Any, says: str) -> None:
+    with pytest.raises(AssertionError, match=says):
+        check_strategy(strategy)
