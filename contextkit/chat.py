@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,14 +16,14 @@ from contextkit.errors import InputError, MessageError, ReplyError, ScopeError
 from contextkit.history import History
 from contextkit.messages import MessageLike, text_of
 from contextkit.profiles import profile_for
-from contextkit.providers.chat_completions import Answer, ChunkStream, complete, stream
+from contextkit.providers.chat_completions import Answer, complete, stream
 from contextkit.recall import recall
 from contextkit.records import record_to_json
+from contextkit.replies import Reply, ReplyStream
 from contextkit.report import Report
 from contextkit.scope import Scope
 from contextkit.storage.sqlite import SQLiteStore
 from contextkit.store import Store
-from contextkit.usage import Usage
 
 
 class Chat:
@@ -210,7 +209,8 @@ class Conversation:
     def stream(self, *messages: MessageLike) -> ReplyStream:
         """Same as `send`, with the reply as it comes. The turn is kept when it has come whole."""
         turn = self._begin(messages)
-        return ReplyStream(self, turn, stream(self._chat.client, turn.request))
+        chunks = stream(self._chat.client, turn.request)
+        return ReplyStream(turn.context, chunks, lambda answer: self._end(turn, answer))
 
     # What a turn is before and after its only I/O with the model.
 
@@ -263,114 +263,6 @@ class _Turn:
     version: int  # of the store that it begins at: the number of records that are kept
     context: Context
     request: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the model answered; as a string, its text.
-
-    Attributes:
-        text: the text; empty where there is none, as with tool calls alone.
-        message: the assistant message as a dict of your own.
-        usage: what the provider reported; None where it did not.
-        context: the request that it answers.
-        finish_reason: why it ended, such as `stop`, `length`, `tool_calls`.
-
-    Example:
-        >>> from contextkit.chat import Reply
-        >>> message = {"role": "assistant", "content": "Hi."}
-        >>> print(Reply("Hi.", message, usage=None, context=None, finish_reason="stop"))
-        Hi.
-    """
-
-    text: str
-    message: dict[str, Any]
-    usage: Usage | None
-    context: Context
-    finish_reason: str | None
-
-    def __str__(self) -> str:
-        return self.text
-
-
-class ReplyStream:
-    """A reply as it comes: iterate over its text deltas, or over `chunks()`; once, not both.
-
-    The request is sent when the stream is made. The turn is kept when the last chunk was read and
-    the loop ends by itself. When it is cut off, closed or left before, nothing of the turn is kept,
-    and `partial` has the text so far.
-
-    Example:
-        >>> from contextkit import Chat
-        >>> def tell(chat: Chat, scope, question: str) -> str:
-        ...     with chat.conversation(scope).stream(question) as stream:
-        ...         for delta in stream:
-        ...             print(delta, end="", flush=True)
-        ...     return stream.reply.text
-    """
-
-    def __init__(self, conversation: Conversation, turn: _Turn, chunks: ChunkStream) -> None:
-        self._conversation = conversation
-        self._turn = turn
-        self._chunks = chunks
-        self._read_as = ""
-        self._reply: Reply | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        self._begin("text")
-        return self._deltas()
-
-    def chunks(self) -> Iterator[Any]:
-        """The client's own chunks, unchanged, in place of the text deltas."""
-        self._begin("chunks")
-        return self._read()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the connection back. Nothing is kept of a turn that has not ended."""
-        self._chunks.close()
-
-    @property
-    def context(self) -> Context:
-        """The request that is being answered."""
-        return self._turn.context
-
-    @property
-    def partial(self) -> str:
-        """The text so far."""
-        return self._chunks.reply.text
-
-    @property
-    def reply(self) -> Reply:
-        """The whole reply, once the stream has ended.
-
-        Raises:
-            ReplyError: before, and when it never came to its end.
-        """
-        if self._reply is None:
-            raise ReplyError("the stream was not read to its end", partial=self.partial)
-        return self._reply
-
-    def _begin(self, form: str) -> None:
-        if self._read_as:
-            raise InputError(f"is read already, as {self._read_as}", place="stream")
-        self._read_as = form
-
-    def _deltas(self) -> Iterator[str]:
-        with closing(self._read()) as chunks:
-            for _ in chunks:
-                if self._chunks.last_text:
-                    yield self._chunks.last_text
-
-    def _read(self) -> Generator[Any]:
-        with self._chunks:
-            yield from self._chunks
-        self._reply = self._conversation._end(self._turn, self._chunks.answer)  # noqa: SLF001
 
 
 _BUILT = ("model", "messages", "tools", "response_format")

@@ -121,7 +121,7 @@ def plain(value: MessageLike, place: str = "message") -> Mapping[str, Any]:
     if callable(dump):
         # The SDK's reply holds a null for every field the provider left out; sending those back
         # is refused by some providers, and what was not set was not said.
-        dumped: Mapping[str, Any] = dump(mode="json", exclude_unset=True)
+        dumped: Mapping[str, Any] = dump(mode="json", exclude_unset=True, warnings=False)
         if "role" not in dumped and getattr(value, "role", None):
             dumped = {"role": value.role, **dumped}
         return dumped
@@ -253,7 +253,9 @@ def _copy_checked(value: Any, place: str, depth: int = 0) -> tuple[Any, int]:
             size += added
         return items, size
     if callable(getattr(value, "model_dump", None)):
-        return _copy_checked(value.model_dump(mode="json", exclude_unset=True), place, depth + 1)
+        return _copy_checked(
+            value.model_dump(mode="json", exclude_unset=True, warnings=False), place, depth + 1
+        )
     return _checked_scalar(value, place)
 
 

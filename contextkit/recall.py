@@ -22,10 +22,11 @@ def recall(history: History, store: Store, view: str) -> int:
         for address, data in store.decisions(history.scope, view, list(points)).items()
     ]
     found.sort(key=lambda decision: decision.point)
-    if found and found[-1].settings not in history.settings:
-        address = f"settings {found[-1].settings}"
-        for data in store.decisions(history.scope, view, [address]).values():
-            history.change_settings(Settings(view, found[-1].point, data))
+    for decision in found:
+        if decision.settings and decision.settings not in history.settings:
+            address = f"settings {decision.settings}"
+            for data in store.decisions(history.scope, view, [address]).values():
+                history.change_settings(Settings(view, decision.point, data))
     history.commit(view, len(known), found)
     return len(found)
 

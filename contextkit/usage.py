@@ -35,7 +35,7 @@ class Usage:
         if isinstance(reported, Usage):
             return reported
         dump = getattr(reported, "model_dump", None)
-        data = dump(mode="json") if callable(dump) else reported
+        data = dump(mode="json", warnings=False) if callable(dump) else reported
         if not isinstance(data, Mapping):
             raise InputError(f"is a dict, not {type(data).__name__}", place="usage")
         inputs = data.get("prompt_tokens_details") or {}

@@ -86,7 +86,7 @@ def test_a_compaction_comes_down_to_the_target_behind_the_system_block() -> None
 
 def rule(f: Figures, r: float, w: float, fee: float, s: int, *, cold: bool) -> bool:
     """The rule as it stands in the note behind `WhenItPays`, line by line."""
-    h, k, K, g, m = f.held, f.keep, f.target, f.newest, f.requests
+    h, k, K, g, m = f.held, f.keep, f.target, f.newest, f.requests  # noqa: N806 - the letters of the formula
     x = h - k - s
     keep = w * h if cold else r * (h - g) + w * g
     cut = w * (k + s) + fee

@@ -145,7 +145,7 @@ def test_a_dead_server_is_told_from_a_refusal():
         way = SlidingWindow(COUNTER, "You are terse.", 10_000)
         said = hold(server, way, ["Hello", "word " * 600], {"max_tokens": 2})
         next(said)
-        with pytest.raises(ServerError, match="did not answer.*exceeds the available context"):
+        with pytest.raises(ServerError, match=r"did not answer.*exceeds the available context"):
             next(said)
 
         said = hold(

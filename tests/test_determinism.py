@@ -79,7 +79,7 @@ def everything(folder: str) -> dict[str, Any]:
     """What a process makes of the same list, file and store."""
     messages = conversation()
     listed, cold = builder(**OPTIONS), builder(**OPTIONS)
-    scoped = [c for c in (listed.build(messages[: 5 * n + 2], scope=SCOPE) for n in range(15))]
+    scoped = [listed.build(messages[: 5 * n + 2], scope=SCOPE) for n in range(15)]
     loaded = ck.History.load(Path(folder) / "talk.jsonl")
     again = builder(**OPTIONS).build(loaded)
     with ck.SQLiteStore(Path(folder) / "chat.db") as store:

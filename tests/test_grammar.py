@@ -1,4 +1,4 @@
-"""Grammar: what leaves is accepted; what was imported broken is mended, visibly, inventing nothing."""
+"""Grammar: what leaves is accepted; a broken import is mended visibly, and invents nothing."""
 
 from __future__ import annotations
 

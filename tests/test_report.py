@@ -1,13 +1,11 @@
-"""Report: what became of every message and why; as text, JSON and notebook HTML, without content."""
+"""Report: what became of each message and why; as text, JSON, notebook HTML; no content."""
 
 from __future__ import annotations
 
 import json
 import logging
 from dataclasses import dataclass
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 import contextkit as ck
 from tests.support import (
@@ -22,6 +20,9 @@ from tests.support import (
     system,
     user,
 )
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def fates(context: ck.Context) -> dict[int | None, str]:
@@ -78,7 +79,8 @@ def test_every_message_has_a_fate() -> None:
     numbers = [fate.number for fate in report.fates if fate.number is not None]
 
     assert numbers == sorted(numbers)
-    assert set(numbers) == set(range(25)) and len(numbers) == len(history)
+    assert set(numbers) == set(range(25))
+    assert len(numbers) == len(history)
     assert found[0] == found[24] == "kept"
     assert {found[n] for n in (1, 2, 3, 4)} == {"dropped"}
     assert "summarized" in found.values()

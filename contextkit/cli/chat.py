@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from contextkit.budget import Budget
-from contextkit.chat import Chat, Conversation, Reply
+from contextkit.chat import Chat, Conversation
 from contextkit.cli import INTERRUPTED, SERVER, exit_code, say
 from contextkit.cli.endpoints import Endpoint, endpoint_for
 from contextkit.cli.hold import gone
 from contextkit.errors import ContextKitError, InputError, StoreConflict
 from contextkit.providers.local import LocalServer
+from contextkit.replies import Reply
 from contextkit.scope import Scope
 from contextkit.storage.sqlite import SQLiteStore
 

@@ -1,0 +1,121 @@
+"""Replies: what a model answered, whole or as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Self
+
+from contextkit.context import Context
+from contextkit.errors import InputError, ReplyError
+from contextkit.providers.chat_completions import Answer, ChunkStream
+from contextkit.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model answered; as a string, its text.
+
+    Attributes:
+        text: the text; empty where there is none, as with tool calls alone.
+        message: the assistant message as a dict of your own.
+        usage: what the provider reported; None where it did not.
+        context: the request that it answers.
+        finish_reason: why it ended, such as `stop`, `length`, `tool_calls`.
+
+    Example:
+        >>> from contextkit.replies import Reply
+        >>> message = {"role": "assistant", "content": "Hi."}
+        >>> print(Reply("Hi.", message, usage=None, context=None, finish_reason="stop"))
+        Hi.
+    """
+
+    text: str
+    message: dict[str, Any]
+    usage: Usage | None
+    context: Context
+    finish_reason: str | None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ReplyStream:
+    """A reply as it comes: iterate over its text deltas, or over `chunks()`; once, not both.
+
+    The request is sent when the stream is made. The turn is kept when the last chunk was read and
+    the loop ends by itself. When it is cut off, closed or left before, nothing of the turn is kept,
+    and `partial` has the text so far.
+
+    Attributes:
+        context: the request that is being answered.
+
+    Example:
+        >>> from contextkit import Chat
+        >>> def tell(chat: Chat, scope, question: str) -> str:
+        ...     with chat.conversation(scope).stream(question) as stream:
+        ...         for delta in stream:
+        ...             print(delta, end="", flush=True)
+        ...     return stream.reply.text
+    """
+
+    def __init__(
+        self, context: Context, chunks: ChunkStream, finish: Callable[[Answer], Reply]
+    ) -> None:
+        self.context = context
+        self._chunks = chunks
+        self._finish = finish
+        self._read_as = ""
+        self._reply: Reply | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        self._begin("text")
+        return self._deltas()
+
+    def chunks(self) -> Iterator[Any]:
+        """The client's own chunks, unchanged, in place of the text deltas."""
+        self._begin("chunks")
+        return self._read()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back. Nothing is kept of a turn that has not ended."""
+        self._chunks.close()
+
+    @property
+    def partial(self) -> str:
+        """The text so far."""
+        return self._chunks.reply.text
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply, once the stream has ended.
+
+        Raises:
+            ReplyError: before, and when it never came to its end.
+        """
+        if self._reply is None:
+            raise ReplyError("the stream was not read to its end", partial=self.partial)
+        return self._reply
+
+    def _begin(self, form: str) -> None:
+        if self._read_as:
+            raise InputError(f"is read already, as {self._read_as}", place="stream")
+        self._read_as = form
+
+    def _deltas(self) -> Iterator[str]:
+        with closing(self._read()) as chunks:
+            for _ in chunks:
+                if self._chunks.last_text:
+                    yield self._chunks.last_text
+
+    def _read(self) -> Generator[Any]:
+        with self._chunks:
+            yield from self._chunks
+        self._reply = self._finish(self._chunks.answer)
