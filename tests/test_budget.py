@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import contextkit as ck
 from contextkit.budget import Figures, figures_of
-from contextkit.errors import BudgetError, BudgetExceeded
+from contextkit.errors import BudgetError, BudgetExceeded, ContextKitError
+from tests.conversations import Messages, conversations
 from tests.support import answer, builder, call, chat, kinds, result, system, tool, user
 
 
@@ -178,6 +179,22 @@ def test_what_a_schedule_is_told_of_an_agent_loop() -> None:
     assert figures.newest == view.groups[-1].tokens
     assert figures.keep == 2 * view.groups[-1].tokens
     assert figures.requests == 6
+
+
+@given(conversations(), st.sampled_from([20, 60, 150]), st.sampled_from([200, 400, 1_000]))
+def test_what_a_schedule_is_told_does_not_depend_on_earlier_looks(
+    messages: Messages, target: int, limit: int
+) -> None:
+    history, built = ck.History(), builder(limit)
+    for message in messages:
+        history.append(message)
+        try:
+            view = built.build(history).view
+        except ContextKitError:
+            continue
+        fresh = ck.fold(history, count=built.counter.message)
+        looked = built._fold(history)
+        assert figures_of(looked, target) == figures_of(view, target) == figures_of(fresh, target)
 
 
 def cut_points(**options: Any) -> list[int]:

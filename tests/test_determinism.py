@@ -88,7 +88,7 @@ def everything(folder: str) -> dict[str, Any]:
         "turns": [hashlib.sha256(wire(c).encode()).hexdigest() for c in scoped],
         "cold": digest([cold.build(messages)]),
         "hashes": [context.prefix_hash for context in scoped],
-        "settings": again.decision.settings,
+        "settings": [again.decision.settings, cold.plans.first.hash],
         "file": [loaded.prefix_hash(), loaded.record_hash, *digest([again])],
         "store": hashlib.sha256(wire(stored).encode()).hexdigest(),
         "fixed": scoped[0].fixed,

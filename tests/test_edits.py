@@ -131,6 +131,8 @@ def test_what_is_protected() -> None:
     pins = [user("u"), answer("a"), system("note"), user("u"), answer("a"), user("u")]
     assert free_numbers(pins) == {0, 1}
     assert free_numbers([user("u")]) == set()
+    noted = [user("u"), call("a"), result("a"), system("note"), call("b"), result("b")]
+    assert free_numbers(noted) == {1, 2}
 
 
 def test_pins_are_kept_and_can_be_overridden() -> None:
@@ -299,3 +301,14 @@ def test_what_is_cleared_never_comes_back_by_itself() -> None:
     history.extend([answer("a"), user("more")])
 
     assert wide.build(history).messages[: len(before.messages)] == before.messages
+
+
+def test_the_inserts_of_one_strategy_share_its_share() -> None:
+    def twice(view: ck.View, goal: int) -> list[ck.Edit]:
+        return [view.insert("x" * 120, reason="r"), view.insert("y" * 120, reason="r")]
+
+    context = builder(4_000, tail=[Own(twice, share=50)]).build([user("q")])
+
+    assert kinds(context) == ["insert"]
+    assert context.tokens <= builder(4_000).build([user("q")]).tokens + 50
+    assert len(context.report.failures) == 1

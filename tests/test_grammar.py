@@ -87,6 +87,18 @@ def test_a_good_array_has_no_violations() -> None:
             ["stub"],
             id="a system message interrupts",
         ),
+        pytest.param(
+            [user("x"), result("b", "early"), call("b"), user("y")],
+            [user("x"), call("b"), STUB, user("y")],
+            ["set aside", "stub"],
+            id="a result before its call is not the result of a later one",
+        ),
+        pytest.param(
+            [user("x"), call("b"), call("b"), user("y"), result("b", "1"), result("b", "2")],
+            [user("x"), call("b"), result("b", "2"), call("b"), result("b", "1"), user("y")],
+            ["move", "move"],
+            id="two late results of the same id",
+        ),
     ],
 )
 def test_an_imported_list_is_mended(given: Messages, sent: Messages, edits: list[str]) -> None:

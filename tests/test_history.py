@@ -162,6 +162,7 @@ def test_a_fork_takes_only_what_was_decided_on_its_messages() -> None:
 
     assert not any(decision.edits for decision in before.decisions())
     assert any(decision.edits for decision in after.decisions())
+    assert ck.History.loads(before.dumps()).usages == before.usages
     assert set(before.usages) == {n for n in history.usages if n < cut.point - 1}
 
 

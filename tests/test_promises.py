@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,21 +16,9 @@ from contextkit.caching.prefix import canonical_blocks
 from contextkit.errors import BudgetExceeded, GrammarError
 from contextkit.grammar import violations
 from tests.conversations import Messages, conversations, points, texts
+from tests.support import Characters, wire
 
 CUTS = {"drop", "summary", "clear"}
-
-
-@dataclass
-class Characters:
-    """Counts four characters a token, exactly and fast; remembers how often it was asked."""
-
-    name: str = "characters"
-    error: float = 0.0
-    calls: int = 0
-
-    def count(self, text: str) -> int:
-        self.calls += 1
-        return (len(text) + 3) // 4
 
 
 def summarizer(request: Any) -> str:
@@ -98,11 +85,6 @@ def replay(
             yield builder.build(history)
         except (BudgetExceeded, GrammarError):
             continue
-
-
-def wire(context: ck.Context) -> str:
-    """What leaves: bytes, with the order of keys."""
-    return json.dumps(context.request(), ensure_ascii=False)
 
 
 stacks = st.sampled_from([*STACKS, "retrieve"])

@@ -202,6 +202,9 @@ def test_html_is_escaped() -> None:
         assert "<script" not in page
         assert "&lt;script&gt;" in page
         assert page == context.report._repr_html_()
+    broken = builder(4_000, arrival=[evil()]).build([user("x")])
+    assert "&lt;script&gt;" in broken._repr_html_()
+    assert "<script" not in broken._repr_html_()
     stubbed = builder().build([user("q"), call(EVIL), user("w")])
     assert "<script" not in stubbed._repr_html_()
     model = builder(model=EVIL, profile=ck.profile_for("qwen-plus")).build([user("x")])

@@ -129,6 +129,16 @@ def test_clear_tool_results_leaves_the_calls_and_the_newest_results() -> None:
     assert {e.kind for d in history.decisions() for e in d.edits} == {"clear"}
 
 
+def test_clear_tool_results_keeps_the_newest_whatever_the_goal() -> None:
+    view = builder(100_000).build(loop(9)).view
+    proposed = ck.ClearToolResults(4).propose(view, 10**6)
+
+    assert [n for edit in proposed for n in edit.covers] == [3, 5, 7, 9, 11]
+
+    excluding = ck.ClearToolResults(4, exclude=frozenset({"keep"})).propose(view, 10**6)
+    assert [n for edit in excluding for n in edit.covers] == [5, 7, 9, 11]
+
+
 def test_clear_tool_results_excludes_tools_and_what_frees_nothing() -> None:
     history = ck.History(loop(9))
     context = builder(

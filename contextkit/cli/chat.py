@@ -98,7 +98,8 @@ class _Session:
     def run(self, settings: Settings) -> int:
         """Answer message by message; give the exit code."""
         if self.interactive:
-            said = len(self.talk.history)
+            history = self.talk.history
+            said = len(history) if history.decided() else 0  # a new one has its system prompt
             state = f"{said} messages so far" if said else "new"
             say(
                 f"{self.endpoint.model}; conversation {settings.conversation!r} in "

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any
 
 DEFINITIONS = {
-    "first_sent_tokens": "tokens of each message, its template frame included, counted once: in "
-    "the first request that carries it",
+    "first_sent_tokens": "tokens of each message (system, user, and replies sent back), its "
+    "template frame included, counted once: in the first request that carries it",
     "evaluated_tokens": "prompt tokens less cached tokens, both as the server reports them",
     "evaluated_per_first_sent": "evaluated_tokens / first_sent_tokens; 1 would be: nothing twice",
     "cached_share": "cached tokens / prompt tokens, sum over sum, as reported",
