@@ -94,8 +94,8 @@ def _draw_tokens(axes: Any, run: RunSeries, limit: int | None) -> None:
     axes.bar(turns, run.evaluated, bottom=run.cached, color=_EVALUATED, label="evaluated")
     if limit is not None:
         axes.axhline(limit, color="#555555", linewidth=1, linestyle="--", label=f"limit {limit:,}")
-        axes.set_ylim(0, limit * 1.22)
+    axes.margins(y=0.22)  # room for the legend above the bars
     cuts = f"{len(run.cuts)} cut{'' if len(run.cuts) == 1 else 's'}"
-    axes.set_title(f"{run.name}: {share:.0%} from the cache, {cuts}", fontsize=11)
+    axes.set_title(f"{run.name}: {share:.1%} from the cache, {cuts}", fontsize=11)
     axes.set_xlabel("turn")
     axes.legend(loc="upper left", ncols=3, frameon=False, fontsize=8)

@@ -100,7 +100,9 @@ def markdown(result: Mapping[str, Any]) -> str:
     head = [f"{settings['turns']} turns, limit {settings['limit']:,}", *result["runs"], "ratio"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows(result)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{table}\n\n{checked(result)}"
+    versions = ", ".join(f"{name} {found}" for name, found in result["versions"].items() if found)
+    made = f"{result['date'][:10]}, {versions}, seed {settings['seed']}"
+    return f"{table}\n\n{checked(result)}\n{made}, {settings['threads']} threads."
 
 
 def series(runs: Sequence[Run]) -> list[RunSeries]:
