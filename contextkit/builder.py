@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.budget import AtLimit, Budget, Schedule, figures_of
-from contextkit.caching.tools import canonical_tools
+from contextkit.caching.tools import chat_tools
 from contextkit.context import Context
 from contextkit.edits import Decision, Edit
 from contextkit.errors import BudgetExceeded, InputError, ScopeError
@@ -83,6 +83,14 @@ class ContextBuilder:
     ) -> None:
         if not isinstance(model, str):
             raise InputError(f"is a name, not {type(model).__name__}", place="model")
+        _check_parts(
+            schedule=schedule,
+            pin=pin,
+            counter=counter,
+            store=store,
+            budget=budget,
+            profile=profile,
+        )
         self.model = model
         self.profile = profile or profile_for(model)
         self.counter: RequestCounter = counter_for(self.profile, counter)
@@ -92,7 +100,7 @@ class ContextBuilder:
         usual, notes = default_schedule(budget, self.profile)
         self.schedule = schedule or usual
         self.notes += [] if schedule else notes
-        self.phases = Phases(tuple(arrival), tuple(compaction), tuple(tail), self.profile.reasoning)
+        self.phases = Phases.of(arrival, compaction, tail, self.profile.reasoning)
         self.view, self.store, self.pin = view, store, pin
         self.share = self.phases.share
         self.lists = PlainLists(
@@ -127,7 +135,7 @@ class ContextBuilder:
             "tail": describe(self.phases.tail),
             "counter": self.counter.name,
             "pin": describe(pin),
-            "tools": list(canonical_tools(tools)),
+            "tools": list(chat_tools(tools)),
             "response_format": copy_json(response_format),
         }
         self.plans = Plans(view, self.counter, settings)
@@ -149,12 +157,14 @@ class ContextBuilder:
             BudgetExceeded: when what must be kept is over the limit; nothing was recorded.
             ScopeError: when a plain list without a scope would need a summarizer, index or store.
         """
+        self.phases.check_sync()
         return self._drive(self._steps(conversation, scope, record=True))
 
     def preview(
         self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
     ) -> Context:
         """Build the next request and record nothing, in the history or elsewhere."""
+        self.phases.check_sync()
         return self._drive(self._steps(conversation, scope, record=False))
 
     async def abuild(
@@ -241,6 +251,9 @@ class ContextBuilder:
                 if plan.fixed + view.tokens > plan.settings["limit"]:  # replayed, never sent
                     parts = self._parts(view, plan, 0)
                     raise BudgetExceeded(plan.settings["limit"], parts)
+                coming = self.plans.coming(history)
+                if plan.hash != coming.hash:
+                    notes = (*notes, _later(plan, coming))
                 return self._context(view, made[-1:], (), plan, notes)
             plan = self.plans.coming(history)
             notes = (*notes, *self.plans.moves(history, plan))
@@ -408,7 +421,8 @@ class ContextBuilder:
         failures: list[str] = []
         edits = self.phases.arrive(view, failures)
         if final:
-            check_end(view.groups, bool(view.system))
+            aside = [edit.reason for edit in edits if edit.kind == "set aside"]
+            check_end(view.groups, bool(view.system), aside)
         tail_due = self._tail_due(view, point)
         share = self.share if tail_due else 0
         over = plan.fixed + view.tokens + share > self.budget.limit
@@ -469,6 +483,35 @@ def _without_needs(attempt: Generator[Need, Any, Context | None]) -> Context | N
         f"a plain list without a scope cannot have a {need.what}: pass "
         "build(messages, scope=Scope(tenant, user, conversation)) or keep a History"
     )
+
+
+def _later(plan: Plan, coming: Plan) -> str:
+    changed = [key for key, value in coming.settings.items() if plan.settings.get(key) != value]
+    return (
+        f"this request was decided before with other settings ({', '.join(changed)}), and is the "
+        "same again: changed settings act from the next message on. To build this point anew, give "
+        "the builder another view: ContextBuilder(…, view='…')"
+    )
+
+
+def _check_parts(
+    *, schedule: Any, pin: Any, counter: Any, store: Any, budget: Any, profile: Any
+) -> None:
+    """That what a builder is made of has the methods that will be called, long before they are."""
+    for place, part, wanted in (
+        ("schedule", schedule, "due"),
+        ("counter", counter, "count"),
+        ("store", store, "decide"),
+    ):
+        if part is not None and (isinstance(part, type) or not hasattr(part, wanted)):
+            hint = ": SQLiteStore(path) makes one of a path" if place == "store" else ""
+            raise InputError(f"{part!r:.60} has no method {wanted!r}{hint}", place=place)
+    if not callable(pin):
+        raise InputError(f"is a function of a message, not {pin!r:.60}", place="pin")
+    if budget is not None and not isinstance(budget, Budget):
+        raise InputError(f"is a Budget, not {budget!r:.60}: limit=… takes a number", place="budget")
+    if profile is not None and not isinstance(profile, Profile):
+        raise InputError(f"is a Profile, not {profile!r:.60}: profile_for(name)", place="profile")
 
 
 def _points(history: History, after: int, end: int) -> list[int]:

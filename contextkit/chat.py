@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
@@ -75,6 +76,23 @@ class Chat:
         options: Mapping[str, Any] | None = None,
         **builder_options: Any,
     ) -> None:
+        create = getattr(
+            getattr(getattr(client, "chat", None), "completions", None), "create", None
+        )
+        if not callable(create):
+            raise InputError("has no chat.completions.create: OpenAI() has", place="client")
+        if inspect.iscoroutinefunction(create):
+            raise InputError(
+                "is async, and Chat is not: await ContextBuilder.abuild and the client instead",
+                place="client",
+            )
+        unknown = [name for name in builder_options if name not in _BUILDER_OPTIONS]
+        if unknown:
+            raise InputError(
+                f"{', '.join(unknown)}: neither the chat nor its builder knows it. A parameter of "
+                f"each request goes into options={{{unknown[0]!r}: …}}",
+                place="Chat",
+            )
         self.client = client
         self.system = system
         History(system=system)  # says now, not in the first turn, what is wrong with it
@@ -265,6 +283,7 @@ class _Turn:
     request: dict[str, Any]
 
 
+_BUILDER_OPTIONS = frozenset(inspect.signature(ContextBuilder.__init__).parameters) - {"self"}
 _BUILT = ("model", "messages", "tools", "response_format")
 
 
@@ -273,7 +292,8 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name in _BUILT:
             raise InputError(
-                f"is a part of what is built: Chat(client, {name}=…)", place=f"options[{name!r}]"
+                "is a part of what is built, and comes from the chat and the conversation",
+                place=f"options[{name!r}]",
             )
         if name in ("stream", "n"):
             raise InputError(

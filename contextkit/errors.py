@@ -72,9 +72,17 @@ class BudgetExceeded(BudgetError):
         super().__init__(
             f"the parts that must be kept take {self.needed:,} tokens, "
             f"{self.needed - limit:,} more than the limit of {limit:,} ({listed}). "
-            "Raise the limit, shorten the largest part, or clamp tool results at arrival "
-            "with ClampToolResults."
+            f"Raise the limit, or {self._hint()}."
         )
+
+    def _hint(self) -> str:
+        largest = max(self.parts, key=lambda name: self.parts[name], default="")
+        return {
+            "tail share": "give the strategies of the tail a smaller share",
+            "tools": "send fewer or shorter tools",
+            "system": "shorten the system prompt",
+            "pins": "pin less",
+        }.get(largest, "shorten the newest messages (ClampToolResults does so on arrival)")
 
 
 class ScopeError(ContextKitError):

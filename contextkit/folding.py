@@ -20,12 +20,13 @@ from contextkit.history import History
 from contextkit.messages import SYSTEM_ROLES, Message, call_ids
 
 CountMessage = Callable[[Mapping[str, Any]], int]
-Pin = Callable[[Message], bool]
+Pin = Callable[[Mapping[str, Any]], bool]
+"""Whether a message inside the history is protected; it gets the message as a dict."""
 
 
-def pin_system(message: Message) -> bool:
+def pin_system(message: Mapping[str, Any]) -> bool:
     """The default: system messages inside the history are pinned."""
-    return message.role in SYSTEM_ROLES
+    return message["role"] in SYSTEM_ROLES
 
 
 class Fold:
@@ -156,7 +157,7 @@ class Fold:
             data = message.data
             if says_nothing(data) or any(key in data for key in REASONING_FIELDS):
                 self.attention.append(number)
-        pinned = message.pinned or self.pin(message)
+        pinned = message.pinned or self.pin(message.data)
         groups.append(Group.of(number, message, tokens, self.turn, pinned=pinned))
         self.body_tokens += tokens
         if self.sent is not None:
@@ -169,7 +170,7 @@ class Fold:
             self.unplaced.append(number)
             return
         entry = Entry((number,), message.data, self.count(message.data))
-        self.groups[-1] = last.with_result(entry, pinned=message.pinned or self.pin(message))
+        self.groups[-1] = last.with_result(entry, pinned=message.pinned or self.pin(message.data))
         self.body_tokens += entry.tokens
         if self.sent is not None:
             self.sent.append(message.data)

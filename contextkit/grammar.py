@@ -134,8 +134,11 @@ def stub(group: Group, identifier: str) -> Edit:
     )
 
 
-def check_end(groups: Sequence[Group], any_system: bool) -> None:
+def check_end(groups: Sequence[Group], any_system: bool, aside: Sequence[str] = ()) -> None:
     """Whether the array can be answered as it ends.
+
+    Args:
+        aside: why messages were set aside, for the error.
 
     Raises:
         GrammarError: when it is empty, waits for tool results, or ends in an assistant message.
@@ -156,7 +159,7 @@ def check_end(groups: Sequence[Group], any_system: bool) -> None:
         raise GrammarError(
             "the last message is the assistant's: there is nothing to answer. Append a user "
             "message, or mark it with partial=True (Qwen) or prefix=True (DeepSeek) to have it "
-            "continued",
+            f"continued{''.join(f'. Set aside: {reason}' for reason in aside)}",
             place=f"messages[{last.start}]",
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from threading import RLock
-from typing import Any
+from typing import Any, Literal
 
 from contextkit.history import History
 from contextkit.messages import SYSTEM_ROLES, Message, same_message
@@ -65,19 +65,26 @@ class Known:
                 self._histories.move_to_end(id(best[0]))
         return best
 
-    def holds_middle(self, scope: Scope | None, messages: Sequence[dict[str, Any]]) -> bool:
-        """Whether the list begins in the middle of a known history: it was cut before it came."""
+    def position_of(
+        self, scope: Scope | None, messages: Sequence[dict[str, Any]]
+    ) -> Literal["start", "middle"] | None:
+        """Where in a known history the list begins, leaving system messages aside.
+
+        `middle`: it was cut before it came. `start`: it is the same conversation with another
+        system block.
+        """
         body = [message for message in messages[:32] if message["role"] not in SYSTEM_ROLES]
         if len(body) < 2:
-            return False
+            return None
         with self.lock:
             for owner, history, _ in list(reversed(self._histories.values()))[:_CANDIDATES]:
                 if owner != scope or body[0] not in history.data:
                     continue
                 position = history.data.index(body[0])
-                if position + 1 < len(history.data) and body[1] == history.data[position + 1]:
-                    return True
-        return False
+                if history.data[position + 1 : position + 2] == body[1:2]:
+                    before = history.data[:position]
+                    return "start" if all(m["role"] in SYSTEM_ROLES for m in before) else "middle"
+        return None
 
     def keep(self, scope: Scope | None, history: History) -> None:
         """File a history, or file it again after it has grown; the oldest ones make room."""

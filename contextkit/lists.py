@@ -75,11 +75,17 @@ class PlainLists:
     def _notes(self, history: History, shared: int) -> tuple[str, ...]:
         notes = []
         known_body = any(message.role not in SYSTEM_ROLES for message in history.messages[:shared])
-        if not known_body and self.known.holds_middle(history.scope, history.data):
+        where = None if known_body else self.known.position_of(history.scope, history.data)
+        if where == "start":
+            notes.append(
+                "the system block differs from that of the same conversation before: the prefix "
+                "moves at its very beginning. What changes belongs into Volatile"
+            )
+        elif where == "middle":
             notes.append("the list begins in the middle of a known one: it was cut before it came")
         if not self.replayable:
             notes.append(
-                "state lost: nothing is known of this conversation, so that earlier summaries, "
-                "inserts and idle cuts are gone and the prefix moves once"
+                "state lost: nothing is known of this conversation here; summaries, inserts and "
+                "idle cuts that were made for it before are gone, and the prefix moves once"
             )
         return tuple(notes)

@@ -117,13 +117,19 @@ def plain(value: MessageLike, place: str = "message") -> Mapping[str, Any]:
         return {"role": "user", "content": value}
     if isinstance(value, Mapping):
         return value
-    dump = getattr(value, "model_dump", None)
+    said: Any = value
+    choices = getattr(said, "choices", None)
+    if isinstance(choices, list) and choices:
+        said = choices[0]  # a whole chat completion: its reply is meant
+    if not hasattr(said, "role"):
+        said = getattr(said, "message", said)
+    dump = getattr(said, "model_dump", None)
     if callable(dump):
         # The SDK's reply holds a null for every field the provider left out; sending those back
         # is refused by some providers, and what was not set was not said.
         dumped: Mapping[str, Any] = dump(mode="json", exclude_unset=True, warnings=False)
-        if "role" not in dumped and getattr(value, "role", None):
-            dumped = {"role": value.role, **dumped}
+        if "role" not in dumped and getattr(said, "role", None):
+            dumped = {"role": said.role, **dumped}
         return dumped
     raise MessageError(
         f"a message is a string, a dict or an SDK object, not {type(value).__name__}", place=place

@@ -5,8 +5,9 @@ All three work on a scratch fold. A strategy that fails is passed over, and the 
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +46,41 @@ class Phases:
     compaction: tuple[Strategy, ...]
     tail: tuple[Strategy, ...]
     reasoning: str
+
+    @classmethod
+    def of(cls, arrival: Any, compaction: Any, tail: Any, reasoning: str) -> Phases:
+        """The phases, checked before anything depends on them.
+
+        Raises:
+            InputError: for what is no strategy, or is one for another phase.
+        """
+        held = {"arrival": arrival, "compaction": compaction, "tail": tail}
+        for phase, strategies in held.items():
+            if isinstance(strategies, str) or not isinstance(strategies, Sequence):
+                raise InputError(f"is a list of strategies, not {strategies!r:.60}", place=phase)
+            for position, strategy in enumerate(strategies):
+                place = f"{phase}[{position}]"
+                if isinstance(strategy, type) or not callable(getattr(strategy, "propose", None)):
+                    raise InputError(
+                        f"{strategy!r:.60} is no strategy: an object with propose(view, goal)",
+                        place=place,
+                    )
+                meant = getattr(strategy, "phase", phase)
+                if meant != phase:
+                    raise InputError(f"{name_of(strategy)} is for {meant}=[…]", place=place)
+        return cls(tuple(arrival), tuple(compaction), tuple(tail), reasoning)
+
+    def check_sync(self) -> None:
+        """That no strategy has a callable that only an async build can await.
+
+        Raises:
+            InputError: names the strategy.
+        """
+        for strategy in (*self.arrival, *self.compaction, *self.tail):
+            index = getattr(strategy, "index", None)
+            for called in (getattr(strategy, "summarizer", None), getattr(index, "embed", None)):
+                if inspect.iscoroutinefunction(called):
+                    raise InputError("is async: use abuild, not build", place=name_of(strategy))
 
     @property
     def share(self) -> int:

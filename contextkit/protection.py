@@ -19,7 +19,7 @@ def check_free(view: View, edit: Edit) -> Edit:
         EditError: when it touches what is protected, or is not an edit for this phase.
     """
     if edit.kind not in ("drop", "summary", "clear"):
-        raise EditError(f"a {edit.kind} is not for the compaction phase")
+        raise EditError(f"an edit of kind {edit.kind!r} is not for the compaction phase")
     if not all(type(number) is int for number in edit.covers):
         raise EditError(f"messages are named by their numbers, not {edit.covers!r:.80}")
     if list(edit.covers) != sorted(set(edit.covers)):

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contextkit.edits import Edit
+from contextkit.errors import InputError
 from contextkit.folding import CountMessage, Fold, Pin, pin_system
 from contextkit.groups import Entry, Group, Span
 from contextkit.history import MAIN, History
 from contextkit.messages import copy_json
+from contextkit.profiles import profile_for
+from contextkit.tokens import counter_for
 
 
 class View(Fold):
@@ -74,17 +77,25 @@ class View(Fold):
     def request(self) -> dict[str, Any]:
         """The request that was built here, as copies: messages, and the recorded settings.
 
-        Rebuilds any earlier request: `fold(history, at=point).request()`. Where nothing was built
-        here, there are no settings, and it holds the messages alone.
+        Rebuilds any earlier request: `fold(history, at=point).request()`.
+
+        Raises:
+            InputError: when no request was built with these messages.
         """
-        request: dict[str, Any] = {"messages": [copy_json(message) for message in self.messages]}
-        decisions = self.history.decisions(self.name)[: self.applied]
-        if decisions and decisions[-1].settings in self.history.settings:
-            settings = self.history.settings[decisions[-1].settings].data
-            request = {"model": settings.get("model"), **request}
-            for key in ("tools", "response_format"):
-                if settings.get(key):
-                    request[key] = copy_json(settings[key])
+        decisions = self.history.decisions(self.name)
+        decision = decisions[self.applied - 1] if self.applied else None
+        if decision is None or decision.point != self.seen:
+            points = ", ".join(str(decision.point) for decision in decisions) or "none"
+            raise InputError(
+                f"no request was built with {self.seen} messages; those that were: {points}",
+                place="View.request",
+            )
+        messages = [copy_json(message) for message in self.messages]
+        settings = self.history.settings[decision.settings].data
+        request = {"model": settings.get("model"), "messages": messages}
+        for key in ("tools", "response_format"):
+            if settings.get(key):
+                request[key] = copy_json(settings[key])
         return request
 
     def newest_turns(self, target: int) -> int:
@@ -198,11 +209,17 @@ def fold(
     """What the model sees in a view of a history: now, or as it was with its first `at` messages.
 
     Args:
-        count: tokens of a message, such as `builder.counter.message`; without it every message
-            counts 0, which changes nothing in what is shown.
+        count: tokens of a message, such as `builder.counter.message`; without it they are
+            estimated, which changes nothing in what is shown.
+
+    Raises:
+        InputError: when the history has no `at` messages.
     """
-    folded = View(history, view, count or (lambda _: 0), pin)
-    folded.advance(len(history) if at is None else at)
+    end = len(history) if at is None else at
+    if not 0 <= end <= len(history):
+        raise InputError(f"{end} is outside of 0 to {len(history)} messages", place="fold")
+    folded = View(history, view, count or counter_for(profile_for("generic")).message, pin)
+    folded.advance(end)
     return folded
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import contextkit as ck
-from contextkit.errors import BudgetExceeded, InputError, ScopeError
+from contextkit.errors import BudgetExceeded, GrammarError, InputError, ScopeError
 from contextkit.grammar import violations
 from tests.support import (
     SCOPE,
@@ -452,3 +452,81 @@ def test_own_strategies_may_ask_too() -> None:
     assert {edit.reason for edit in context.edits} == {"asked"}
     assert context.view.body_tokens <= context.target
     assert json.loads(history.dumps().split("\n")[-2])["type"] == "decision"
+
+
+def test_a_point_decided_with_other_settings_says_so() -> None:
+    history = ck.History(chat(12))
+    builder(3_000).build(history)
+    again = builder(400, model="gpt-4o").build(history)
+
+    assert again.model == "qwen-plus"
+    assert any("other settings (model, " in text for text in again.report.warnings)
+    assert builder(3_000).build(history).report.warnings == ()
+    other = builder(400, model="gpt-4o", view="fallback").build(history)
+    assert (other.model, other.tokens <= 400) == ("gpt-4o", True)
+
+
+def test_an_earlier_request_is_rebuilt_and_no_other() -> None:
+    history, sent = ck.History(chat(0)), {}
+    built = builder(200, tools=[tool("look")])
+    for n in range(12):
+        sent[len(history)] = built.build(history).request()
+        history.extend([answer(f"a{n} " * 9), user(f"q{n} " * 9)])
+
+    assert {point: ck.fold(history, at=point).request() for point in sent} == sent
+    for at in (0, 3, len(history)):
+        with pytest.raises(InputError, match="no request was built"):
+            ck.fold(history, at=at).request()
+    for at in (-1, 1_000):
+        with pytest.raises(InputError, match="outside"):
+            ck.fold(history, at=at)
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({"budget": 8_000}, "budget"),
+        ({"schedule": "x"}, "schedule"),
+        ({"pin": "system"}, "pin"),
+        ({"counter": len}, "counter"),
+        ({"store": "x.db"}, "store"),
+        ({"profile": "qwen"}, "profile"),
+        ({"compaction": ck.DropOldest()}, "compaction"),
+        ({"compaction": [ck.DropOldest]}, r"compaction\[0\]"),
+        ({"compaction": [object()]}, r"compaction\[0\]"),
+        ({"arrival": [ck.DropOldest()]}, r"arrival\[0\]"),
+        ({"compaction": [ck.Volatile("now", str)]}, r"compaction\[0\]"),
+        ({"tools": [{"name": "a", "parameters": {}}]}, "tool 'a'"),
+    ],
+)
+def test_what_a_builder_is_made_of_is_checked_when_it_is_made(
+    options: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(InputError, match=place):
+        ck.ContextBuilder("qwen-plus", **options)
+
+
+def test_parts_of_strategies_are_checked_when_they_are_made() -> None:
+    for make in (
+        lambda: ck.SummarizeOldest("qwen"),  # type: ignore[arg-type]
+        lambda: ck.Volatile("now", "12:01"),  # type: ignore[arg-type]
+        lambda: ck.VectorIndex(None),  # type: ignore[arg-type]
+        lambda: ck.Retrieve(len),  # type: ignore[arg-type]
+        lambda: ck.ClearToolResults(exclude="look"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InputError):
+            make()
+
+
+def test_an_async_summarizer_is_refused_at_the_first_build_already() -> None:
+    async def summarizer(request: Any) -> str:
+        return "short"
+
+    with pytest.raises(InputError, match="abuild"):
+        builder(compaction=[ck.SummarizeOldest(summarizer)]).build(ck.History(["hi"]))
+
+
+def test_a_result_for_no_call_is_named_where_nothing_else_came() -> None:
+    history = ck.History([user("x"), answer("done"), result("zzz")])
+    with pytest.raises(GrammarError, match="'zzz'"):
+        builder().build(history)

@@ -8,7 +8,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from openai.types.chat import ChatCompletionMessage
+from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 import contextkit as ck
 from contextkit.errors import GrammarError, InputError, MessageError, ScopeError
@@ -337,3 +337,34 @@ def test_a_cyclic_message_is_refused_where_the_list_is_known() -> None:
         deep = [deep]
     with pytest.raises(MessageError):
         built.build([user("x", deep=deep)])
+
+
+def test_a_clock_in_the_system_prompt_is_named() -> None:
+    built, body = builder(4_000), chat(8)[1:]
+    built.build([system("It is 12:01."), *body])
+
+    said = warnings(built, [system("It is 12:02."), *body, answer("a"), user("b")])
+    assert "system block differs" in said
+    assert "cut before it came" not in said
+
+
+def test_a_whole_completion_stands_for_its_reply() -> None:
+    completion = ChatCompletion.model_validate(
+        {
+            "id": "c",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": "hi"},
+                }
+            ],
+        }
+    )
+    sent = builder().build([user("a"), completion, user("b")]).messages
+
+    assert sent == [user("a"), answer("hi"), user("b")]
+    assert builder().build([user("a"), completion.choices[0], user("b")]).messages == sent

@@ -120,6 +120,10 @@ def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> PrefixDiff:
     does count within a tool's schema and within the arguments of a tool call, where providers
     render it. A later request that is shorter has moved at the message where it ends.
     """
+    given: tuple[tuple[str, Any], ...] = (("earlier", earlier), ("later", later))
+    for place, request in given:
+        if not isinstance(request, Mapping) or "messages" not in request:
+            raise InputError("is a request: a dict with `messages`", place=place)
     old_tools, old = _tool_blocks(earlier), _message_blocks(earlier)
     new_tools, new = _tool_blocks(later), _message_blocks(later)
     if old_tools != new_tools:

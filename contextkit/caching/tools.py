@@ -51,6 +51,23 @@ def canonical_tools(
     return (*result, *(given[name] for name in sorted(given)))
 
 
+def chat_tools(tools: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Canonical tools of the form that chat completions take, with their `type` outside.
+
+    Raises:
+        InputError: as `canonical_tools`, and for a tool in the form of the Responses API.
+    """
+    found = canonical_tools(tools)
+    for tool in found:
+        kind = tool.get("type")
+        if not isinstance(kind, str) or not isinstance(tool.get(kind), Mapping):
+            raise InputError(
+                'chat completions take {"type": "function", "function": {"name": …}}',
+                place=f"tool {_tool_name(tool, 'tools')!r}",
+            )
+    return found
+
+
 def _canonical_tool(tool: Any, place: str) -> dict[str, Any]:
     if not isinstance(tool, Mapping):
         raise InputError(f"a tool is a dict, not {type(tool).__name__}", place=place)

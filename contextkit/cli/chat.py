@@ -138,7 +138,7 @@ class _Session:
 
     def _turn(self, message: str) -> int:
         """Send one message and show the reply as it comes; 0, or what went wrong as exit code."""
-        from httpx import HTTPError
+        from httpx2 import HTTPError
         from openai import OpenAIError
 
         try:
@@ -164,14 +164,15 @@ class _Session:
         except (HTTPError, OpenAIError) as error:
             if self.server is not None and gone(self.server):
                 self.server.check()
-            what = self.endpoint.without_key(str(error)) or type(error).__name__
+            what = self.endpoint.without_key(str(error)).rstrip(".") or type(error).__name__
             self._break(f"{what}. Nothing of this turn was kept")
             return SERVER
         return 0
 
     def _finish(self, message: str, reply: Reply) -> None:
         if not self.as_json:
-            self._write("\n")
+            cut = " […: cut at its --max-tokens]" if reply.finish_reason == "length" else ""
+            self._write(f"{cut}\n")
             return
         self._write(
             json.dumps(

@@ -116,7 +116,7 @@ def _cause(measured: Measured, forecast: CacheForecast) -> str:
 
 def _ask(server: LocalServer, client: Any, request: Mapping[str, Any]) -> tuple[Answer, float]:
     """The answer, and the seconds until its first text (until its end, where it has none)."""
-    from httpx import HTTPError
+    from httpx2 import HTTPError
     from openai import OpenAIError
 
     start = perf_counter()

@@ -95,7 +95,7 @@ def profile_for(model: str) -> Profile:
     if fitting:
         return max(fitting, key=lambda pair: pair[0])[1]
     prefixes = [prefix for profile in known_profiles().values() for prefix in profile.models]
-    near = difflib.get_close_matches(name, prefixes, n=3, cutoff=0.4) or prefixes
+    near = difflib.get_close_matches(name, prefixes, n=3, cutoff=0.4) or ["generic"]
     raise ProfileError(
         f"there is no profile for the model {model!r}; nearest are {', '.join(near)}. Pass one: "
         "ContextBuilder(model, profile=profile_for('generic')), or a known one changed with "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from contextkit.errors import EmbeddingError
+from contextkit.errors import EmbeddingError, InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +52,11 @@ class VectorIndex:
     """
 
     def __init__(self, embed: Embed) -> None:
+        if not callable(embed):
+            raise InputError(
+                f"is a callable, texts in and an array out, not {embed!r:.60}",
+                place="VectorIndex.embed",
+            )
         self.embed = embed
         self._rows: dict[ScopeKey, _Rows] = {}
         self._lock = RLock()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError
+from contextkit.errors import BudgetError, InputError
 from contextkit.messages import text_of
 from contextkit.retrieval.index import Index
 from contextkit.strategies.base import Need
@@ -32,9 +32,15 @@ class Retrieve:
     share: int = 1_000
     count: int = 8
     min_score: float = 0.3
+    phase: ClassVar[str] = "tail"
     needs_scope: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if not hasattr(self.index, "search"):
+            raise InputError(
+                f"is an index, such as VectorIndex(embed), not {self.index!r:.60}",
+                place="Retrieve.index",
+            )
         if self.share < 1 or self.count < 1:
             raise BudgetError(f"Retrieve: share {self.share} and count {self.count} are positive")
 

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, ClassVar
 
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, ContextKitError
+from contextkit.errors import BudgetError, ContextKitError, InputError
 from contextkit.grammar import violations
 from contextkit.groups import Span
 from contextkit.messages import canonical_json
@@ -49,9 +49,15 @@ class SummarizeOldest:
     summarizer: Summarizer
     instruction: str = INSTRUCTION
     share: int = 512
+    phase: ClassVar[str] = "compaction"
     needs_scope: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if not callable(self.summarizer):
+            raise InputError(
+                f"is a callable, request in and text out, not {self.summarizer!r:.60}",
+                place="SummarizeOldest.summarizer",
+            )
         if self.share < 1:
             raise BudgetError(f"SummarizeOldest.share is {self.share}: must be positive")
 
@@ -88,8 +94,10 @@ class SummarizeOldest:
         return request
 
     def _edit(self, view: View, spans: list[Span], also: tuple[int, ...], text: Any) -> Edit:
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str):
             raise SummaryRejected(f"the summarizer gave no text but {type(text).__name__}")
+        if not text.strip():
+            raise SummaryRejected("the summarizer gave an empty text")
         covered = tuple(sorted({*also, *(n for span in spans for n in span.numbers)}))
         content = block(
             view.history,

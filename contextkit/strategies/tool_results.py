@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set  # noqa: PYI025 - the abstract one: any set will do
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError
+from contextkit.errors import BudgetError, InputError
 from contextkit.groups import Entry
 from contextkit.messages import text_of
 from contextkit.view import View
@@ -21,10 +22,15 @@ class ClearToolResults:
         exclude: names of tools whose results always stay.
     """
 
+    phase: ClassVar[str] = "compaction"
     keep_last: int = 3
-    exclude: frozenset[str] = frozenset()
+    exclude: Set[str] = frozenset()
 
     def __post_init__(self) -> None:
+        names: Any = self.exclude
+        if isinstance(names, str):
+            raise InputError(f"is a set of names: {{{names!r}}}", place="ClearToolResults.exclude")
+        object.__setattr__(self, "exclude", frozenset(names))
         if self.keep_last < 0:
             raise BudgetError(f"keep_last is {self.keep_last}: cannot keep fewer than 0 results")
 
@@ -62,11 +68,13 @@ class ClampToolResults:
         max_tokens: the most that one tool message may add to a request.
     """
 
+    phase: ClassVar[str] = "arrival"
     max_tokens: int
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise BudgetError(f"ClampToolResults({self.max_tokens}): must be positive")
+        most: Any = self.max_tokens
+        if not isinstance(most, int) or most < 1:
+            raise BudgetError(f"ClampToolResults({self.max_tokens!r}) takes a positive number")
 
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
         """Clamp what has just arrived."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from contextkit.edits import Edit
 from contextkit.errors import BudgetError
@@ -18,6 +19,8 @@ class DropOldest:
     Summaries go last, and only where the goal is reached with them. Every compaction ends with
     this strategy, whether it is named or not.
     """
+
+    phase: ClassVar[str] = "compaction"
 
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
         """One edit that drops the oldest free spans, until `goal` tokens are freed."""
@@ -36,6 +39,7 @@ class KeepLast:
         turns: how many finished turns to keep, besides the running one.
     """
 
+    phase: ClassVar[str] = "compaction"
     turns: int
 
     def __post_init__(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from contextkit.edits import Edit
+from contextkit.errors import InputError
 from contextkit.strategies.blocks import block
 from contextkit.view import View
 
@@ -22,9 +24,17 @@ class Volatile:
         share: tokens reserved for it.
     """
 
+    phase: ClassVar[str] = "tail"
     name: str
     value: Callable[[], object]
     share: int = 64
+
+    def __post_init__(self) -> None:
+        if not callable(self.value):
+            raise InputError(
+                f"is a callable that gives the value, not {self.value!r:.60}",
+                place="Volatile.value",
+            )
 
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
         """Insert the value."""
