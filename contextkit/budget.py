@@ -63,12 +63,15 @@ class Budget:
 class Figures:
     """What a schedule decides on, all in tokens unless said otherwise.
 
+    Summaries and pins that stand are in none of them: no cut takes them.
+
     Attributes:
         held: history in this request, the newest included (h).
         keep: the newest whole turns that fit the target (k).
         target: what a cut comes down to (K).
         newest: what this request adds (g).
         requests: number of requests whose additions are held (m).
+        summary: tokens that a cut may leave as a summary (s); 0 without a summarizer.
         idle: seconds since the last request of the view; None where no clock is kept.
     """
 
@@ -78,6 +81,7 @@ class Figures:
     newest: int
     requests: int
     idle: float | None = None
+    summary: int = 0
 
 
 class Schedule(Protocol):
@@ -96,6 +100,10 @@ class AtLimit:
         return False
 
 
+_OUTPUT = 4
+"""Price of a summary's tokens by that of input, where nothing is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class WhenItPays:
     """Cut when the extra price of this request is at most what later requests save.
@@ -106,22 +114,26 @@ class WhenItPays:
         read: price of a token read from the cache (r). Where it is uncertain take the lower value;
             at 0 it cuts only when that is free.
         write: price of a token written to the cache (w), 1.0 where writing costs nothing extra.
-        fee: price of the summarizer's calls for one cut, in tokens' worth (F).
-        summary: tokens that a cut leaves in place of what it takes (s).
+        fee: price of the summarizer's calls for one cut, in tokens' worth (F). By default, where
+            there is a summarizer: reading the history from the cache, and writing the summary at
+            four times the price of input, which is what most models ask for output.
+        summary: tokens that a cut leaves in place of what it takes (s). By default the share of
+            the summarizer.
         ttl: seconds after which an unused cache entry is gone; None when not known.
         clock: gives seconds since the epoch. With it, and `ttl`, idle time counts.
     """
 
     read: float = 0.1
     write: float = 1.25
-    fee: float = 0.0
-    summary: int = 0
+    fee: float | None = None
+    summary: int | None = None
     ttl: float | None = None
     clock: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("read", "write", "fee", "summary"):
-            if not getattr(self, name) >= 0:
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
                 raise BudgetError(f"WhenItPays.{name} is {getattr(self, name)!r}: not below 0")
         if self.read > self.write:
             raise BudgetError(f"reading at {self.read:g} costs more than writing at {self.write:g}")
@@ -143,8 +155,12 @@ class WhenItPays:
         what the y tokens would still cost over the cycle. Measured on real and random growth, its
         cost is a mean 1.02 times the exact offline optimum.
         """
-        excess = figures.held - figures.keep - self.summary
-        if excess <= 0:
+        summary = figures.summary if self.summary is None else self.summary
+        fee = self.fee
+        if fee is None:
+            fee = self.read * figures.held + _OUTPUT * summary if summary else 0.0
+        excess = figures.held - figures.keep - summary
+        if excess <= 0 or figures.target <= 0:
             return False
         cold = self.ttl is not None and figures.idle is not None and figures.idle > self.ttl
         keep = (
@@ -152,17 +168,17 @@ class WhenItPays:
             if cold
             else self.read * (figures.held - figures.newest) + self.write * figures.newest
         )
-        extra = self.write * (figures.keep + self.summary) + self.fee - keep
+        extra = self.write * (figures.keep + summary) + fee - keep
         rate = figures.held / max(1, figures.requests)
         if self.read == 0:
             return extra <= 0
-        radicand = (self.write - self.read) * (figures.target + self.summary - rate) + self.fee
+        radicand = (self.write - self.read) * (figures.target + summary - rate) + fee
         cycle = sqrt(max(0.0, 2 * radicand / (self.read * rate)))
         taken = min(excess, cycle * rate)
         return extra <= self.read * taken * (cycle - 1 - taken / (2 * rate))
 
 
-def figures_of(view: View, target: int, idle: float | None = None) -> Figures:
+def figures_of(view: View, target: int, idle: float | None = None, *, summary: int = 0) -> Figures:
     """The figures of a view at its present decision point.
 
     A request adds what stands since the last assistant message, that one included, so that the
@@ -173,11 +189,13 @@ def figures_of(view: View, target: int, idle: float | None = None) -> Figures:
         newest += group.tokens
         if group.kind == "step":
             break
+    stays = view.standing_tokens
     return Figures(
-        held=view.body_tokens,
-        keep=view.newest_turns(target),
-        target=target,
+        held=view.body_tokens - stays,
+        keep=min(view.newest_turns(max(0, target - stays)), view.body_tokens - stays),
+        target=target - stays,
         newest=newest,
         requests=view.steps + 1,
         idle=idle,
+        summary=summary,
     )

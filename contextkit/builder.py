@@ -22,8 +22,15 @@ from contextkit.history import MAIN, History
 from contextkit.known import Known
 from contextkit.lists import PlainLists
 from contextkit.messages import MessageLike, canonical_json, copy_json
-from contextkit.phases import Failed, Phases
-from contextkit.plan import Plan, Plans, default_schedule, fitting_budget
+from contextkit.phases import Failed, Failure, Phases
+from contextkit.plan import (
+    Plan,
+    Plans,
+    changed_later,
+    check_parts,
+    default_schedule,
+    fitting_budget,
+)
 from contextkit.profiles import Profile, profile_for
 from contextkit.recall import first_written
 from contextkit.records import Settings
@@ -83,7 +90,7 @@ class ContextBuilder:
     ) -> None:
         if not isinstance(model, str):
             raise InputError(f"is a name, not {type(model).__name__}", place="model")
-        _check_parts(
+        check_parts(
             schedule=schedule,
             pin=pin,
             counter=counter,
@@ -253,7 +260,7 @@ class ContextBuilder:
                     raise BudgetExceeded(plan.settings["limit"], parts)
                 coming = self.plans.coming(history)
                 if plan.hash != coming.hash:
-                    notes = (*notes, _later(plan, coming))
+                    notes = (*notes, changed_later(plan, coming))
                 return self._context(view, made[-1:], (), plan, notes)
             plan = self.plans.coming(history)
             notes = (*notes, *self.plans.moves(history, plan))
@@ -276,15 +283,12 @@ class ContextBuilder:
             scratch = view.copy()
         scratch.tools = plan.tools
         scratch.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
-        decided: list[Decision] = []
-        for point in points:
-            scratch.extend(point)
-            decided.append((yield from self._decide(scratch, plan, point, final=point == end)))
-            scratch.pass_point(point)
+        failures: list[Failure] = []
+        decided = yield from self._decide_each(scratch, plan, points, failures)
         decisions = [decision for decision in decided if decision.edits or decision.point == end]
         edits = tuple(edit for decision in decisions for edit in decision.edits)
         if not record:
-            return self._context(scratch, decided, edits, plan, notes)
+            return self._context(scratch, decided, edits, plan, notes, failures=failures)
         winners = decisions
         if self.store is not None:
             winners = first_written(self.store, history, self.view, decisions)
@@ -295,7 +299,7 @@ class ContextBuilder:
                 return None
             scratch.applied = seen + len(decisions)
             history.folds[self._fold_key] = scratch
-            return self._context(scratch, decided, edits, plan, notes)
+            return self._context(scratch, decided, edits, plan, notes, failures=failures)
 
     def _went_on(self, history: History, end: int) -> bool:
         """Whether the view is beyond a decision point already."""
@@ -331,7 +335,10 @@ class ContextBuilder:
 
     def _tail_due(self, view: View, point: int) -> bool:
         view.extend(point)
-        return bool(self.phases.tail) and view.last_user is not None and view.tail != view.last_user
+        if not self.phases.tail or view.last_user is None or view.tail == view.last_user:
+            return False
+        made = view.history.decisions(self.view)
+        return not made or made[-1].point <= view.last_user  # else it was sent as it is
 
     def _pays(self, view: View, plan: Plan, point: int) -> bool:
         target = self._target(view, plan)
@@ -342,7 +349,8 @@ class ContextBuilder:
             now, made = self._time(), view.history.decisions(self.view)
             last = made[-1].time if made else None
             idle = now - last if now is not None and last is not None else None
-        return self.schedule.due(figures_of(view, target, idle))
+        summary = self.phases.summary_share
+        return self.schedule.due(figures_of(view, target, idle, summary=summary))
 
     def _target(self, view: View, plan: Plan) -> int:
         return self.budget.goal_tokens(plan.fixed + view.system_tokens, self.share)
@@ -372,6 +380,8 @@ class ContextBuilder:
         edits: tuple[Edit, ...],
         plan: Plan,
         notes: tuple[str, ...],
+        *,
+        failures: Sequence[Failure] = (),
     ) -> Context:
         return Context(
             model=plan.settings["model"],
@@ -385,7 +395,10 @@ class ContextBuilder:
             tool_list=plan.tools,
             options=plan.options,
             notes=(*self.notes, *notes) if self.notes or notes else (),
-            failures=tuple(text for decision in decided for text in decision.failures),
+            failures=(
+                tuple(str(failure) for failure in failures)
+                or tuple(text for decision in decided for text in decision.failures)
+            ),
             warnings_in=self._warnings_in,
         )
 
@@ -414,11 +427,24 @@ class ContextBuilder:
 
     # -- deciding --------------------------------------------------------------------------
 
+    def _decide_each(
+        self, view: View, plan: Plan, points: Sequence[int], failures: list[Failure]
+    ) -> Generator[Need, Any, list[Decision]]:
+        """Decide several points in order, the last one for a request that is sent."""
+        decided: list[Decision] = []
+        for point in points:
+            view.extend(point)
+            failed: list[Failure] = []
+            final = point == points[-1]
+            decided.append((yield from self._decide(view, plan, point, failed, final=final)))
+            failures += failed
+            view.pass_point(point)
+        return decided
+
     def _decide(
-        self, view: View, plan: Plan, point: int, *, final: bool
+        self, view: View, plan: Plan, point: int, failures: list[Failure], *, final: bool
     ) -> Generator[Need, Any, Decision]:
-        """Decide one point on a scratch view, which is changed."""
-        failures: list[str] = []
+        """Decide one point on a scratch view, which is changed, as is the list of failures."""
         edits = self.phases.arrive(view, failures)
         if final:
             aside = [edit.reason for edit in edits if edit.kind == "set aside"]
@@ -436,9 +462,8 @@ class ContextBuilder:
             tail = view.last_user
             edits += yield from self.phases.insert_tail(view, failures)
             view.tail = tail
-        return Decision(
-            self.view, point, tuple(edits), plan.hash, tail, self._time(), tuple(failures)
-        )
+        passed_over = tuple(failure.short for failure in failures)
+        return Decision(self.view, point, tuple(edits), plan.hash, tail, self._time(), passed_over)
 
     def _parts(self, view: View, plan: Plan, share: int) -> dict[str, int]:
         pins = sum(group.tokens for group in view.groups if group.pinned)
@@ -483,35 +508,6 @@ def _without_needs(attempt: Generator[Need, Any, Context | None]) -> Context | N
         f"a plain list without a scope cannot have a {need.what}: pass "
         "build(messages, scope=Scope(tenant, user, conversation)) or keep a History"
     )
-
-
-def _later(plan: Plan, coming: Plan) -> str:
-    changed = [key for key, value in coming.settings.items() if plan.settings.get(key) != value]
-    return (
-        f"this request was decided before with other settings ({', '.join(changed)}), and is the "
-        "same again: changed settings act from the next message on. To build this point anew, give "
-        "the builder another view: ContextBuilder(…, view='…')"
-    )
-
-
-def _check_parts(
-    *, schedule: Any, pin: Any, counter: Any, store: Any, budget: Any, profile: Any
-) -> None:
-    """That what a builder is made of has the methods that will be called, long before they are."""
-    for place, part, wanted in (
-        ("schedule", schedule, "due"),
-        ("counter", counter, "count"),
-        ("store", store, "decide"),
-    ):
-        if part is not None and (isinstance(part, type) or not hasattr(part, wanted)):
-            hint = ": SQLiteStore(path) makes one of a path" if place == "store" else ""
-            raise InputError(f"{part!r:.60} has no method {wanted!r}{hint}", place=place)
-    if not callable(pin):
-        raise InputError(f"is a function of a message, not {pin!r:.60}", place="pin")
-    if budget is not None and not isinstance(budget, Budget):
-        raise InputError(f"is a Budget, not {budget!r:.60}: limit=… takes a number", place="budget")
-    if profile is not None and not isinstance(profile, Profile):
-        raise InputError(f"is a Profile, not {profile!r:.60}: profile_for(name)", place="profile")
 
 
 def _points(history: History, after: int, end: int) -> list[int]:

@@ -204,6 +204,8 @@ class Conversation:
         records = self._chat.store.load(self.scope)
         history = History(system=None if records else self._chat.system, scope=self.scope)
         history.restore(records)
+        if records:
+            recall(history, self._chat.store, self._chat.builder.view)
         self._kept = (history, len(records))
 
     def send(self, *messages: MessageLike) -> Reply:

@@ -10,6 +10,8 @@ ContextKitError
 ├── EditError              an edit that would break an invariant of the view
 ├── CounterError           tokens cannot be counted as asked
 ├── ProfileError           a profile is unknown or incomplete
+├── EmbeddingError         vectors that cannot be used
+├── SummaryRejected        a summary that cannot stand for what it summarizes
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
 │   ├── StoreConflict      somebody else appended first
@@ -103,6 +105,10 @@ class ProfileError(ContextKitError):
 
 class EmbeddingError(ContextKitError):
     """An embedder gave vectors that cannot be used: other dimension, NaN, zeros; none is stored."""
+
+
+class SummaryRejected(ContextKitError):
+    """What a summarizer gave cannot stand for the messages: empty, too long, not shorter."""
 
 
 class MissingExtra(ContextKitError, ImportError):

@@ -42,6 +42,7 @@ class Fold:
         system_tokens, body_tokens: tokens of the two.
         turn: the number of the newest turn; -1 before the first.
         steps: how many steps the view holds.
+        standing_tokens: the part of `body_tokens` that stays through a cut: summaries and pins.
         last_user: the number of the last user message.
         tail: the last user message whose tail was decided.
         hidden: the live edits that show nothing.
@@ -71,6 +72,7 @@ class Fold:
         self.body_tokens = 0
         self.turn = -1
         self.steps = 0
+        self.standing_tokens = 0
         self.tools: tuple[dict[str, Any], ...] = ()
         self.room: int | None = None
         self.last_user: int | None = None
@@ -160,6 +162,8 @@ class Fold:
         pinned = message.pinned or self.pin(message.data)
         groups.append(Group.of(number, message, tokens, self.turn, pinned=pinned))
         self.body_tokens += tokens
+        if pinned:
+            self.standing_tokens += tokens
         if self.sent is not None:
             self.sent.append(message.data)
         self.spans = None
@@ -170,8 +174,8 @@ class Fold:
             self.unplaced.append(number)
             return
         entry = Entry((number,), message.data, self.count(message.data))
-        self.groups[-1] = last.with_result(entry, pinned=message.pinned or self.pin(message.data))
-        self.body_tokens += entry.tokens
+        pinned = message.pinned or self.pin(message.data)
+        self._put(len(self.groups) - 1, last.with_result(entry, pinned=pinned))
         if self.sent is not None:
             self.sent.append(message.data)
         self.spans = None
@@ -282,6 +286,8 @@ class Fold:
         position = self.group_of(-1 if edit.at is None else edit.at)
         if self.groups[position].kind != "step":
             raise EditError(f"a {edit.kind} belongs behind a tool call")
+        if entry.data["tool_call_id"] not in self.groups[position].open:
+            raise EditError(f"a {edit.kind} for a call that has its result")
         self._put(position, self.groups[position].with_result(entry))
 
     def _insert(self, edit: Edit) -> None:
@@ -295,8 +301,16 @@ class Fold:
         self._put(position, group.with_entry(0, shown))
 
     def _put(self, position: int, group: Group) -> None:
-        self.body_tokens += group.tokens - self.groups[position].tokens
+        self._count_in(self.groups[position], -1)
+        self._count_in(group, 1)
         self.groups[position] = group
+
+    def _count_in(self, group: Group, sign: int) -> None:
+        """Count a group in (1), or out (-1)."""
+        tokens = sign * group.tokens
+        self.body_tokens += tokens
+        if group.pinned or group.kind == "summary":
+            self.standing_tokens += tokens
 
     def _remove(self, edit: Edit) -> None:
         """Take out whole groups (or a result that stands nowhere), and show a summary if any."""
@@ -309,7 +323,7 @@ class Fold:
             if covers.isdisjoint(group.numbers):
                 kept.append(group)
             else:
-                self.body_tokens -= group.tokens
+                self._count_in(group, -1)
                 self.steps -= group.kind == "step"
         if edit.shows:
             start = edit.covers[0]
@@ -317,7 +331,7 @@ class Fold:
             entry = Entry(edit.covers, edit.shows[0], self.count(edit.shows[0]), edit)
             turn = kept[position - 1].turn if position else -1
             kept.insert(position, Group("summary", start, turn, (entry,), entry.tokens))
-            self.body_tokens += entry.tokens
+            self._count_in(kept[position], 1)
         else:
             self.hidden.append(edit)
         self.groups = kept
@@ -328,7 +342,7 @@ class Fold:
         """A fold of its own at the same point; groups and entries are shared."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other.history = history or self.history
+        other.history = self.history if history is None else history
         other.sent = None if self.sent is None else self.sent[:]
         other.system, other.groups = self.system[:], self.groups[:]
         other.hidden, other.interrupted = self.hidden[:], self.interrupted[:]
@@ -353,6 +367,8 @@ class Fold:
         if at < self.seen:
             other.rewind(at)
         other.applied = applied
+        tails = (d.tail for d in reversed(decisions[:applied]) if d.tail is not None)
+        other.tail = next(tails, None)
         other.point = min(self.point, at)
         if at < self.seen:
             # Back to a point that was passed: one stands before each assistant message.
@@ -364,22 +380,30 @@ class Fold:
                 other.point -= 1
         return other
 
+    def _pinned(self, entry: Entry) -> bool:
+        held = (self.history.messages[number] for number in entry.numbers)
+        return any(message.pinned or self.pin(message.data) for message in held)
+
     def rewind(self, at: int) -> None:
         """Take back the messages from number `at` on, none of which an edit has touched."""
         groups = self.groups
         while groups and groups[-1].start >= at:
-            self.body_tokens -= groups[-1].tokens
+            self._count_in(groups[-1], -1)
             self.steps -= groups[-1].kind == "step"
             groups.pop()
         if groups and any(entry.number >= at for entry in groups[-1].entries):
             last = groups.pop()
             call = last.entries[0]
-            step = replace(last, entries=(call,), tokens=call.tokens, open=call_ids(call.data))
+            pinned = self._pinned(call)
+            step = replace(
+                last, entries=(call,), tokens=call.tokens, pinned=pinned, open=call_ids(call.data)
+            )
             for entry in last.entries[1:]:
                 if entry.number < at:
-                    step = step.with_result(entry)
+                    step = step.with_result(entry, pinned=self._pinned(entry))
             groups.append(step)
-            self.body_tokens += step.tokens - last.tokens
+            self._count_in(last, -1)
+            self._count_in(step, 1)
         self.seen = at
         users = (group for group in reversed(groups) if group.kind == "user")
         newest = next(users, None)

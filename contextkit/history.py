@@ -16,7 +16,7 @@ from threading import RLock
 from typing import Any, Protocol
 
 from contextkit.edits import Decision
-from contextkit.errors import InputError, StoreCorrupt
+from contextkit.errors import EditError, InputError, StoreCorrupt
 from contextkit.messages import SCHEMA, Message, MessageLike, chain, chain_start
 from contextkit.records import (
     Record,
@@ -60,7 +60,7 @@ class History:
         scope: Scope | None = None,
     ) -> None:
         self.scope = scope
-        self.id = "" if scope else token_hex(8)
+        self.id = token_hex(8)
         self.records: list[Record] = []
         self.messages: list[Message] = []
         self.data: list[dict[str, Any]] = []
@@ -335,7 +335,7 @@ class History:
             for offset, line in enumerate(records):
                 try:
                     self._add(record_from_json(line))
-                except (InputError, KeyError, TypeError, ValueError) as error:
+                except (EditError, InputError, KeyError, TypeError, ValueError) as error:
                     raise StoreCorrupt(str(error), position=position + offset) from error
 
 

@@ -49,7 +49,6 @@ class PlainLists:
         if not messages:
             raise GrammarError("there is no message to answer", place="messages")
         messages = messages if isinstance(messages, list) else list(messages)
-        notes: tuple[str, ...] = ()
         with self.known.lock:
             history, shared = self.known.find(scope, messages)
             if history is None:
@@ -60,22 +59,24 @@ class PlainLists:
                 history.extend(messages[shared:])
             decisions = history.decisions(self.view)
             decided = decisions[-1].point if decisions else -1
-            answered = [
-                number
-                for number in range(max(shared, decided + 1), len(history))
-                if history.messages[number].role == "assistant"
-            ]
-            if answered:  # by somebody who knows more: another process, or this one long ago
-                recalled = recall(history, self.store, self.view) if self.store else 0
-                notes = () if recalled else self._notes(history, shared)
+            # A list of which at most the system block is known: is it a known one, changed?
+            body = history.messages[:shared]
+            where = None
+            if all(message.role in SYSTEM_ROLES for message in body):
+                where = self.known.position_of(scope, history.data)
             if record and (shared < len(messages) or decided != shared):
                 self.known.keep(scope, history)
-            return history, notes
+        recalled = 0
+        if self.store is not None and decided < len(messages):
+            recalled = recall(history, self.store, self.view)
+        answered = any(  # by somebody who knows more: another process, or this one long ago
+            message.role == "assistant"
+            for message in history.messages[max(shared, decided + 1) : len(messages)]
+        )
+        return history, () if recalled or not answered else self._notes(where)
 
-    def _notes(self, history: History, shared: int) -> tuple[str, ...]:
+    def _notes(self, where: str | None) -> tuple[str, ...]:
         notes = []
-        known_body = any(message.role not in SYSTEM_ROLES for message in history.messages[:shared])
-        where = None if known_body else self.known.position_of(history.scope, history.data)
         if where == "start":
             notes.append(
                 "the system block differs from that of the same conversation before: the prefix "

@@ -71,7 +71,7 @@ class Message:
         flat = True
         copied: dict[str, Any] = {}
         for key, item in data.items():
-            if type(key) is not str:
+            if not isinstance(key, str):
                 raise MessageError(f"keys must be strings, not {key!r}", place=place)
             if not key.isascii():
                 _check_text(key, place)
@@ -174,6 +174,12 @@ def same_message(value: MessageLike, message: Message) -> bool:
     """Whether what a caller sent stands for this message (by normal form)."""
     try:
         return normal_form(plain(value)) == message.normal
+    except TypeError:  # SDK objects inside a dict: `"tool_calls": reply.tool_calls`
+        pass
+    except (MessageError, ValueError, RecursionError):
+        return False
+    try:
+        return Message.of(value).normal == message.normal
     except (MessageError, TypeError, ValueError, RecursionError):
         return False
 

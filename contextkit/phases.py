@@ -34,6 +34,38 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A strategy that was passed over.
+
+    The log keeps its name and the kind of error; the text, which may hold anything, is for the
+    report of this build alone.
+    """
+
+    strategy: str
+    error: str
+    text: str
+
+    @classmethod
+    def of(cls, strategy: Any, error: Exception) -> Failure:
+        """What there is to say of an error."""
+        name, kind = name_of(strategy), type(error).__name__
+        log.warning("%s was passed over: %s", name, kind)
+        try:
+            text = str(error).encode("utf-8", "replace").decode()
+        except Exception:  # noqa: BLE001 - an error that cannot even be told
+            text = "(its text cannot be shown)"
+        return cls(name, kind, text)
+
+    @property
+    def short(self) -> str:
+        """Without the text of the error."""
+        return f"{self.strategy}: {self.error}"
+
+    def __str__(self) -> str:
+        return f"{self.short}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class Phases:
     """The strategies of the three phases.
 
@@ -92,10 +124,20 @@ class Phases:
         return sum(share_of(strategy) for strategy in self.tail)
 
     @property
+    def summary_share(self) -> int:
+        """Tokens that the summaries of one compaction may leave."""
+        summarizing = [s for s in self.compaction if hasattr(s, "summarizer")]
+        return sum(getattr(strategy, "share", 0) for strategy in summarizing)
+
+    @property
     def needing_scope(self) -> list[str]:
-        """The names of strategies that look content up by address."""
-        every = (*self.arrival, *self.compaction, *self.tail)
-        return [name_of(strategy) for strategy in every if _needs_scope(strategy)]
+        """The names of strategies that need to know whose conversation it is.
+
+        Those that look content up by address, and all of the tail: what it inserts is somebody's.
+        """
+        every = (*self.arrival, *self.compaction)
+        needing = [name_of(strategy) for strategy in every if _needs_scope(strategy)]
+        return needing + [name_of(strategy) for strategy in self.tail]
 
     @property
     def replayable(self) -> bool:
@@ -106,7 +148,7 @@ class Phases:
         """
         return not any(_needs_scope(strategy) for strategy in self.compaction)
 
-    def arrive(self, view: View, failures: list[str]) -> list[Edit]:
+    def arrive(self, view: View, failures: list[Failure]) -> list[Edit]:
         """The arrival phase: mend, decide on reasoning, then the user's strategies."""
         edits: list[Edit] = []
         if view.interrupted or view.unplaced:
@@ -142,14 +184,14 @@ class Phases:
                     view.apply(checked)
                     edits.append(checked)
             except Exception as error:  # noqa: BLE001 - passed over, and reported
-                failures.append(_failure(strategy, error))
+                failures.append(Failure.of(strategy, error))
         return edits
 
     def _keeps_reasoning(self, data: Mapping[str, Any]) -> bool:
         policy = self.reasoning
         return policy == "all" or (policy == "with tool calls" and bool(data.get("tool_calls")))
 
-    def compact(self, view: View, target: int, most: int, failures: list[str]) -> Asking:
+    def compact(self, view: View, target: int, most: int, failures: list[Failure]) -> Asking:
         """The compaction phase: in order, each only as far as needed; only net edits remain.
 
         Args:
@@ -164,12 +206,7 @@ class Phases:
                 try:
                     proposal = strategy.propose(view, goal)
                     asked = isinstance(proposal, Need)
-                    if isinstance(proposal, Need):
-                        result = yield proposal
-                        if isinstance(result, Failed):
-                            raise result.error
-                        proposal = proposal.finish(result)
-                    for edit in _edits(proposal):
+                    for edit in (yield from _completed(proposal)):
                         checked = check_free(view, _signed(edit, strategy))
                         if unsummarized and checked.kind == "drop":
                             checked = replace(
@@ -177,7 +214,7 @@ class Phases:
                             )
                         _fold_in(view, checked, batch)
                 except Exception as error:  # noqa: BLE001 - passed over, and reported
-                    failures.append(_failure(strategy, error))
+                    failures.append(Failure.of(strategy, error))
                     unsummarized = unsummarized or _needs_scope(strategy)
                     break
                 if not asked or view.body_tokens >= before:
@@ -188,19 +225,13 @@ class Phases:
                 _fold_in(view, edit, batch)
         return batch
 
-    def insert_tail(self, view: View, failures: list[str]) -> Asking:
+    def insert_tail(self, view: View, failures: list[Failure]) -> Asking:
         """The tail phase: each strategy inserts within its own share."""
         added: list[Edit] = []
         for strategy in self.tail:
             share = share_of(strategy)
             try:
-                proposal = strategy.propose(view, 0)
-                if isinstance(proposal, Need):
-                    result = yield proposal
-                    if isinstance(result, Failed):
-                        raise result.error
-                    proposal = proposal.finish(result)
-                for edit in _edits(proposal):
+                for edit in (yield from _completed(strategy.propose(view, 0))):
                     checked = check_tail(view, _signed(edit, strategy))
                     entry = view.groups[view.group_of(checked.at or 0)].entries[0]
                     taken = view.count(with_part(entry.data, checked.shows[0])) - entry.tokens
@@ -210,7 +241,7 @@ class Phases:
                     view.apply(checked)
                     added.append(checked)
             except Exception as error:  # noqa: BLE001 - passed over, and reported
-                failures.append(_failure(strategy, error))
+                failures.append(Failure.of(strategy, error))
         return added
 
 
@@ -238,6 +269,16 @@ def _fold_in(view: View, edit: Edit, batch: list[Edit]) -> None:
     batch.append(edit)
 
 
+def _completed(proposal: Any) -> Generator[Need, Any, Iterable[Edit]]:
+    """The edits of a proposal, once what it needs has come."""
+    if isinstance(proposal, Need):
+        result = yield proposal
+        if isinstance(result, Failed):
+            raise result.error
+        proposal = proposal.finish(result)
+    return _edits(proposal)
+
+
 def _edits(proposal: Any) -> Iterable[Edit]:
     if proposal is None:
         return ()
@@ -248,10 +289,3 @@ def _edits(proposal: Any) -> Iterable[Edit]:
 
 def _signed(edit: Edit, strategy: Any) -> Edit:
     return edit if edit.by else replace(edit, by=name_of(strategy))
-
-
-def _failure(strategy: Any, error: Exception) -> str:
-    # The text of a foreign error may hold content: it goes into the report, not into the log.
-    log.warning("%s was passed over: %s", name_of(strategy), type(error).__name__)
-    text = f"{name_of(strategy)}: {type(error).__name__}: {error}"
-    return text.encode("utf-8", "replace").decode()

@@ -9,7 +9,7 @@ from typing import Any
 from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays
 from contextkit.caching.tools import canonical_tools
 from contextkit.edits import Decision
-from contextkit.errors import BudgetError
+from contextkit.errors import BudgetError, InputError
 from contextkit.history import History
 from contextkit.profiles import Profile
 from contextkit.records import Settings
@@ -137,3 +137,33 @@ def default_schedule(budget: Budget | None, profile: Profile) -> tuple[Schedule,
     if profile.cache_read is None or profile.cache_write is None:
         return AtLimit(), ["prices are not known: cuts are made at the limit only"]
     return WhenItPays(read=profile.cache_read, write=profile.cache_write), []
+
+
+def changed_later(plan: Plan, coming: Plan) -> str:
+    """What is said of a point that was decided with other settings than the coming ones."""
+    changed = [key for key, value in coming.settings.items() if plan.settings.get(key) != value]
+    return (
+        f"this request was decided before with other settings ({', '.join(changed)}), and is the "
+        "same again: changed settings act from the next message on. To build this point anew, give "
+        "the builder another view: ContextBuilder(…, view='…')"
+    )
+
+
+def check_parts(
+    *, schedule: Any, pin: Any, counter: Any, store: Any, budget: Any, profile: Any
+) -> None:
+    """That what a builder is made of has the methods that will be called, long before they are."""
+    for place, part, wanted in (
+        ("schedule", schedule, "due"),
+        ("counter", counter, "count"),
+        ("store", store, "decide"),
+    ):
+        if part is not None and (isinstance(part, type) or not hasattr(part, wanted)):
+            hint = ": SQLiteStore(path) makes one of a path" if place == "store" else ""
+            raise InputError(f"{part!r:.60} has no method {wanted!r}{hint}", place=place)
+    if not callable(pin):
+        raise InputError(f"is a function of a message, not {pin!r:.60}", place="pin")
+    if budget is not None and not isinstance(budget, Budget):
+        raise InputError(f"is a Budget, not {budget!r:.60}: limit=… takes a number", place="budget")
+    if profile is not None and not isinstance(profile, Profile):
+        raise InputError(f"is a Profile, not {profile!r:.60}: profile_for(name)", place="profile")

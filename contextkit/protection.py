@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from contextkit.edits import ONE_TO_ONE, Edit
 from contextkit.errors import EditError, MessageError
 from contextkit.grammar import says_nothing
 from contextkit.groups import Entry
-from contextkit.messages import Message, canonical_json
+from contextkit.messages import Message, canonical_json, copy_json
 from contextkit.view import View
 
 
@@ -87,7 +88,8 @@ def _storable(edit: Edit) -> Edit:
         canonical_json(edit.to_json()).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise EditError(f"a {edit.kind} that is not JSON cannot be recorded: {error}") from error
-    return edit
+    shows = tuple(copy_json(shown) for shown in edit.shows)
+    return replace(edit, shows=shows, provenance=json.loads(canonical_json(dict(edit.provenance))))
 
 
 def _entry(view: View, number: int) -> Entry:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from contextkit.edits import Decision
+from contextkit.errors import EditError
 from contextkit.history import History
 from contextkit.records import Settings
 from contextkit.store import Store
+from contextkit.view import fold
+
+_IDENTITY = "id"
+"""Where the store keeps what the delimiters of a conversation are made from: never guessable."""
+
+log = logging.getLogger("contextkit")
 
 
 def recall(history: History, store: Store, view: str) -> int:
@@ -17,18 +25,51 @@ def recall(history: History, store: Store, view: str) -> int:
     known = history.decisions(view)
     first = known[-1].point + 1 if known else 0
     points = {history.prefix_hash(point, view): point for point in range(first, len(history) + 1)}
+    stored = store.decisions(history.scope, view, [_IDENTITY, *points])
+    identity = stored.pop(_IDENTITY, None)
+    if identity is None:
+        identity = store.decide(history.scope, view, _IDENTITY, {"id": history.id})
+    history.id = identity["id"]
     found = [
-        replace(Decision.from_json(data), point=points[address])
-        for address, data in store.decisions(history.scope, view, list(points)).items()
+        replace(Decision.from_json(data), point=points[address]) for address, data in stored.items()
     ]
     found.sort(key=lambda decision: decision.point)
+    found = _fitting(history, view, found)
     for decision in found:
-        if decision.settings and decision.settings not in history.settings:
+        known_settings = history.settings.get(decision.settings)
+        if known_settings is not None:
+            history.change_settings(replace_point(known_settings, decision.point))
+        elif decision.settings:
             address = f"settings {decision.settings}"
             for data in store.decisions(history.scope, view, [address]).values():
                 history.change_settings(Settings(view, decision.point, data))
     history.commit(view, len(known), found)
     return len(found)
+
+
+def replace_point(settings: Settings, point: int) -> Settings:
+    """The same settings from another point on."""
+    return Settings(settings.view, point, settings.data)
+
+
+def _fitting(history: History, view: str, found: list[Decision]) -> list[Decision]:
+    """Those that fold in one after the other; two who knew nothing of each other may contradict."""
+    if not found:
+        return []
+    known = history.decisions(view)
+    scratch = fold(history, view, at=known[-1].point if known else 0, count=lambda _: 0)
+    fitting = []
+    for decision in found:
+        tried = scratch.copy()
+        try:
+            tried.extend(decision.point)
+            tried.apply_decision(decision)
+        except EditError:
+            log.warning("a stored decision contradicts earlier ones and was left out")
+            continue
+        scratch = tried
+        fitting.append(decision)
+    return fitting
 
 
 def first_written(
@@ -49,7 +90,9 @@ def first_written(
         address = history.prefix_hash(decision.point, view)
         stands = store.decide(history.scope, view, address, ours)
         if stands != ours:
-            standing.append(replace(Decision.from_json(stands), point=decision.point))
-            break
+            theirs = replace(Decision.from_json(stands), point=decision.point)
+            if theirs in _fitting(history, view, [*standing, theirs]):
+                standing.append(theirs)
+                break
         standing.append(decision)
     return standing

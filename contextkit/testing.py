@@ -73,6 +73,7 @@ def _run_strategy(strategy: Strategy, phase: str) -> tuple[list[Edit], list[Any]
     strategies: dict[str, Any] = {phase: [strategy]}
     builder = ContextBuilder("contract", profile=profile_for("generic"), limit=1_500, **strategies)
     history = History(system="You look things up.", scope=_SCOPE)
+    history.id = "contract"  # otherwise the marks of its blocks are nobody's to guess
     edits: list[Edit] = []
     sent: list[Any] = []
     for number in range(30):

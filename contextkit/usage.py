@@ -56,17 +56,3 @@ class Usage:
     def to_json(self) -> dict[str, int]:
         """As JSON data, without what was not reported."""
         return {key: value for key, value in asdict(self).items() if value is not None}
-
-
-def hit_ratio(usages: list[Usage]) -> float:
-    """Cache hit ratio: tokens read from the cache over all input tokens, sum over sum.
-
-    Requests whose usage lacks either figure are left out; 0.0 where none is left.
-    """
-    known = [
-        usage
-        for usage in usages
-        if usage.input_tokens is not None and usage.cache_read_tokens is not None
-    ]
-    total = sum(usage.input_tokens or 0 for usage in known)
-    return sum(usage.cache_read_tokens or 0 for usage in known) / total if total else 0.0

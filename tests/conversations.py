@@ -31,7 +31,8 @@ def user_messages(draw: st.DrawFn) -> dict[str, Any]:
     text = draw(texts)
     form = draw(st.sampled_from(["text", "text", "text", "part", "image"]))
     if form == "text":
-        return {"role": "user", "content": text}
+        named = {"name": "ann"} if draw(st.booleans()) else {}
+        return {"role": "user", "content": text, **named}
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
     if form == "image":
         parts.append({"type": "image_url", "image_url": {"url": "https://e.x/a.png"}})
@@ -88,7 +89,8 @@ def conversations(draw: st.DrawFn) -> Messages:
         late: Messages = []
         for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2, 6]))):
             if draw(st.integers(0, 9)) == 0:
-                messages.append({"role": "system", "content": "note " + draw(texts)})
+                role = draw(st.sampled_from(["system", "developer"]))
+                messages.append({"role": role, "content": "note " + draw(texts)})
             step, behind = draw(steps(number))
             number += 1
             messages += step

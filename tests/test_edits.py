@@ -11,7 +11,7 @@ import contextkit as ck
 from contextkit.edits import Decision
 from contextkit.errors import EditError
 from contextkit.grammar import violations
-from tests.support import Own, answer, builder, call, chat, kinds, result, system, user
+from tests.support import SCOPE, Own, answer, builder, call, chat, kinds, result, system, user
 
 
 def folded(messages: list[Any], *edits: ck.Edit) -> ck.View:
@@ -307,7 +307,7 @@ def test_the_inserts_of_one_strategy_share_its_share() -> None:
     def twice(view: ck.View, goal: int) -> list[ck.Edit]:
         return [view.insert("x" * 120, reason="r"), view.insert("y" * 120, reason="r")]
 
-    context = builder(4_000, tail=[Own(twice, share=50)]).build([user("q")])
+    context = builder(4_000, tail=[Own(twice, share=50)]).build([user("q")], scope=SCOPE)
 
     assert kinds(context) == ["insert"]
     assert context.tokens <= builder(4_000).build([user("q")]).tokens + 50

@@ -11,6 +11,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 import contextkit as ck
+from contextkit.builder import ScopedBuilder
 from contextkit.errors import GrammarError, InputError, MessageError, ScopeError
 from tests.support import (
     SCOPE,
@@ -28,11 +29,11 @@ from tests.support import (
 )
 
 
-def ticking(**options: Any) -> ck.ContextBuilder:
+def ticking(**options: Any) -> ScopedBuilder:
     """A builder whose every new user message gets a new value: what is decided anew shows."""
     ticks = itertools.count()
     tail = [ck.Volatile("tick", lambda: next(ticks), share=40)]
-    return builder(options.pop("limit", 4_000), tail=tail, **options)
+    return builder(options.pop("limit", 4_000), tail=tail, **options).scoped(SCOPE)
 
 
 def reparsed(messages: Messages) -> Messages:
@@ -51,7 +52,7 @@ def test_a_list_that_grows_is_one_conversation() -> None:
         assert built.build(reparsed(messages)).messages == sent
         before = sent
         messages.append(answer(f"a{n}"))
-    assert len(built.lists.known) == 1
+    assert len(built.builder.lists.known) == 1
 
 
 def test_only_what_is_new_is_counted() -> None:
@@ -174,7 +175,7 @@ def test_deterministic_decisions_are_replayed_cold() -> None:
     assert made == {"drop"}
 
 
-def warnings(built: ck.ContextBuilder, messages: Messages, **more: Any) -> str:
+def warnings(built: ck.ContextBuilder | ScopedBuilder, messages: Messages, **more: Any) -> str:
     return " | ".join(built.build(messages, **more).report.warnings)
 
 
@@ -263,12 +264,24 @@ def test_each_part_of_a_scope_is_a_text(part: Any) -> None:
 
 
 def test_scopes_share_nothing() -> None:
-    built = ticking()
-    mine, yours = SCOPE, ck.Scope("tenant", "other", "conversation")
-    sent = [wire(built.build(chat(2), scope=scope)) for scope in (mine, yours, None)]
+    built = ticking().builder
+    scopes = (SCOPE, ck.Scope("tenant", "other", "conversation"), ck.Scope("t", "user", "c"))
+    sent = [wire(built.build(chat(2), scope=scope)) for scope in scopes]
 
     assert len(set(sent)) == 3
-    assert [wire(built.build(chat(2), scope=scope)) for scope in (mine, yours, None)] == sent
+    assert [wire(built.build(chat(2), scope=scope)) for scope in scopes] == sent
+
+
+def test_what_a_tail_inserts_is_somebodys() -> None:
+    """Two users with the same first message, whose lists say nothing of whose they are."""
+    account = iter(["ALICE-1", "BOB-2"])
+    built = builder(4_000, tail=[ck.Volatile("account", lambda: next(account), share=40)])
+    with pytest.raises(ScopeError, match="Volatile"):
+        built.build([user("hi")])
+    alice, bob = (ck.Scope("tenant", name, "c") for name in ("alice", "bob"))
+
+    assert "ALICE-1" in wire(built.build([user("hi")], scope=alice))
+    assert "ALICE-1" not in wire(built.build([user("hi")], scope=bob))
 
 
 @pytest.mark.parametrize("bad", ["text", b"bytes", {"role": "user"}, None, 5, iter([])])

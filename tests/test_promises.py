@@ -15,6 +15,7 @@ import contextkit as ck
 from contextkit.caching.prefix import canonical_blocks
 from contextkit.errors import BudgetExceeded, GrammarError
 from contextkit.grammar import violations
+from contextkit.messages import SYSTEM_ROLES
 from tests.conversations import Messages, conversations, points, texts
 from tests.support import Characters, wire
 
@@ -76,11 +77,15 @@ def make(stack: str, limit: int = 400, **more: Any) -> ck.ContextBuilder:
 
 
 def replay(
-    builder: ck.ContextBuilder, messages: Messages, history: ck.History
+    builder: ck.ContextBuilder,
+    messages: Messages,
+    history: ck.History,
+    pins: frozenset[int] = frozenset(),
 ) -> Iterator[ck.Context]:
     """Turn by turn: append, build, append the answer, …; a build that cannot be made is skipped."""
     for point in points(messages):
-        history.extend(messages[len(history) : point])
+        for number in range(len(history), point):
+            history.append(messages[number], pin=number in pins)
         try:
             yield builder.build(history)
         except (BudgetExceeded, GrammarError):
@@ -107,29 +112,30 @@ def test_promise_1_a_request_never_exceeds_its_limit(
         assert counted == context.tokens <= context.limit
 
 
-@given(conversations(), stacks, limits)
+@given(conversations(), stacks, limits, st.frozensets(st.integers(0, 40), max_size=3))
 def test_promise_2_a_request_is_accepted_and_keeps_what_is_protected(
-    messages: Messages, stack: str, limit: int
+    messages: Messages, stack: str, limit: int, pins: frozenset[int]
 ) -> None:
     history = ck.History()
 
-    for context in replay(make(stack, limit), messages, history):
+    for context in replay(make(stack, limit), messages, history, pins):
         sent = context.messages
         given_ = messages[: context.decision.point]
 
         assert violations(sent) == []
-        assert [m for m in sent if m["role"] == "system"] == [
-            m for m in given_ if m["role"] == "system"
+        assert [m for m in sent if m["role"] in SYSTEM_ROLES] == [
+            m for m in given_ if m["role"] in SYSTEM_ROLES
         ]
         shown = {
             n for entry in context.view.entries for n in entry.numbers if not is_summary(entry)
         }
         last_user = max(n for n, m in enumerate(given_) if m["role"] == "user")
+        aside = {n for e in context.view.hidden if e.kind == "set aside" for n in e.covers}
         assert last_user in shown
+        assert {n for n in pins if n < len(given_)} <= shown | aside
         running = [n for n in range(last_user, len(given_)) if given_[n]["role"] == "assistant"]
         if running:
             step = {running[-1], *range(running[-1] + 1, len(given_))}
-            aside = {n for e in context.view.hidden if e.kind == "set aside" for n in e.covers}
             assert step <= shown | aside
 
 

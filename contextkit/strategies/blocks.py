@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from contextkit.errors import InputError
@@ -20,15 +21,27 @@ def block(history: History, name: str, text: str) -> str:
     Raises:
         InputError: when the name cannot stand in a delimiter.
     """
-    if not _NAME.fullmatch(name):
-        raise InputError("is a word or a few words", place=f"name {name!r}")
+    return _delimited(name, _harmless(text, delimiter_mark(history)), delimiter_mark(history))
+
+
+def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str:
+    """Several labelled texts in one block; each label carries the mark, which no text can."""
     mark = delimiter_mark(history)
-    # The second space keeps the halves of two broken marks from forming a third.
-    harmless = text.replace(mark, f"{mark[:4]} {mark[4:]} ")
-    return f'<data name="{name}" mark="{mark}">\n{harmless}\n</data {mark}>'
+    lines = [f"[{mark} {label}]\n{_harmless(text, mark)}" for label, text in parts]
+    return _delimited(name, "\n".join(lines), mark)
 
 
 def delimiter_mark(history: History) -> str:
-    """The mark of a conversation's delimiters: eight hex digits."""
-    owner = "\x00".join(history.scope.key) if history.scope else history.id
-    return blake2b(owner.encode(), digest_size=4, person=b"ck delimiter").hexdigest()
+    """The mark of a conversation's delimiters: eight hex digits that nobody can guess."""
+    return blake2b(history.id.encode(), digest_size=4, person=b"ck delimiter").hexdigest()
+
+
+def _delimited(name: str, text: str, mark: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InputError("is a word or a few words", place=f"name {name!r}")
+    return f'<data name="{name}" mark="{mark}">\n{text}\n</data {mark}>'
+
+
+def _harmless(text: str, mark: str) -> str:
+    # The second space keeps the halves of two broken marks from forming a third.
+    return text.replace(mark, f"{mark[:4]} {mark[4:]} ")

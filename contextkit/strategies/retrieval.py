@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from contextkit.edits import Edit
 from contextkit.errors import BudgetError, InputError
-from contextkit.messages import text_of
+from contextkit.messages import SYSTEM_ROLES, text_of
 from contextkit.retrieval.index import Index
 from contextkit.strategies.base import Need
-from contextkit.strategies.blocks import block
+from contextkit.strategies.blocks import blocks
 from contextkit.view import View
 
 
@@ -93,11 +93,11 @@ class Retrieve:
 
     def _block(self, view: View, numbers: list[int]) -> str:
         messages = view.history.messages
-        return block(
+        return blocks(
             view.history,
             "passages",
-            "\n".join(
-                f"[message {number}, {messages[number].role}] {text_of(messages[number].data)}"
+            (
+                (f"message {number}, {messages[number].role}", text_of(messages[number].data))
                 for number in sorted(numbers)
             ),
         )
@@ -114,5 +114,5 @@ def hidden_numbers(view: View) -> list[int]:
     return [
         number
         for number in range(view.seen)
-        if number not in shown and view.history.messages[number].role != "system"
+        if number not in shown and view.history.messages[number].role not in SYSTEM_ROLES
     ]

@@ -118,7 +118,7 @@ def _tool_names(view: View) -> dict[tuple[int, ...], str]:
     names: dict[tuple[int, ...], str] = {}
     for group in view.groups:
         calls = {
-            call["id"]: str((call.get("function") or {}).get("name", ""))
+            call["id"]: str((call.get("function") or call.get("custom") or {}).get("name", ""))
             for call in group.entries[0].data.get("tool_calls") or ()
         }
         for entry in group.entries[1:]:
