@@ -91,6 +91,7 @@ class ContextBuilder:
         if not isinstance(model, str):
             raise InputError(f"is a name, not {type(model).__name__}", place="model")
         check_parts(
+            view=view,
             schedule=schedule,
             pin=pin,
             counter=counter,
@@ -170,7 +171,11 @@ class ContextBuilder:
     def preview(
         self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
     ) -> Context:
-        """Build the next request and record nothing, in the history or elsewhere."""
+        """Build the next request and record nothing.
+
+        Strategies that need something from outside ask for it all the same: a summarizer is called,
+        and paid for.
+        """
         self.phases.check_sync()
         return self._drive(self._steps(conversation, scope, record=False))
 
@@ -353,7 +358,11 @@ class ContextBuilder:
         return self.schedule.due(figures_of(view, target, idle, summary=summary))
 
     def _target(self, view: View, plan: Plan) -> int:
-        return self.budget.goal_tokens(plan.fixed + view.system_tokens, self.share)
+        limit, target = plan.settings["limit"], plan.settings["target"]
+        budget = self.budget
+        if (limit, target) != (budget.limit, budget.target):  # decided with other settings
+            budget = Budget(limit, target)
+        return budget.goal_tokens(plan.fixed + view.system_tokens, self.share)
 
     def _time(self) -> float | None:
         clock = getattr(self.schedule, "clock", None)

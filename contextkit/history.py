@@ -307,7 +307,10 @@ class History:
                         "reads",
                         position=position,
                     )
-                history = cls(scope=Scope(*line["scope"]) if "scope" in line else None)
+                try:
+                    history = cls(scope=Scope(*line["scope"]) if "scope" in line else None)
+                except (InputError, TypeError) as error:
+                    raise StoreCorrupt(f"no scope: {error}", position=position) from error
                 history.id = line.get("id", "")
             else:
                 history.restore([line], position=position)
@@ -325,6 +328,20 @@ class History:
             line = content[: error.start].count(b"\n")
             raise StoreCorrupt("is not UTF-8", position=line) from error
 
+    def _placed(self, record: Record) -> Record:
+        """The record, if it can stand behind those that are there.
+
+        Raises:
+            InputError: when it speaks of messages that do not stand before it.
+        """
+        if isinstance(record, Decision | Settings):
+            point: Any = record.point
+            if type(point) is not int or not 0 <= point <= len(self.messages):
+                raise InputError(f"point {point!r} is outside of the messages before it")
+        if isinstance(record, Reported) and not 0 <= record.number < len(self.messages):
+            raise InputError(f"usage of message {record.number!r}, which does not stand before it")
+        return record
+
     def restore(self, records: Iterable[Mapping[str, Any]], *, position: int = 0) -> None:
         """Append records in their JSON form, as `record_to_json` makes them.
 
@@ -334,7 +351,7 @@ class History:
         with self.lock:
             for offset, line in enumerate(records):
                 try:
-                    self._add(record_from_json(line))
+                    self._add(self._placed(record_from_json(line)))
                 except (EditError, InputError, KeyError, TypeError, ValueError) as error:
                     raise StoreCorrupt(str(error), position=position + offset) from error
 

@@ -150,7 +150,7 @@ def changed_later(plan: Plan, coming: Plan) -> str:
 
 
 def check_parts(
-    *, schedule: Any, pin: Any, counter: Any, store: Any, budget: Any, profile: Any
+    *, view: Any, schedule: Any, pin: Any, counter: Any, store: Any, budget: Any, profile: Any
 ) -> None:
     """That what a builder is made of has the methods that will be called, long before they are."""
     for place, part, wanted in (
@@ -161,6 +161,8 @@ def check_parts(
         if part is not None and (isinstance(part, type) or not hasattr(part, wanted)):
             hint = ": SQLiteStore(path) makes one of a path" if place == "store" else ""
             raise InputError(f"{part!r:.60} has no method {wanted!r}{hint}", place=place)
+    if not isinstance(view, str) or not view:
+        raise InputError(f"is a name, not {view!r:.60}", place="view")
     if not callable(pin):
         raise InputError(f"is a function of a message, not {pin!r:.60}", place="pin")
     if budget is not None and not isinstance(budget, Budget):

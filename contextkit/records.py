@@ -71,6 +71,8 @@ def record_from_json(line: Mapping[str, Any]) -> Record:
         return Message.of(line["message"], pinned=line.get("pinned", False))
     if kind == "decision":
         return Decision.from_json(line)
+    if kind == "settings" and not isinstance(line["settings"], Mapping):
+        raise InputError("settings are an object")
     if kind == "settings":
         return Settings(line["view"], line["point"], line["settings"])
     if kind == "usage":

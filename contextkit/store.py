@@ -2,7 +2,7 @@
 
 A store keeps two things under a scope: the *log*, records in order with a version, and the
 *decisions*, each addressed by the prefix hash of its decision point, where the first writer wins.
-Records and decisions are JSON data, as `history.record_to_json` and `Decision.to_json` make them.
+Records and decisions are JSON data, as `records.record_to_json` and `Decision.to_json` make them.
 """
 
 from __future__ import annotations

@@ -198,3 +198,23 @@ def test_a_reply_without_a_message_is_refused_and_nothing_kept(reply: Any) -> No
 
 def test_a_history_says_nothing_of_its_content() -> None:
     assert "SECRET" not in repr(ck.History(["SECRET"])) + repr(ck.History(["SECRET"]).messages[0])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"type": "decision", "view": "main", "point": 9},
+        {"type": "decision", "view": "main", "point": "1"},
+        {"type": "decision", "view": "main", "point": 1, "edits": ["x"]},
+        {"type": "settings", "view": "main", "point": 1, "settings": []},
+        {"type": "usage", "number": 7, "usage": {}},
+        {"type": "wish"},
+    ],
+)
+def test_a_record_that_cannot_stand_where_it_stands_is_refused(record: dict[str, Any]) -> None:
+    history = ck.History(["a"])
+    with pytest.raises(StoreCorrupt) as found:
+        history.restore([record], position=3)
+
+    assert found.value.position == 3
+    assert len(history.records) == 1
