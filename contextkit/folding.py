@@ -288,7 +288,8 @@ class Fold:
             raise EditError(f"a {edit.kind} belongs behind a tool call")
         if entry.data["tool_call_id"] not in self.groups[position].open:
             raise EditError(f"a {edit.kind} for a call that has its result")
-        self._put(position, self.groups[position].with_result(entry))
+        pinned = self._pinned(entry)
+        self._put(position, self.groups[position].with_result(entry, pinned=pinned))
 
     def _insert(self, edit: Edit) -> None:
         position = self.group_of(-1 if edit.at is None else edit.at)

@@ -312,3 +312,15 @@ def test_the_inserts_of_one_strategy_share_its_share() -> None:
     assert kinds(context) == ["insert"]
     assert context.tokens <= builder(4_000).build([user("q")]).tokens + 50
     assert len(context.report.failures) == 1
+
+
+def test_a_pinned_result_that_came_late_stays_pinned() -> None:
+    history = ck.History([user("go"), call("a"), user("hurry")])
+    history.append(result("a", "KEEP"), pin=True)
+    for n in range(20):
+        history.extend([answer(f"a{n} " * 20), user(f"q{n} " * 20)])
+    context = builder().build(history)
+
+    assert kinds(context)
+    assert "KEEP" in str(context.messages)
+    assert violations(context.messages) == []
