@@ -299,7 +299,11 @@ def test_a_branch_is_built_like_a_conversation_of_its_own(
 ) -> None:
     builder = make(stack, 250)
     at = data.draw(st.integers(1, len(messages)))
-    other = [*messages[:at], {"role": "user", "content": "something else"}]
+    other = messages[:at]
+    if at == len(messages) or messages[at]["role"] == "assistant":
+        # What was decided there is valid for every continuation, so the branch is answered, too.
+        other = [*other, {"role": "assistant", "content": "another answer"}]
+    other = [*other, {"role": "user", "content": "something else"}]
     for held in (messages, other, messages, other):
         for point in points(held):
             try:
