@@ -19,7 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TESTS = (
     "tests/test_promises.py",
+    "tests/test_history.py",
     "tests/test_builder.py",
+    "tests/test_edits.py",
     "tests/test_lists.py",
     "tests/test_tokens.py",
 )
