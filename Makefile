@@ -52,7 +52,7 @@ mutants: $(READY)  ## break the core in known places: each break must fail a tes
 constraints:  ## resolve constraints.txt anew (ARGS=--upgrade: to the newest releases)
 	$(PYTHON) -m venv .venv/resolver
 	.venv/resolver/bin/python -m pip install --quiet --disable-pip-version-check uv
-	.venv/resolver/bin/uv pip compile pyproject.toml --extra all --extra dev --group model \
+	.venv/resolver/bin/uv pip compile pyproject.toml --extra all --extra dev --extra examples --extra notebooks --group model \
 	  --universal --python-version 3.11 --generate-hashes --output-file constraints.txt --quiet \
 	  --custom-compile-command 'make constraints' $(ARGS)
 

@@ -38,18 +38,13 @@ def recall(history: History, store: Store, view: str) -> int:
     for decision in found:
         known_settings = history.settings.get(decision.settings)
         if known_settings is not None:
-            history.change_settings(replace_point(known_settings, decision.point))
+            history.change_settings(replace(known_settings, point=decision.point))
         elif decision.settings:
             address = f"settings {decision.settings}"
             for data in store.decisions(history.scope, view, [address]).values():
                 history.change_settings(Settings(view, decision.point, data))
     history.commit(view, len(known), found)
     return len(found)
-
-
-def replace_point(settings: Settings, point: int) -> Settings:
-    """The same settings from another point on."""
-    return Settings(settings.view, point, settings.data)
 
 
 def _fitting(history: History, view: str, found: list[Decision]) -> list[Decision]:
