@@ -7,13 +7,14 @@ asks for something (a summary, embeddings); the two drivers differ by one `await
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contextkit.budget import AtLimit, Budget, Schedule, figures_of
+from contextkit.budget import Budget, Schedule
 from contextkit.caching.tools import chat_tools
 from contextkit.context import Context
+from contextkit.deciding import Decider, points_between
 from contextkit.edits import Decision, Edit
 from contextkit.errors import BudgetExceeded, InputError, ScopeError
 from contextkit.folding import Pin, pin_system
@@ -110,7 +111,7 @@ class ContextBuilder:
         self.notes += [] if schedule else notes
         self.phases = Phases.of(arrival, compaction, tail, self.profile.reasoning)
         self.view, self.store, self.pin = view, store, pin
-        self.share = self.phases.share
+        self.decider = Decider(view, self.budget, self.schedule, self.phases)
         self.lists = PlainLists(
             Known(max_bytes),
             store,
@@ -261,7 +262,7 @@ class ContextBuilder:
                 plan = self.plans.of(history, made[-1])
                 check_end(view.groups, bool(view.system))
                 if plan.fixed + view.tokens > plan.settings["limit"]:  # replayed, never sent
-                    parts = self._parts(view, plan, 0)
+                    parts = self.decider.parts(view, plan, 0)
                     raise BudgetExceeded(plan.settings["limit"], parts)
                 coming = self.plans.coming(history)
                 if plan.hash != coming.hash:
@@ -270,17 +271,17 @@ class ContextBuilder:
             plan = self.plans.coming(history)
             notes = (*notes, *self.plans.moves(history, plan))
             seen = len(made)
-            points = _points(history, view.point, end)
+            points = points_between(history, view.point, end)
             if record:
-                while len(points) > 1 and self._passes(view, plan, points[0]):
+                while len(points) > 1 and self.decider.passes(view, plan, points[0]):
                     view.pass_point(points.pop(0))
                 if (
                     len(points) == 1
-                    and not self._tail_due(view, end)
-                    and self._passes(view, plan, end)
+                    and not self.decider.tail_due(view, end)
+                    and self.decider.passes(view, plan, end)
                 ):
                     check_end(view.groups, bool(view.system))
-                    decision = Decision(self.view, end, (), plan.hash, time=self._time())
+                    decision = Decision(self.view, end, (), plan.hash, time=self.decider.time())
                     self._record(history, plan, end, [decision], seen)
                     view.pass_point(end)
                     view.applied += 1
@@ -289,7 +290,7 @@ class ContextBuilder:
         scratch.tools = plan.tools
         scratch.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
         failures: list[Failure] = []
-        decided = yield from self._decide_each(scratch, plan, points, failures)
+        decided = yield from self.decider.decide_each(scratch, plan, points, failures)
         decisions = [decision for decision in decided if decision.edits or decision.point == end]
         edits = tuple(edit for decision in decisions for edit in decision.edits)
         if not record:
@@ -328,46 +329,6 @@ class ContextBuilder:
             view.apply_decision(decisions[view.applied])
         return view
 
-    def _passes(self, view: View, plan: Plan, point: int) -> bool:
-        """Fold in the messages up to a decision point, and say whether nothing is to be done."""
-        view.extend(point)
-        if view.interrupted or view.unplaced or view.attention or self.phases.arrival:
-            return False
-        share = self.share if self._tail_due(view, point) else 0
-        if plan.fixed + view.tokens + share > self.budget.limit:
-            return False
-        return isinstance(self.schedule, AtLimit) or not self._pays(view, plan, point)
-
-    def _tail_due(self, view: View, point: int) -> bool:
-        view.extend(point)
-        if not self.phases.tail or view.last_user is None or view.tail == view.last_user:
-            return False
-        made = view.history.decisions(self.view)
-        return not made or made[-1].point <= view.last_user  # else it was sent as it is
-
-    def _pays(self, view: View, plan: Plan, point: int) -> bool:
-        target = self._target(view, plan)
-        if view.body_tokens <= target:
-            return False
-        idle = None
-        if point == len(view.history):  # how long a past request had waited is not known
-            now, made = self._time(), view.history.decisions(self.view)
-            last = made[-1].time if made else None
-            idle = now - last if now is not None and last is not None else None
-        summary = self.phases.summary_share
-        return self.schedule.due(figures_of(view, target, idle, summary=summary))
-
-    def _target(self, view: View, plan: Plan) -> int:
-        limit, target = plan.settings["limit"], plan.settings["target"]
-        budget = self.budget
-        if (limit, target) != (budget.limit, budget.target):  # decided with other settings
-            budget = Budget(limit, target)
-        return budget.goal_tokens(plan.fixed + view.system_tokens, self.share)
-
-    def _time(self) -> float | None:
-        clock = getattr(self.schedule, "clock", None)
-        return clock() if clock is not None else None
-
     def _record(
         self, history: History, plan: Plan, point: int, made: list[Decision], seen: int
     ) -> bool:
@@ -396,7 +357,7 @@ class ContextBuilder:
             model=plan.settings["model"],
             tokens=plan.fixed + view.tokens,
             limit=plan.settings["limit"],
-            target=self._target(view, plan),
+            target=self.decider.target(view, plan),
             fixed=plan.fixed,
             view=view.copy(),
             decision=decided[-1],
@@ -434,56 +395,6 @@ class ContextBuilder:
                 "user, conversation)) or keep a History."
             )
 
-    # -- deciding --------------------------------------------------------------------------
-
-    def _decide_each(
-        self, view: View, plan: Plan, points: Sequence[int], failures: list[Failure]
-    ) -> Generator[Need, Any, list[Decision]]:
-        """Decide several points in order, the last one for a request that is sent."""
-        decided: list[Decision] = []
-        for point in points:
-            view.extend(point)
-            failed: list[Failure] = []
-            final = point == points[-1]
-            decided.append((yield from self._decide(view, plan, point, failed, final=final)))
-            failures += failed
-            view.pass_point(point)
-        return decided
-
-    def _decide(
-        self, view: View, plan: Plan, point: int, failures: list[Failure], *, final: bool
-    ) -> Generator[Need, Any, Decision]:
-        """Decide one point on a scratch view, which is changed, as is the list of failures."""
-        edits = self.phases.arrive(view, failures)
-        if final:
-            aside = [edit.reason for edit in edits if edit.kind == "set aside"]
-            check_end(view.groups, bool(view.system), aside)
-        tail_due = self._tail_due(view, point)
-        share = self.share if tail_due else 0
-        over = plan.fixed + view.tokens + share > self.budget.limit
-        if (final or self.phases.replayable) and (over or self._pays(view, plan, point)):
-            most = self.budget.limit - plan.fixed - share
-            edits += yield from self.phases.compact(view, self._target(view, plan), most, failures)
-            if final and plan.fixed + view.tokens + share > self.budget.limit:
-                raise BudgetExceeded(self.budget.limit, self._parts(view, plan, share))
-        tail = None
-        if final and tail_due:
-            tail = view.last_user
-            edits += yield from self.phases.insert_tail(view, failures)
-            view.tail = tail
-        passed_over = tuple(failure.short for failure in failures)
-        return Decision(self.view, point, tuple(edits), plan.hash, tail, self._time(), passed_over)
-
-    def _parts(self, view: View, plan: Plan, share: int) -> dict[str, int]:
-        pins = sum(group.tokens for group in view.groups if group.pinned)
-        return {
-            "system": view.system_tokens,
-            "tools": plan.fixed,
-            "pins": pins,
-            "newest turn": view.body_tokens - pins,
-            "tail share": share,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class ScopedBuilder:
@@ -519,16 +430,7 @@ def _without_needs(attempt: Generator[Need, Any, Context | None]) -> Context | N
     )
 
 
-def _points(history: History, after: int, end: int) -> list[int]:
-    """The decision points behind `after`: before each assistant message, and at the end."""
-    messages = history.messages
-    return [
-        *(number for number in range(after + 1, end) if messages[number].role == "assistant"),
-        end,
-    ]
-
-
 def _close(awaitable: Any) -> None:
-    close: Callable[[], None] | None = getattr(awaitable, "close", None)
+    close = getattr(awaitable, "close", None)
     if close is not None:
         close()

@@ -82,7 +82,7 @@ MUTANTS = (
     ),
     Mutant(
         "replay: past decision points of a list are left out",
-        "contextkit/builder.py",
+        "contextkit/deciding.py",
         "        *(number for number in range(after + 1, end) "
         'if messages[number].role == "assistant"),\n',
         "",
@@ -101,19 +101,19 @@ MUTANTS = (
     ),
     Mutant(
         "limit: nothing is cut at the limit",
-        "contextkit/builder.py",
+        "contextkit/deciding.py",
         "if plan.fixed + view.tokens + share > self.budget.limit:\n            return False",
         "if False:\n            return False",
     ),
     Mutant(
         "limit: what must be kept is sent over the limit",
-        "contextkit/builder.py",
+        "contextkit/deciding.py",
         "if final and plan.fixed + view.tokens + share > self.budget.limit:",
         "if False:",
     ),
     Mutant(
         "limit: the share of the tail is not reserved",
-        "contextkit/builder.py",
+        "contextkit/deciding.py",
         "share = self.share if tail_due else 0",
         "share = 0",
     ),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import contextkit as ck
+from contextkit.deciding import Decider
 from contextkit.errors import BudgetExceeded, GrammarError, InputError, ScopeError
 from contextkit.grammar import violations
 from contextkit.strategies.blocks import delimiter_mark
@@ -300,7 +301,8 @@ def interrupted(
 ) -> tuple[ck.Context, ck.History, ck.ContextBuilder]:
     """A build in which others append and build right after one of its steps."""
     history, built = ck.History(chat(3)), builder(arrival=[ck.ClampToolResults(200)])
-    real = getattr(built, step)
+    owner = built if hasattr(built, step) else Decider
+    real = getattr(owner, step)
     done: list[int] = []
 
     def others() -> None:
@@ -326,7 +328,7 @@ def interrupted(
         return value
 
     waiting: list[threading.Thread] = []
-    monkeypatch.setattr(built, step, patched)
+    monkeypatch.setattr(owner, step, patched)
     context = built.build(history)
     for thread in waiting:
         thread.join()

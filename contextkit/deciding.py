@@ -1,0 +1,140 @@
+"""Decider: what is decided at one decision point: nothing, a cut, what the tail inserts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contextkit.budget import AtLimit, Budget, Schedule, figures_of
+from contextkit.edits import Decision
+from contextkit.errors import BudgetExceeded
+from contextkit.grammar import check_end
+from contextkit.history import History
+from contextkit.phases import Failure, Phases
+from contextkit.plan import Plan
+from contextkit.strategies.base import Need
+from contextkit.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Decides by a budget, a schedule and the strategies of each phase, on views of one name.
+
+    Attributes:
+        name: of the views.
+        budget: limit, target, reserve.
+        schedule: says when to cut before the limit.
+        phases: the strategies.
+        share: tokens reserved for the tail.
+    """
+
+    name: str
+    budget: Budget
+    schedule: Schedule
+    phases: Phases
+    share: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "share", self.phases.share)
+
+    def passes(self, view: View, plan: Plan, point: int) -> bool:
+        """Fold in the messages up to a decision point, and say whether nothing is to be done."""
+        view.extend(point)
+        if view.interrupted or view.unplaced or view.attention or self.phases.arrival:
+            return False
+        share = self.share if self.tail_due(view, point) else 0
+        if plan.fixed + view.tokens + share > self.budget.limit:
+            return False
+        return isinstance(self.schedule, AtLimit) or not self._pays(view, plan, point)
+
+    def tail_due(self, view: View, point: int) -> bool:
+        """Whether the newest user message has not had its tail yet."""
+        view.extend(point)
+        if not self.phases.tail or view.last_user is None or view.tail == view.last_user:
+            return False
+        made = view.history.decisions(self.name)
+        return not made or made[-1].point <= view.last_user  # else it was sent as it is
+
+    def _pays(self, view: View, plan: Plan, point: int) -> bool:
+        target = self.target(view, plan)
+        if view.body_tokens <= target:
+            return False
+        idle = None
+        if point == len(view.history):  # how long a past request had waited is not known
+            now, made = self.time(), view.history.decisions(self.name)
+            last = made[-1].time if made else None
+            idle = now - last if now is not None and last is not None else None
+        summary = self.phases.summary_share
+        return self.schedule.due(figures_of(view, target, idle, summary=summary))
+
+    def target(self, view: View, plan: Plan) -> int:
+        """The tokens behind the system block that a cut comes down to."""
+        limit, target = plan.settings["limit"], plan.settings["target"]
+        budget = self.budget
+        if (limit, target) != (budget.limit, budget.target):  # decided with other settings
+            budget = Budget(limit, target)
+        return budget.goal_tokens(plan.fixed + view.system_tokens, self.share)
+
+    def time(self) -> float | None:
+        """Seconds by the schedule's clock; None where it has none."""
+        clock = getattr(self.schedule, "clock", None)
+        return clock() if clock is not None else None
+
+    def decide_each(
+        self, view: View, plan: Plan, points: Sequence[int], failures: list[Failure]
+    ) -> Generator[Need, Any, list[Decision]]:
+        """Decide several points in order, the last one for a request that is sent."""
+        decided: list[Decision] = []
+        for point in points:
+            view.extend(point)
+            failed: list[Failure] = []
+            final = point == points[-1]
+            decided.append((yield from self._decide(view, plan, point, failed, final=final)))
+            failures += failed
+            view.pass_point(point)
+        return decided
+
+    def _decide(
+        self, view: View, plan: Plan, point: int, failures: list[Failure], *, final: bool
+    ) -> Generator[Need, Any, Decision]:
+        """Decide one point on a scratch view, which is changed, as is the list of failures."""
+        edits = self.phases.arrive(view, failures)
+        if final:
+            aside = [edit.reason for edit in edits if edit.kind == "set aside"]
+            check_end(view.groups, bool(view.system), aside)
+        tail_due = self.tail_due(view, point)
+        share = self.share if tail_due else 0
+        over = plan.fixed + view.tokens + share > self.budget.limit
+        if (final or self.phases.replayable) and (over or self._pays(view, plan, point)):
+            most = self.budget.limit - plan.fixed - share
+            edits += yield from self.phases.compact(view, self.target(view, plan), most, failures)
+            if final and plan.fixed + view.tokens + share > self.budget.limit:
+                raise BudgetExceeded(self.budget.limit, self.parts(view, plan, share))
+        tail = None
+        if final and tail_due:
+            tail = view.last_user
+            edits += yield from self.phases.insert_tail(view, failures)
+            view.tail = tail
+        passed_over = tuple(failure.short for failure in failures)
+        return Decision(self.name, point, tuple(edits), plan.hash, tail, self.time(), passed_over)
+
+    def parts(self, view: View, plan: Plan, share: int) -> dict[str, int]:
+        """What takes how many tokens where everything left must be kept."""
+        pins = sum(group.tokens for group in view.groups if group.pinned)
+        return {
+            "system": view.system_tokens,
+            "tools": plan.fixed,
+            "pins": pins,
+            "newest turn": view.body_tokens - pins,
+            "tail share": share,
+        }
+
+
+def points_between(history: History, after: int, end: int) -> list[int]:
+    """The decision points behind `after`: before each assistant message, and at the end."""
+    messages = history.messages
+    return [
+        *(number for number in range(after + 1, end) if messages[number].role == "assistant"),
+        end,
+    ]
