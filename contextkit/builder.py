@@ -7,7 +7,7 @@ asks for something (a summary, embeddings); the two drivers differ by one `await
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,15 @@ from contextkit.strategies.base import Need, Strategy, describe
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
 from contextkit.view import View
 
-Steps = Generator[Need, Any, Context]
+
+@dataclass(frozen=True, slots=True)
+class _StoreCall:
+    """A call to the store, which blocks: the async driver makes it in a thread."""
+
+    call: Callable[[], Any]
+
+
+Steps = Generator[Need | _StoreCall, Any, Context]
 
 
 class ContextBuilder:
@@ -184,12 +192,17 @@ class ContextBuilder:
         self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
     ) -> Context:
         """Same as `build`, with strategies whose callables are async."""
+        import asyncio
+
         steps = self._steps(conversation, scope, record=True)
         try:
             need = next(steps)
             while True:
                 try:
-                    result = need.call()
+                    if isinstance(need, _StoreCall):
+                        result = await asyncio.to_thread(need.call)
+                    else:
+                        result = need.call()
                     if inspect.isawaitable(result):
                         result = await result
                 except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
@@ -214,7 +227,7 @@ class ContextBuilder:
                 if inspect.isawaitable(result):
                     _close(result)
                     steps.close()
-                    raise InputError("is async: use abuild, not build", place=need.what)
+                    raise InputError("is async: use abuild, not build", place=_what(need))
                 need = steps.send(result)
         except StopIteration as stop:
             context: Context = stop.value
@@ -237,7 +250,10 @@ class ContextBuilder:
                 self._refuse_unscoped()
             elif not isinstance(scope, Scope):
                 raise ScopeError(f"a scope is a Scope, not {type(scope).__name__}")
-            history, notes = self.lists.history_of(conversation, scope, record=record)
+            listed = conversation
+            history, notes = yield from self._stored(
+                lambda: self.lists.history_of(listed, scope, record=record)
+            )
             end = len(conversation)
         unscoped = history is not conversation and scope is None
         while True:
@@ -251,7 +267,7 @@ class ContextBuilder:
 
     def _attempt(
         self, history: History, end: int, notes: tuple[str, ...], *, record: bool
-    ) -> Generator[Need, Any, Context | None]:
+    ) -> Generator[Need | _StoreCall, Any, Context | None]:
         """One try at a build; None when somebody else decided meanwhile."""
         with history.lock:
             if end < len(history) and self._went_on(history, end):
@@ -272,7 +288,7 @@ class ContextBuilder:
             notes = (*notes, *self.plans.moves(history, plan))
             seen = len(made)
             points = points_between(history, view.point, end)
-            if record:
+            if record and not self._stores_settings(history, plan):
                 while len(points) > 1 and self.decider.passes(view, plan, points[0]):
                     view.pass_point(points.pop(0))
                 if (
@@ -297,7 +313,7 @@ class ContextBuilder:
             return self._context(scratch, decided, edits, plan, notes, failures=failures)
         winners = decisions
         if self.store is not None:
-            winners = first_written(self.store, history, self.view, decisions)
+            winners = yield from self._stored(lambda: self._store(history, plan, decisions))
         with history.lock:
             won = self._record(history, plan, end, winners, seen)
             if not won or winners != decisions:
@@ -329,6 +345,30 @@ class ContextBuilder:
             view.apply_decision(decisions[view.applied])
         return view
 
+    def _stored(self, call: Callable[[], Any]) -> Generator[_StoreCall, Any, Any]:
+        """What a call gives that reads or writes the store, if there is one."""
+        if self.store is None:
+            return call()
+        result = yield _StoreCall(call)
+        if isinstance(result, Failed):
+            raise result.error
+        return result
+
+    def _stores_settings(self, history: History, plan: Plan) -> bool:
+        """Whether the store has yet to be told of the settings of the coming decision."""
+        if self.store is None:
+            return False
+        current = history.current_settings(self.view)
+        return current is None or current.hash != plan.hash
+
+    def _store(self, history: History, plan: Plan, decisions: list[Decision]) -> list[Decision]:
+        """Write what was decided to the store; the decisions that stand there."""
+        if self.store is None or history.scope is None:
+            return decisions
+        if self._stores_settings(history, plan):
+            self.store.decide(history.scope, self.view, f"settings {plan.hash}", plan.settings)
+        return first_written(self.store, history, self.view, decisions)
+
     def _record(
         self, history: History, plan: Plan, point: int, made: list[Decision], seen: int
     ) -> bool:
@@ -338,9 +378,6 @@ class ContextBuilder:
             current = history.current_settings(self.view)
             if current is None or current.hash != plan.hash:
                 history.change_settings(Settings(self.view, point, plan.settings))
-                if self.store is not None and history.scope is not None:
-                    address = f"settings {plan.hash}"
-                    self.store.decide(history.scope, self.view, address, plan.settings)
             return history.commit(self.view, seen, made)
 
     def _context(
@@ -416,7 +453,7 @@ class ScopedBuilder:
         return await self.builder.abuild(messages, scope=self.scope)
 
 
-def _without_needs(attempt: Generator[Need, Any, Context | None]) -> Context | None:
+def _without_needs(attempt: Generator[Need | _StoreCall, Any, Context | None]) -> Context | None:
     """An attempt for a plain list without a scope, which may ask for nothing from outside."""
     try:
         need = next(attempt)
@@ -425,9 +462,13 @@ def _without_needs(attempt: Generator[Need, Any, Context | None]) -> Context | N
         return context
     attempt.close()
     raise ScopeError(
-        f"a plain list without a scope cannot have a {need.what}: pass "
+        f"a plain list without a scope cannot have a {_what(need)}: pass "
         "build(messages, scope=Scope(tenant, user, conversation)) or keep a History"
     )
+
+
+def _what(need: Need | _StoreCall) -> str:
+    return need.what if isinstance(need, Need) else "store"
 
 
 def _close(awaitable: Any) -> None:

@@ -492,8 +492,10 @@ def test_kill_9_loses_no_acknowledged_turn_and_leaves_no_half_one(path: Path) ->
         for _ in range(3 + 4 * kill):
             acknowledged = int(writer.stdout.readline())
         writer.kill()
-        rest = writer.communicate()[0].split("\n")
-        assert writer.returncode == -signal.SIGKILL
+        # Not communicate(), which passes by what readline has read ahead.
+        rest = writer.stdout.read().split("\n")
+        with writer:  # closes its pipes
+            assert writer.wait() == -signal.SIGKILL
         # A line without its end was not acknowledged.
         acknowledged = max([acknowledged, *map(int, rest[:-1])])
 
