@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextkit.async_chat import AsyncChat
     from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays
     from contextkit.builder import ContextBuilder
     from contextkit.caching.prefix import PrefixStabilizer
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "AsyncChat": "async_chat",
     "AtLimit": "budget",
     "Budget": "budget",
     "BudgetExceeded": "errors",
@@ -66,6 +68,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AsyncChat",
     "AtLimit",
     "Budget",
     "BudgetExceeded",

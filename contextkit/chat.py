@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
-from copy import copy
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from contextkit.budget import Budget
 from contextkit.builder import ContextBuilder
 from contextkit.context import Context
-from contextkit.edits import Decision
-from contextkit.errors import InputError, MessageError, ReplyError, ScopeError
 from contextkit.history import History
-from contextkit.messages import MessageLike, text_of
-from contextkit.profiles import profile_for
-from contextkit.providers.chat_completions import Answer, complete, stream
-from contextkit.recall import recall
-from contextkit.records import record_to_json
+from contextkit.messages import MessageLike
+from contextkit.providers.chat_completions import complete, stream
 from contextkit.replies import Reply, ReplyStream
 from contextkit.report import Report
 from contextkit.scope import Scope
-from contextkit.storage.sqlite import SQLiteStore
 from contextkit.store import Store
+from contextkit.turns import Kept, Parts
 
 
 class Chat:
@@ -76,44 +67,16 @@ class Chat:
         options: Mapping[str, Any] | None = None,
         **builder_options: Any,
     ) -> None:
-        create = getattr(
-            getattr(getattr(client, "chat", None), "completions", None), "create", None
+        self._parts = Parts(
+            client,
+            model=model,
+            store=store,
+            builder=builder,
+            system=system,
+            options=options,
+            builder_options=builder_options,
+            is_async=False,
         )
-        if not callable(create):
-            raise InputError("has no chat.completions.create: OpenAI() has", place="client")
-        if inspect.iscoroutinefunction(create):
-            raise InputError(
-                "is async, and Chat is not: await ContextBuilder.abuild and the client instead",
-                place="client",
-            )
-        unknown = [name for name in builder_options if name not in _BUILDER_OPTIONS]
-        if unknown:
-            raise InputError(
-                f"{', '.join(unknown)}: neither the chat nor its builder knows it. A parameter of "
-                f"each request goes into options={{{unknown[0]!r}: …}}",
-                place="Chat",
-            )
-        self.client = client
-        self.system = system
-        History(system=system)  # says now, not in the first turn, what is wrong with it
-        self.options = _checked(options or {})
-        if builder is not None:
-            _check_builder(builder, model, store, builder_options)
-            store = builder.store if store is None else store
-        elif model is None:
-            raise InputError("is needed: Chat(client, model=…)", place="model")
-        self._owned = isinstance(store, str | Path) or store is None
-        if store is None or isinstance(store, str | Path):
-            self.store: Store = SQLiteStore(":memory:" if store is None else store)
-        else:
-            self.store = store
-        if builder is None:
-            settings = _with_reserve(str(model), builder_options, self.options)
-            builder = ContextBuilder(str(model), **settings)
-        # It must find in the store what was paid for in a turn that failed. The caller's own
-        # builder is not changed.
-        self.builder = copy(builder)
-        self.builder.store = self.store
 
     def __repr__(self) -> str:
         return f"Chat({self.builder.model!r}, {self.store!r})"
@@ -124,10 +87,19 @@ class Chat:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def builder(self) -> ContextBuilder:
+        """Builds the requests."""
+        return self._parts.builder
+
+    @property
+    def store(self) -> Store:
+        """Keeps the conversations."""
+        return self._parts.store
+
     def close(self) -> None:
         """Close the store, if it was opened here. The client stays open."""
-        if self._owned and isinstance(self.store, SQLiteStore):
-            self.store.close()
+        self._parts.close()
 
     def conversation(self, scope: Scope) -> Conversation:
         """The conversation of a scope: as it was left, or a new one with the system prompt.
@@ -136,12 +108,7 @@ class Chat:
             ScopeError: when it is not a `Scope`.
             StoreError: when it cannot be read.
         """
-        if not isinstance(scope, Scope):
-            raise ScopeError(
-                "whose conversation is it? Scope(tenant, user, conversation) says it, "
-                f"not {type(scope).__name__}"
-            )
-        return Conversation(self, scope)
+        return Conversation(Kept(self._parts, scope))
 
 
 class Conversation:
@@ -153,7 +120,6 @@ class Conversation:
     was paid for a summary is not paid for again then.
 
     Attributes:
-        scope: whose conversation it is.
         context: the request that was built last, answered or not; None before the first.
 
     Example:
@@ -174,21 +140,25 @@ class Conversation:
         {'role': 'assistant', 'content': 'Good morning'}
     """
 
-    def __init__(self, chat: Chat, scope: Scope) -> None:
-        self.scope = scope
+    def __init__(self, kept: Kept) -> None:
         self.context: Context | None = None
-        self._chat = chat
-        self._kept: tuple[History, int]
-        self.reload()
+        self._kept = kept
 
     def __repr__(self) -> str:
-        history, version = self._kept
-        return f"Conversation({self.scope}, {len(history)} messages, version {version})"
+        return (
+            f"Conversation({self.scope}, {len(self.history)} messages, "
+            f"version {self._kept.version})"
+        )
+
+    @property
+    def scope(self) -> Scope:
+        """Whose conversation it is."""
+        return self._kept.scope
 
     @property
     def history(self) -> History:
         """The conversation as it is kept: whole turns only."""
-        return self._kept[0]
+        return self._kept.history
 
     @property
     def report(self) -> Report | None:
@@ -201,12 +171,7 @@ class Conversation:
         Raises:
             StoreError: when it cannot be read.
         """
-        records = self._chat.store.load(self.scope)
-        history = History(system=None if records else self._chat.system, scope=self.scope)
-        history.restore(records)
-        if records:
-            recall(history, self._chat.store, self._chat.builder.view)
-        self._kept = (history, len(records))
+        self._kept.reload()
 
     def send(self, *messages: MessageLike) -> Reply:
         """Append messages, have them answered, and keep the turn.
@@ -223,113 +188,14 @@ class Conversation:
             StoreError: when the store cannot be read or written.
             Exception: the client's own errors.
         """
-        turn = self._begin(messages)
-        return self._end(turn, complete(self._chat.client, turn.request))
+        turn = self._kept.begin(messages)
+        self.context = context = self._kept.parts.builder.build(turn.history)
+        answer = complete(self._kept.parts.client, self._kept.request(context))
+        return self._kept.end(turn, context, answer)
 
     def stream(self, *messages: MessageLike) -> ReplyStream:
         """Same as `send`, with the reply as it comes. The turn is kept when it has come whole."""
-        turn = self._begin(messages)
-        chunks = stream(self._chat.client, turn.request)
-        return ReplyStream(turn.context, chunks, lambda answer: self._end(turn, answer))
-
-    # What a turn is before and after its only I/O with the model.
-
-    def _begin(self, messages: tuple[MessageLike, ...]) -> _Turn:
-        kept, version = self._kept
-        history = kept.fork()
-        history.extend(messages)
-        builder = self._chat.builder
-        # What was decided for these very messages in a turn that then failed, here or elsewhere.
-        recall(history, self._chat.store, builder.view)
-        self.context = context = builder.build(history)
-        return _Turn(history, version, context, {**context.request(), **self._chat.options})
-
-    def _end(self, turn: _Turn, answer: Answer) -> Reply:
-        history = turn.history
-        try:
-            number = history.append(answer.message)
-        except MessageError as error:
-            raise ReplyError(
-                f"the reply cannot be kept: {error}", partial=text_of(answer.message)
-            ) from error
-        if answer.usage is not None:
-            history.report(number, answer.usage)
-        new = history.records[turn.version :]
-        version = self._chat.store.append(
-            self.scope,
-            [record_to_json(record) for record in new],
-            expected=turn.version,
-            decisions={
-                (record.view, history.prefix_hash(record.point, record.view)): record.to_json()
-                for record in new
-                if isinstance(record, Decision)
-            },
-        )
-        self._kept = (history, version)
-        return Reply(
-            text_of(answer.message),
-            history[number],
-            answer.usage,
-            turn.context,
-            answer.finish_reason,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """A turn that is not kept yet, on a history of its own."""
-
-    history: History
-    version: int  # of the store that it begins at: the number of records that are kept
-    context: Context
-    request: dict[str, Any]
-
-
-_BUILDER_OPTIONS = frozenset(inspect.signature(ContextBuilder.__init__).parameters) - {"self"}
-_BUILT = ("model", "messages", "tools", "response_format")
-
-
-def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, if the chat does not decide on them itself."""
-    for name in options:
-        if name in _BUILT:
-            raise InputError(
-                "is a part of what is built, and comes from the chat and the conversation",
-                place=f"options[{name!r}]",
-            )
-        if name in ("stream", "n"):
-            raise InputError(
-                "cannot be set: send and stream say it, and one reply goes into the history",
-                place=f"options[{name!r}]",
-            )
-    return dict(options)
-
-
-def _check_builder(
-    builder: ContextBuilder,
-    model: str | None,
-    store: str | Path | Store | None,
-    settings: Mapping[str, Any],
-) -> None:
-    if settings:
-        raise InputError(f"has {', '.join(settings)} of its own: give one of them", place="builder")
-    if model not in (None, builder.model):
-        raise InputError(f"is for {builder.model!r}, not for {model!r}", place="builder")
-    if builder.store is not None and store not in (None, builder.store):
-        raise InputError("has another store than the chat: give it to one of them", place="builder")
-
-
-def _with_reserve(
-    model: str, settings: Mapping[str, Any], options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The builder's settings, with the longest reply as the reserve where none is given."""
-    tokens = options.get("max_completion_tokens", options.get("max_tokens"))
-    budget, limit = settings.get("budget"), settings.get("limit")
-    if tokens is None or (budget is not None and (limit is not None or budget.reserve is not None)):
-        return dict(settings)
-    if budget is None:
-        if limit is None:
-            window = (settings.get("profile") or profile_for(model)).window
-            limit = max(1, window - tokens)
-        return {**settings, "limit": None, "budget": Budget(limit, reserve=tokens)}
-    return {**settings, "budget": replace(budget, reserve=tokens)}
+        turn = self._kept.begin(messages)
+        self.context = context = self._kept.parts.builder.build(turn.history)
+        chunks = stream(self._kept.parts.client, self._kept.request(context))
+        return ReplyStream(context, chunks, lambda answer: self._kept.end(turn, context, answer))

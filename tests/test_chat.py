@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from openai import APIConnectionError, APIStatusError, OpenAI
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAI
 
 import contextkit as ck
 from contextkit import chat
@@ -31,6 +31,7 @@ from contextkit.errors import (
 from contextkit.providers import streaming
 from contextkit.storage import sqlite
 from contextkit.testing import assert_prefix_stable
+from tests.blocking import Blocking, Loop
 from tests.scripted_provider import Failure, ScriptedProvider
 
 SCOPE = ck.Scope("acme", "u1", "42")
@@ -56,10 +57,16 @@ def provider() -> Iterator[ScriptedProvider]:
         yield running
 
 
-@pytest.fixture
-def client(provider: ScriptedProvider) -> Iterator[OpenAI]:
-    with OpenAI(base_url=provider.base_url, api_key="none", max_retries=0) as connected:
-        yield connected
+@pytest.fixture(params=["sync", "async"])
+def client(provider: ScriptedProvider, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Every test with a client holds for `Chat` and for `AsyncChat`."""
+    settings = {"base_url": provider.base_url, "api_key": "none", "max_retries": 0}
+    if request.param == "sync":
+        with OpenAI(**settings) as connected:
+            yield connected
+    else:
+        with Loop() as loop, Blocking(AsyncOpenAI(**settings), loop) as connected:
+            yield connected
 
 
 @pytest.fixture
@@ -73,9 +80,16 @@ def store(path: Path) -> Iterator[ck.SQLiteStore]:
         yield opened
 
 
+def new_chat(client: Any, **settings: Any) -> Any:
+    """A `Chat`; with an async client an `AsyncChat`, whose calls are waited for."""
+    if isinstance(client, Blocking):
+        return Blocking(ck.AsyncChat(client._thing, **settings), client._loop)
+    return ck.Chat(client, **settings)
+
+
 def begin(client: Any, store: Any = None, **settings: Any) -> Conversation:
     settings = {"model": MODEL, "system": SYSTEM, **settings}
-    return ck.Chat(client, store=store, **settings).conversation(SCOPE)
+    return new_chat(client, store=store, **settings).conversation(SCOPE)
 
 
 def send(talk: Conversation, *messages: Any) -> Reply:
@@ -380,13 +394,13 @@ def test_a_store_that_cannot_write_leaves_the_conversation_as_it_was(
 def test_a_conversation_goes_on_where_it_was_left(
     client: OpenAI, provider: ScriptedProvider, path: Path
 ) -> None:
-    with ck.Chat(client, model=MODEL, store=path, system=SYSTEM) as chat:
+    with new_chat(client, model=MODEL, store=path, system=SYSTEM) as chat:
         talk = chat.conversation(SCOPE)
         usage = [talk.send("Hello").usage, read(talk, "Żółw \0 🐢").usage]
         log = talk.history.dumps()
     with pytest.raises(StoreError, match="closed"):
         talk.send("too late")
-    with ck.Chat(client, model=MODEL, store=str(path), system="Another prompt.") as chat:
+    with new_chat(client, model=MODEL, store=str(path), system="Another prompt.") as chat:
         talk = chat.conversation(SCOPE)
         assert talk.history.dumps() == log
         assert [talk.history.usages[number] for number in (2, 4)] == usage
@@ -399,17 +413,17 @@ def test_a_conversation_goes_on_where_it_was_left(
 
 
 def test_without_a_store_conversations_live_in_the_chat(client: OpenAI) -> None:
-    chat = ck.Chat(client, model=MODEL)
+    chat = new_chat(client, model=MODEL)
     chat.conversation(SCOPE).send("Hello")
     assert len(chat.conversation(SCOPE).history) == 2
-    assert len(ck.Chat(client, model=MODEL).conversation(SCOPE).history) == 0
+    assert len(new_chat(client, model=MODEL).conversation(SCOPE).history) == 0
 
 
 @both
 def test_the_loser_of_a_turn_gets_a_conflict_and_can_reload(
     client: OpenAI, provider: ScriptedProvider, store: ck.SQLiteStore, ask: Callable[..., Reply]
 ) -> None:
-    chat = ck.Chat(client, model=MODEL, store=store, system=SYSTEM)
+    chat = new_chat(client, model=MODEL, store=store, system=SYSTEM)
     first, second = chat.conversation(SCOPE), chat.conversation(SCOPE)
     ask(first, "one")
 
@@ -427,7 +441,7 @@ def test_the_loser_of_a_turn_gets_a_conflict_and_can_reload(
 
 
 def test_threads_that_reload_lose_and_double_nothing(client: OpenAI, store: ck.SQLiteStore) -> None:
-    chat = ck.Chat(client, model=MODEL, store=store)
+    chat = new_chat(client, model=MODEL, store=store)
 
     def work(name: str) -> None:
         talk = chat.conversation(SCOPE)
@@ -469,7 +483,7 @@ def test_a_long_conversation_stays_within_its_limit_and_its_prefix_stays_put(
     limit = 400
     contexts: list[ck.Context] = []
     for _ in range(4):  # three restarts on the way
-        with ck.Chat(client, model=MODEL, store=path, system=SYSTEM, limit=limit) as chat:
+        with new_chat(client, model=MODEL, store=path, system=SYSTEM, limit=limit) as chat:
             talk = chat.conversation(SCOPE)
             for turn in range(10):
                 ask = read if turn % 2 else send
@@ -490,7 +504,7 @@ def test_every_earlier_request_can_be_rebuilt_after_a_restart(
 ) -> None:
     for tools in ([tool("b"), tool("a")], [tool("c"), tool("a"), tool("b")]):
         settings = {"limit": 300, "tail": [ck.Volatile("turn", lambda: len(provider.requests))]}
-        with ck.Chat(client, model=MODEL, store=path, tools=tools, **settings) as chat:
+        with new_chat(client, model=MODEL, store=path, tools=tools, **settings) as chat:
             talk = chat.conversation(SCOPE)
             for turn in range(12):
                 talk.send(f"{turn}: " + "tell me more of it " * 3)
@@ -611,7 +625,7 @@ def test_options_go_into_each_request_and_the_longest_reply_is_kept_free(
     client: OpenAI, provider: ScriptedProvider
 ) -> None:
     for options in ({"max_tokens": 40, "temperature": 0}, {"max_completion_tokens": 40}):
-        chat = ck.Chat(client, model=MODEL, options=options, limit=500)
+        chat = new_chat(client, model=MODEL, options=options, limit=500)
         for ask in (send, read):
             ask(chat.conversation(SCOPE), "Hello")
             sent = provider.requests[-1]
@@ -621,19 +635,19 @@ def test_options_go_into_each_request_and_the_longest_reply_is_kept_free(
     window = ck.profile_for(MODEL).window
 
     def budget(**settings: Any) -> ck.Budget:
-        return ck.Chat(client, model=MODEL, options={"max_tokens": 40}, **settings).builder.budget
+        return new_chat(client, model=MODEL, options={"max_tokens": 40}, **settings).builder.budget
 
     assert budget().limit == window - 40
     given = budget(budget=ck.Budget(500, target=100))
     assert (given.limit, given.target, given.reserve) == (500, 100, 40)
     assert budget(budget=ck.Budget(500, reserve=7)).reserve == 7
-    assert ck.Chat(client, model=MODEL).builder.budget.limit < window - 40
+    assert new_chat(client, model=MODEL).builder.budget.limit < window - 40
 
 
 @pytest.mark.parametrize("name", ["model", "messages", "tools", "response_format", "stream", "n"])
 def test_what_the_chat_decides_is_no_option(client: OpenAI, name: str) -> None:
     with pytest.raises(InputError, match=name):
-        ck.Chat(client, model=MODEL, options={name: 1})
+        new_chat(client, model=MODEL, options={name: 1})
 
 
 def test_usage_is_the_callers_to_ask_for(client: OpenAI, provider: ScriptedProvider) -> None:
@@ -647,13 +661,13 @@ def test_usage_is_the_callers_to_ask_for(client: OpenAI, provider: ScriptedProvi
 
 def test_a_builder_of_ones_own(client: OpenAI, store: ck.SQLiteStore) -> None:
     builder = ck.ContextBuilder(MODEL, limit=500)
-    chat = ck.Chat(client, builder=builder, store=store)
+    chat = new_chat(client, builder=builder, store=store)
     assert chat.conversation(SCOPE).send("Hello").context.limit == 500
     assert chat.builder.store is store
     assert builder.store is None, "it stays as it was"
 
     with_store = ck.ContextBuilder("qwen-plus", store=store)
-    assert ck.Chat(client, builder=with_store).store is store
+    assert new_chat(client, builder=with_store).store is store
     for wrong in (
         {"builder": builder, "limit": 7},
         {"builder": builder, "model": "qwen-plus"},
@@ -661,24 +675,24 @@ def test_a_builder_of_ones_own(client: OpenAI, store: ck.SQLiteStore) -> None:
         {},
     ):
         with pytest.raises(InputError):
-            ck.Chat(client, **wrong)
+            new_chat(client, **wrong)
 
 
 @pytest.mark.parametrize("nobody", [None, "42", ("acme", "u1", "42")])
 def test_a_conversation_needs_a_scope(client: OpenAI, nobody: Any) -> None:
     with pytest.raises(ScopeError):
-        ck.Chat(client, model=MODEL).conversation(nobody)
+        new_chat(client, model=MODEL).conversation(nobody)
 
 
 def test_a_bad_system_prompt_is_refused_at_once(client: OpenAI) -> None:
     with pytest.raises(MessageError):
-        ck.Chat(client, model=MODEL, system="\ud800")
+        new_chat(client, model=MODEL, system="\ud800")
 
 
 def test_nothing_of_a_message_stands_in_what_is_logged_and_printed(
     client: OpenAI, store: ck.SQLiteStore
 ) -> None:
-    chat = ck.Chat(client, model=MODEL, store=store)
+    chat = new_chat(client, model=MODEL, store=store)
     talk = chat.conversation(SCOPE)
     talk.send("secret")
     assert "secret" not in f"{chat!r} {talk!r} {talk.history!r} {talk.context!r}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import contextkit
 
 NAMES = [
+    "AsyncChat",
     "AtLimit",
     "Budget",
     "BudgetExceeded",

@@ -1,15 +1,16 @@
-"""The call itself: `chat.completions.create` of an official client, plain and streaming.
+"""The call itself: `chat.completions.create` of an official client: plain, streaming, sync, async.
 
 The client's own retries are the only ones, and its errors come through as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from contextkit.errors import ReplyError
+from contextkit.errors import InputError, ReplyError
 from contextkit.providers.streaming import StreamedMessage, as_data
 from contextkit.usage import Usage
 
@@ -35,13 +36,12 @@ def complete(client: Any, request: Mapping[str, Any]) -> Answer:
     Raises:
         ReplyError: when the answer holds no message.
     """
-    completion = as_data(client.chat.completions.create(**request))
-    choice: Mapping[str, Any] = next(iter(completion.get("choices") or ()), {})
-    message = choice.get("message")
-    if not message:
-        raise ReplyError("the provider answered without a message: send again")
-    message = {"role": "assistant", **message}
-    return Answer(message, Usage.of(completion.get("usage")), choice.get("finish_reason"))
+    return _answer_of(client.chat.completions.create(**request))
+
+
+async def acomplete(client: Any, request: Mapping[str, Any]) -> Answer:
+    """The async twin of `complete`."""
+    return _answer_of(await _awaited(client, request))
 
 
 def stream(client: Any, request: Mapping[str, Any]) -> ChunkStream:
@@ -50,17 +50,19 @@ def stream(client: Any, request: Mapping[str, Any]) -> ChunkStream:
     Usage is asked for unless the request says otherwise; the chunk that brings only the usage is
     then kept back, so that the chunks are those that were asked for.
     """
-    given = request.get("stream_options") or {}
-    asked = "include_usage" in given
-    options = given if asked else {**given, "include_usage": True}
-    chunks = client.chat.completions.create(
-        **{**request, "stream": True, "stream_options": options}
-    )
-    return ChunkStream(chunks, hide_usage=not asked)
+    streaming, hide_usage = _streaming(request)
+    return ChunkStream(client.chat.completions.create(**streaming), hide_usage=hide_usage)
 
 
-class ChunkStream:
-    """The chunks of one stream, unchanged; what they add up to is kept beside them.
+async def astream(client: Any, request: Mapping[str, Any]) -> AsyncChunkStream:
+    """The async twin of `stream`."""
+    streaming, hide_usage = _streaming(request)
+    chunks = await _awaited(client, streaming)
+    return AsyncChunkStream(chunks, hide_usage=hide_usage)
+
+
+class Gathered:
+    """What the chunks of one stream add up to, kept beside them.
 
     Attributes:
         reply: the message so far.
@@ -73,23 +75,10 @@ class ChunkStream:
         self._chunks = chunks
         self._hide_usage = hide_usage
 
-    def __iter__(self) -> Iterator[Any]:
-        for chunk in self._chunks:
-            self.last_text = self.reply.add(chunk)
-            if not (self._hide_usage and self.reply.only_usage):
-                yield chunk
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the connection back; what has not come yet is not waited for."""
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            close()
+    def _take(self, chunk: Any) -> bool:
+        """Add a chunk, and say whether it is one of those that were asked for."""
+        self.last_text = self.reply.add(chunk)
+        return not (self._hide_usage and self.reply.only_usage)
 
     @property
     def answer(self) -> Answer:
@@ -104,3 +93,71 @@ class ChunkStream:
                 partial=self.reply.text,
             )
         return Answer(self.reply.message, self.reply.usage, self.reply.finish_reason)
+
+
+class ChunkStream(Gathered):
+    """The chunks of one stream, unchanged."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for chunk in self._chunks:
+            if self._take(chunk):
+                yield chunk
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back; what has not come yet is not waited for."""
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
+
+
+class AsyncChunkStream(Gathered):
+    """The async twin of `ChunkStream`."""
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for chunk in self._chunks:
+            if self._take(chunk):
+                yield chunk
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connection back; what has not come yet is not waited for."""
+        # The official client's stream has `close`, an async generator `aclose`.
+        close = getattr(self._chunks, "close", None) or getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _awaited(client: Any, request: Mapping[str, Any]) -> Awaitable[Any]:
+    answer: Any = client.chat.completions.create(**request)
+    if not inspect.isawaitable(answer):
+        raise InputError("is not async: the sync calls take it", place="client")
+    return answer
+
+
+def _answer_of(completed: Any) -> Answer:
+    completion = as_data(completed)
+    choice: Mapping[str, Any] = next(iter(completion.get("choices") or ()), {})
+    message = choice.get("message")
+    if not message:
+        raise ReplyError("the provider answered without a message: send again")
+    message = {"role": "assistant", **message}
+    return Answer(message, Usage.of(completion.get("usage")), choice.get("finish_reason"))
+
+
+def _streaming(request: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The request as a streaming one, and whether its usage is for us alone."""
+    given = request.get("stream_options") or {}
+    asked = "include_usage" in given
+    options = given if asked else {**given, "include_usage": True}
+    return {**request, "stream": True, "stream_options": options}, not asked
