@@ -10,6 +10,7 @@ import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace as Object
 from typing import Any
 
 import pytest
@@ -182,7 +183,7 @@ def test_a_turn_that_is_cancelled_while_it_is_written_is_kept_whole_and_known(
                 with pytest.raises(asyncio.CancelledError):
                     await task
                 go_on.set()
-                while not len(conversation.history):
+                while not len(conversation.history):  # noqa: ASYNC110 - a thread sets it
                     await asyncio.sleep(0.001)
                 await conversation.send("And now?")  # it knows the version that it wrote
                 return len(conversation.history), len(provider.requests)
@@ -198,15 +199,13 @@ def test_a_client_of_the_other_kind_is_refused(provider: ScriptedProvider) -> No
 
 
 def test_a_sync_client_of_another_make_is_named_at_its_first_call() -> None:
-    class Other:
-        class chat:  # noqa: N801 - as the official client spells it
-            class completions:  # noqa: N801 - the same
-                @staticmethod
-                def create(**_: Any) -> dict[str, Any]:
-                    return {"choices": [{"message": {"content": "Hi."}}]}
+    def create(**_: Any) -> dict[str, Any]:
+        return {"choices": [{"message": {"content": "Hi."}}]}
+
+    client = Object(chat=Object(completions=Object(create=create)))
 
     async def talk() -> None:
-        await (await ck.AsyncChat(Other(), model="gpt-4o").conversation(SCOPE)).send("Hello")
+        await (await ck.AsyncChat(client, model="gpt-4o").conversation(SCOPE)).send("Hello")
 
     with pytest.raises(InputError, match="is not async"):
         asyncio.run(talk())
@@ -225,14 +224,10 @@ def test_a_dict_stream_of_an_async_generator_is_read_and_closed() -> None:
     async def create(**_: Any) -> AsyncIterator[dict[str, Any]]:
         return chunks()
 
-    class Completions:
-        create = staticmethod(create)
-
-    class Client:
-        chat = type("chat", (), {"completions": Completions()})()
+    client = Object(chat=Object(completions=Object(create=create)))
 
     async def talk() -> list[dict[str, Any]]:
-        conversation = await ck.AsyncChat(Client(), model="gpt-4o").conversation(SCOPE)
+        conversation = await ck.AsyncChat(client, model="gpt-4o").conversation(SCOPE)
         async with await conversation.stream("Hello") as left:
             async for _ in left:
                 break
