@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from contextkit.strategies.volatile import Volatile
     from contextkit.usage import Usage
     from contextkit.view import View, fold
+    from contextkit.wrapping import wrap
 
 __version__ = "0.1.0"
 
@@ -65,6 +66,7 @@ _MODULES = {
     "WhenItPays": "budget",
     "fold": "view",
     "profile_for": "profiles",
+    "wrap": "wrapping",
 }
 
 __all__ = [
@@ -98,6 +100,7 @@ __all__ = [
     "WhenItPays",
     "fold",
     "profile_for",
+    "wrap",
 ]
 
 

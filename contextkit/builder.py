@@ -124,6 +124,7 @@ class ContextBuilder:
             Known(max_bytes),
             store,
             view,
+            reasoning=self.profile.reasoning != "none",
             replayable=self.phases.replayable
             and not self.phases.tail
             and getattr(self.schedule, "clock", None) is None,

@@ -14,10 +14,10 @@ from typing import Any, Self
 
 from contextkit.edits import ONE_TO_ONE, Decision, Edit
 from contextkit.errors import EditError
-from contextkit.grammar import REASONING_FIELDS, is_leading_system, says_nothing
+from contextkit.grammar import is_leading_system, says_nothing
 from contextkit.groups import Entry, Group, Span
 from contextkit.history import History
-from contextkit.messages import SYSTEM_ROLES, Message, call_ids
+from contextkit.messages import REASONING_FIELDS, SYSTEM_ROLES, Message, call_ids
 
 CountMessage = Callable[[Mapping[str, Any]], int]
 Pin = Callable[[Mapping[str, Any]], bool]

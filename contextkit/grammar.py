@@ -19,8 +19,6 @@ from contextkit.messages import SYSTEM_ROLES, call_ids
 MISSING_RESULT = "[no result: the call was interrupted]"
 """What stands for a result that never came."""
 
-REASONING_FIELDS = ("reasoning_content", "reasoning")
-
 
 def violations(messages: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a provider would refuse in an array of messages, in words; empty when it is good."""
@@ -57,16 +55,6 @@ def says_nothing(message: Mapping[str, Any]) -> bool:
     return message.get("content") in (None, []) and not any(
         message.get(key) for key in ("tool_calls", "refusal", "audio", "function_call")
     )
-
-
-def without_reasoning(message: Mapping[str, Any]) -> dict[str, Any]:
-    """The message without its reasoning text."""
-    return {key: value for key, value in message.items() if key not in REASONING_FIELDS}
-
-
-def has_reasoning(message: Mapping[str, Any]) -> bool:
-    """Whether an assistant message carries a reasoning text."""
-    return any(message.get(key) is not None for key in REASONING_FIELDS)
 
 
 def mend(

@@ -68,6 +68,8 @@ class History:
         self.usages: dict[int, Usage] = {}
         self.settings: dict[str, Settings] = {}
         self.folds: dict[Hashable, KeptFold] = {}
+        # What replies said that a caller's list may lose, by place and ids of tool calls.
+        self.reasoning: dict[tuple[int, tuple[str, ...]], Mapping[str, Any]] = {}
         self.lock = RLock()
         self.size = 0
         self._decisions: dict[str, list[Decision]] = {}
@@ -220,6 +222,7 @@ class History:
             other.messages = self.messages[:at]
             other.data = self.data[:at]
             other.loose = [number for number in self.loose if number < at]
+            other.reasoning = {key: said for key, said in self.reasoning.items() if key[0] <= at}
             other.usages = {n: usage for n, usage in self.usages.items() if n < at}
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):

@@ -12,7 +12,13 @@ from threading import RLock
 from typing import Any, Literal
 
 from contextkit.history import History
-from contextkit.messages import SYSTEM_ROLES, Message, same_message
+from contextkit.messages import (
+    SYSTEM_ROLES,
+    Message,
+    has_reasoning,
+    same_message,
+    without_reasoning,
+)
 from contextkit.scope import Scope
 
 _DEPTHS = (32, 16, 8, 4, 2, 1)
@@ -139,16 +145,30 @@ def shared_beginning(messages: Sequence[Any], history: History) -> int:
     for number in history.loose:
         if number >= length:
             break
-        if not same_message(messages[number], history.messages[number]):
+        if not _means(messages[number], history.messages[number]):
             return number
     return length
 
 
 def _same(value: Any, message: Message) -> bool:
     try:
-        return bool(value == message.data) or same_message(value, message)
+        return bool(value == message.data) or _means(value, message)
     except RecursionError:
         return False
+
+
+def _means(value: Any, message: Message) -> bool:
+    """Whether a caller's message stands for a known one, perhaps without its reasoning.
+
+    Callers that carry messages as plain dicts lose the reasoning of tool calls; the known message,
+    which has it, is then sent again.
+    """
+    if same_message(value, message):
+        return True
+    if not message.data.get("tool_calls") or not has_reasoning(message.data):
+        return False
+    bare = without_reasoning(message.data)
+    return same_message(value, Message(bare, flat=False, size=0, pinned=False))
 
 
 def _fingerprint(messages: Sequence[Any], depth: int) -> int:

@@ -8,6 +8,7 @@ from contextkit.errors import GrammarError, InputError
 from contextkit.history import History
 from contextkit.known import Known
 from contextkit.messages import SYSTEM_ROLES, MessageLike
+from contextkit.reasoning import with_reasoning
 from contextkit.recall import recall
 from contextkit.scope import Scope
 from contextkit.store import Store
@@ -20,13 +21,18 @@ class PlainLists:
         known: the histories behind the lists of this process.
         store: has what other processes decided; None for none.
         view: the name of the view.
+        reasoning: whether reasoning that a list lost is put back.
+        reasoning: whether reasoning that a list lost is put back.
         replayable: whether decisions about an unknown list come out as they once did.
     """
 
-    def __init__(self, known: Known, store: Store | None, view: str, *, replayable: bool) -> None:
+    def __init__(
+        self, known: Known, store: Store | None, view: str, *, reasoning: bool, replayable: bool
+    ) -> None:
         self.known = known
         self.store = store
         self.view = view
+        self.reasoning = reasoning
         self.replayable = replayable
 
     def history_of(
@@ -51,6 +57,10 @@ class PlainLists:
         messages = messages if isinstance(messages, list) else list(messages)
         with self.known.lock:
             history, shared = self.known.find(scope, messages)
+            if self.reasoning:
+                messages = with_reasoning(
+                    messages, shared, history, scope=scope, store=self.store, view=self.view
+                )
             if history is None:
                 history = History(messages, scope=scope)
             else:

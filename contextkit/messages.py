@@ -21,6 +21,9 @@ SCHEMA = "contextkit/1"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
+REASONING_FIELDS = ("reasoning_content", "reasoning")
+"""Under which providers send the reasoning of a reply."""
+
 _LARGEST_INT = 14_000
 """Bits; Python writes no integer of more than 4,300 digits."""
 
@@ -211,6 +214,16 @@ def call_ids(data: Mapping[str, Any]) -> tuple[str, ...]:
     """The ids of the tool calls that an assistant message makes, in order."""
     calls = data.get("tool_calls")
     return tuple(call["id"] for call in calls) if calls else ()
+
+
+def has_reasoning(message: Mapping[str, Any]) -> bool:
+    """Whether an assistant message carries a reasoning text."""
+    return any(message.get(key) is not None for key in REASONING_FIELDS)
+
+
+def without_reasoning(message: Mapping[str, Any]) -> dict[str, Any]:
+    """The message without its reasoning text."""
+    return {key: value for key, value in message.items() if key not in REASONING_FIELDS}
 
 
 def _without_nulls(value: Any) -> Any:

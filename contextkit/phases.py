@@ -14,7 +14,8 @@ from typing import Any
 from contextkit.edits import Edit
 from contextkit.errors import EditError, InputError
 from contextkit.folding import with_part
-from contextkit.grammar import has_reasoning, mend, says_nothing, without_reasoning
+from contextkit.grammar import mend, says_nothing
+from contextkit.messages import has_reasoning, without_reasoning
 from contextkit.protection import check_free, check_new, check_tail
 from contextkit.strategies.base import Need, Strategy, name_of
 from contextkit.strategies.truncation import DropOldest, drop_until

@@ -36,6 +36,7 @@ NAMES = [
     "WhenItPays",
     "fold",
     "profile_for",
+    "wrap",
 ]
 
 
