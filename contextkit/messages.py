@@ -142,7 +142,8 @@ def plain(value: MessageLike, place: str = "message") -> Mapping[str, Any]:
 def copy_json(value: Any) -> Any:
     """A deep copy of JSON data (`copy.deepcopy` takes five times as long)."""
     if isinstance(value, dict):
-        return {key: copy_json(item) for key, item in value.items()}
+        # Most values are strings: a call for each would take three times as long.
+        return {k: v if v.__class__ is str else copy_json(v) for k, v in value.items()}
     if isinstance(value, list):
         return [copy_json(item) for item in value]
     return value

@@ -113,15 +113,18 @@ def _check_client(client: Any) -> None:
 
 def _attached(client: Any, to: type, wrapped: _Wrapped) -> Any:
     """A client of class `to` with all that a client has but its resources, which refer to it."""
-    resources = {name for name, value in getmembers_static(to) if _is_resource(value)}
+    resources = _resources(to)
     other: Any = object.__new__(to)
     vars(other).update({name: v for name, v in vars(client).items() if name not in resources})
     vars(other)[_OURS] = wrapped
     return other
 
 
-def _is_resource(value: Any) -> bool:
-    return isinstance(value, cached_property)
+@lru_cache(maxsize=64)
+def _resources(of: Any) -> frozenset[str]:
+    """The names under which a client of a class keeps its resources once they were used."""
+    members = getmembers_static(of)
+    return frozenset(name for name, value in members if isinstance(value, cached_property))
 
 
 @lru_cache(maxsize=32)

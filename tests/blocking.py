@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any, Self
 
+from pydantic import BaseModel
+
 
 class Loop:
     """An event loop in a thread of its own."""
@@ -41,14 +43,14 @@ class Blocking:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._thing, name)
-        if not inspect.ismethod(value):
+        if not callable(value) or isinstance(value, type):
             return self._wrapped(value)
 
         @wraps(value)
         def call(*arguments: Any, **options: Any) -> Any:
             given = value(*arguments, **options)
-            if inspect.iscoroutine(given):
-                given = self._loop.run(given)
+            if inspect.isawaitable(given):
+                given = self._loop.run(_awaited(given))
             return self._wrapped(given)
 
         return call
@@ -76,7 +78,16 @@ class Blocking:
             self._loop.run(left())
 
     def _wrapped(self, value: Any) -> Any:
-        is_async = any(
-            hasattr(value, name) for name in ("__aenter__", "__aiter__")
-        ) or inspect.iscoroutinefunction(getattr(value, "send", None))
+        is_async = (
+            any(hasattr(value, name) for name in ("__aenter__", "__aiter__"))
+            or inspect.iscoroutinefunction(getattr(value, "send", None))
+            or (
+                any(base.__module__.startswith("openai.") for base in type(value).__mro__)
+                and not isinstance(value, BaseModel)
+            )
+        )
         return Blocking(value, self._loop) if is_async else value
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
