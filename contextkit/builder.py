@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from contextkit.budget import AtLimit, Budget, Schedule, figures_of
-from contextkit.caching.tools import chat_tools
+from contextkit.caching.tools import chat_tools, json_copy
 from contextkit.context import Context
 from contextkit.edits import Decision, Edit
 from contextkit.errors import BudgetExceeded, InputError, ScopeError
@@ -21,7 +22,7 @@ from contextkit.grammar import check_end
 from contextkit.history import MAIN, History
 from contextkit.known import Known
 from contextkit.lists import PlainLists
-from contextkit.messages import MessageLike, canonical_json, copy_json
+from contextkit.messages import MessageLike
 from contextkit.phases import Failed, Failure, Phases
 from contextkit.plan import (
     Plan,
@@ -76,7 +77,7 @@ class ContextBuilder:
         limit: int | None = None,
         budget: Budget | None = None,
         profile: Profile | None = None,
-        tools: Iterable[Mapping[str, Any]] = (),
+        tools: Iterable[Mapping[str, Any]] | None = (),
         response_format: Mapping[str, Any] | None = None,
         schedule: Schedule | None = None,
         arrival: Sequence[Strategy] = (),
@@ -88,9 +89,8 @@ class ContextBuilder:
         pin: Pin = pin_system,
         max_bytes: int = 256_000_000,
     ) -> None:
-        if not isinstance(model, str):
-            raise InputError(f"is a name, not {type(model).__name__}", place="model")
         check_parts(
+            model=model,
             view=view,
             schedule=schedule,
             pin=pin,
@@ -98,6 +98,7 @@ class ContextBuilder:
             store=store,
             budget=budget,
             profile=profile,
+            max_bytes=max_bytes,
         )
         self.model = model
         self.profile = profile or profile_for(model)
@@ -124,13 +125,12 @@ class ContextBuilder:
                 f"tokens are estimated by {self.counter.name}: off by up to "
                 f"{100 * self.counter.error:.0f} %"
             )
-        if response_format is not None:
-            try:
-                canonical_json(dict(response_format)).encode()
-            except (TypeError, ValueError) as error:
-                raise InputError(
-                    f"is not a JSON object: {error}", place="response_format"
-                ) from error
+        if response_format is not None and not isinstance(response_format, Mapping):
+            raise InputError(
+                f"is a dict, not {response_format!r:.60}: for a schema "
+                '{"type": "json_schema", "json_schema": {…}}',
+                place="response_format",
+            )
         settings = {
             "model": model,
             "profile": self.profile.name,
@@ -144,7 +144,7 @@ class ContextBuilder:
             "counter": self.counter.name,
             "pin": describe(pin),
             "tools": list(chat_tools(tools)),
-            "response_format": copy_json(response_format),
+            "response_format": json_copy(response_format, "response_format"),
         }
         self.plans = Plans(view, self.counter, settings)
 
@@ -323,9 +323,13 @@ class ContextBuilder:
             view = View(history, self.view, self.counter.message, self.pin)
             history.folds[self._fold_key] = view
         decisions = history.decisions(self.view)
-        while view.applied < len(decisions):
-            view.extend(decisions[view.applied].point)
-            view.apply_decision(decisions[view.applied])
+        try:
+            while view.applied < len(decisions):
+                view.extend(decisions[view.applied].point)
+                view.apply_decision(decisions[view.applied])
+        except BaseException:
+            del history.folds[self._fold_key]  # half folded: the next build folds anew
+            raise
         return view
 
     def _passes(self, view: View, plan: Plan, point: int) -> bool:
@@ -366,7 +370,12 @@ class ContextBuilder:
 
     def _time(self) -> float | None:
         clock = getattr(self.schedule, "clock", None)
-        return clock() if clock is not None else None
+        now = clock() if clock is not None else None
+        if now is None:
+            return None
+        if isinstance(now, bool) or not isinstance(now, int | float) or not isfinite(now):
+            raise InputError(f"gave {now!r:.60}: seconds since the epoch", place="schedule.clock")
+        return now
 
     def _record(
         self, history: History, plan: Plan, point: int, made: list[Decision], seen: int

@@ -14,7 +14,14 @@ from typing import Any
 from contextkit.edits import Edit
 from contextkit.errors import EditError, InputError
 from contextkit.folding import with_part
-from contextkit.grammar import has_reasoning, mend, says_nothing, without_reasoning
+from contextkit.grammar import (
+    has_reasoning,
+    mend,
+    needs_mending,
+    says_nothing,
+    without_empty_calls,
+    without_reasoning,
+)
 from contextkit.protection import check_free, check_new, check_tail
 from contextkit.strategies.base import Need, Strategy, name_of
 from contextkit.strategies.truncation import DropOldest, drop_until
@@ -170,9 +177,19 @@ class Phases:
                     Edit(
                         "reasoning",
                         covers=(number,),
-                        shows=(without_reasoning(data),),
+                        shows=(without_empty_calls(without_reasoning(data)),),
                         reason=f"reasoning is kept for: {self.reasoning}",
                         by="profile",
+                    )
+                )
+            elif needs_mending(data):
+                edits.append(
+                    Edit(
+                        "mend",
+                        covers=(number,),
+                        shows=(without_empty_calls(data),),
+                        reason="an empty list of tool calls is left out: providers refuse it",
+                        by="grammar",
                     )
                 )
         for edit in edits:
@@ -252,7 +269,7 @@ def share_of(strategy: Any) -> int:
         InputError: when it does not say.
     """
     share = getattr(strategy, "share", None)
-    if not isinstance(share, int) or share < 1:
+    if not isinstance(share, int) or isinstance(share, bool) or share < 1:
         raise InputError(
             f"{name_of(strategy)} needs a `share`: the tokens that it may insert", place="tail"
         )

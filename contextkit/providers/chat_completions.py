@@ -5,12 +5,12 @@ The client's own retries are the only ones, and its errors come through as they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from contextkit.errors import ReplyError
-from contextkit.providers.streaming import StreamedMessage, as_data
+from contextkit.providers.streaming import StreamedMessage, as_data, usage_of
 from contextkit.usage import Usage
 
 
@@ -36,12 +36,14 @@ def complete(client: Any, request: Mapping[str, Any]) -> Answer:
         ReplyError: when the answer holds no message.
     """
     completion = as_data(client.chat.completions.create(**request))
-    choice: Mapping[str, Any] = next(iter(completion.get("choices") or ()), {})
-    message = choice.get("message")
-    if not message:
+    choices = completion.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    said = choice.get("message") if isinstance(choice, Mapping) else None
+    if not said or not isinstance(said, Mapping) or not isinstance(choice, Mapping):
         raise ReplyError("the provider answered without a message: send again")
-    message = {"role": "assistant", **message}
-    return Answer(message, Usage.of(completion.get("usage")), choice.get("finish_reason"))
+    message = {"role": "assistant", **said}
+    message["role"] = message["role"] or "assistant"
+    return Answer(message, usage_of(completion.get("usage")), choice.get("finish_reason"))
 
 
 def stream(client: Any, request: Mapping[str, Any]) -> ChunkStream:
@@ -56,6 +58,8 @@ def stream(client: Any, request: Mapping[str, Any]) -> ChunkStream:
     chunks = client.chat.completions.create(
         **{**request, "stream": True, "stream_options": options}
     )
+    if not isinstance(chunks, Iterable):
+        raise ReplyError(f"the provider answered with {type(chunks).__name__}, no stream of chunks")
     return ChunkStream(chunks, hide_usage=not asked)
 
 
