@@ -301,8 +301,12 @@ def _edits(proposal: Any) -> Iterable[Edit]:
         return ()
     if isinstance(proposal, Need):
         raise EditError("a Need has no place here")
-    return proposal  # type: ignore[no-any-return]  # what a strategy gives; checked edit by edit
+    if not isinstance(proposal, Iterable):
+        raise EditError(f"a strategy gives edits, not {type(proposal).__name__}")
+    return proposal
 
 
-def _signed(edit: Edit, strategy: Any) -> Edit:
+def _signed(edit: Any, strategy: Any) -> Edit:
+    if not isinstance(edit, Edit):
+        raise EditError(f"a strategy gives edits, not {type(edit).__name__}")
     return edit if edit.by else replace(edit, by=name_of(strategy))
