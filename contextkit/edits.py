@@ -32,7 +32,7 @@ ONE_TO_ONE = frozenset({"clear", "clamp", "reasoning", "mend", "move"})
 
 KINDS = ONE_TO_ONE | {"drop", "summary", "set aside", "stub", "insert"}
 
-_MOST_COVERED = 10_000_000
+_MOST_COVERED = 1_000_000
 """Messages; more would be a range made up to fill the memory."""
 
 
@@ -89,8 +89,8 @@ class Edit:
                 raise EditError(f"not an edit: of kind {kind!r:.60}")
             if not isinstance(shows, list) or not isinstance(provenance, Mapping):
                 raise EditError(f"not an edit: a {kind} shows {shows!r:.60}")
-            if not (at is None or type(at) is int) or any(
-                type(first) is not int or type(last) is not int for first, last in covers
+            if not (at is None or type(at) is int) or not all(
+                type(first) is type(last) is int and 0 <= first <= last for first, last in covers
             ):
                 raise EditError(f"not an edit: a {kind} names messages by their numbers")
             if sum(last - first for first, last in covers) > _MOST_COVERED:
