@@ -9,11 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
-from typing import Protocol
+from math import inf, sqrt
+from typing import Any, Protocol
 
-from contextkit.errors import BudgetError
+from contextkit.errors import BudgetError, InputError
 from contextkit.view import View
+
+
+def whole_number(name: str, value: Any, *, least: int) -> None:
+    """That a setting is a whole number, and not too small.
+
+    Raises:
+        BudgetError: with its name and what was given.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BudgetError(f"{name} is a whole number, not {value!r:.60}")
+    if value < least:
+        raise BudgetError(f"{name} is {value:,}: it must be {least} or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +49,8 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("limit", "target", "reserve"):
             value = getattr(self, name)
-            if value is None and name != "limit":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise BudgetError(f"{name} is a number of tokens, not {value!r}")
-            if value < (0 if name == "reserve" else 1):
-                raise BudgetError(f"{name} is {value:,}: it must be positive")
+            if value is not None or name == "limit":
+                whole_number(name, value, least=0 if name == "reserve" else 1)
         if self.target is not None and self.target > self.limit:
             raise BudgetError(f"target {self.target:,} is above the limit of {self.limit:,}")
 
@@ -131,10 +139,19 @@ class WhenItPays:
     clock: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("read", "write", "fee", "summary"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise BudgetError(f"WhenItPays.{name} is {getattr(self, name)!r}: not below 0")
+        for name in ("read", "write", "fee", "summary", "ttl"):
+            value: Any = getattr(self, name)
+            if value is None and name not in ("read", "write"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise BudgetError(f"WhenItPays.{name} is a number, not {value!r:.60}")
+            if not value >= 0 or (value == inf and name != "ttl"):
+                raise BudgetError(f"WhenItPays.{name} is {value!r}: not below 0, and finite")
+        if self.clock is not None and not callable(self.clock):
+            raise InputError(
+                f"is a callable that gives seconds, not {self.clock!r:.60}",
+                place="WhenItPays.clock",
+            )
         if self.read > self.write:
             raise BudgetError(f"reading at {self.read:g} costs more than writing at {self.write:g}")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.budget import Budget, Schedule
-from contextkit.caching.tools import chat_tools
+from contextkit.caching.tools import chat_tools, json_copy
 from contextkit.context import Context
 from contextkit.deciding import Decider, points_between
 from contextkit.edits import Decision, Edit
@@ -22,7 +22,7 @@ from contextkit.grammar import check_end
 from contextkit.history import MAIN, History
 from contextkit.known import Known
 from contextkit.lists import PlainLists
-from contextkit.messages import MessageLike, canonical_json, copy_json
+from contextkit.messages import MessageLike
 from contextkit.phases import Failed, Failure, Phases
 from contextkit.plan import (
     Plan,
@@ -85,7 +85,7 @@ class ContextBuilder:
         limit: int | None = None,
         budget: Budget | None = None,
         profile: Profile | None = None,
-        tools: Iterable[Mapping[str, Any]] = (),
+        tools: Iterable[Mapping[str, Any]] | None = (),
         response_format: Mapping[str, Any] | None = None,
         schedule: Schedule | None = None,
         arrival: Sequence[Strategy] = (),
@@ -97,9 +97,8 @@ class ContextBuilder:
         pin: Pin = pin_system,
         max_bytes: int = 256_000_000,
     ) -> None:
-        if not isinstance(model, str):
-            raise InputError(f"is a name, not {type(model).__name__}", place="model")
         check_parts(
+            model=model,
             view=view,
             schedule=schedule,
             pin=pin,
@@ -107,6 +106,7 @@ class ContextBuilder:
             store=store,
             budget=budget,
             profile=profile,
+            max_bytes=max_bytes,
         )
         self.model = model
         self.profile = profile or profile_for(model)
@@ -134,13 +134,12 @@ class ContextBuilder:
                 f"tokens are estimated by {self.counter.name}: off by up to "
                 f"{100 * self.counter.error:.0f} %"
             )
-        if response_format is not None:
-            try:
-                canonical_json(dict(response_format)).encode()
-            except (TypeError, ValueError) as error:
-                raise InputError(
-                    f"is not a JSON object: {error}", place="response_format"
-                ) from error
+        if response_format is not None and not isinstance(response_format, Mapping):
+            raise InputError(
+                f"is a dict, not {response_format!r:.60}: for a schema "
+                '{"type": "json_schema", "json_schema": {…}}',
+                place="response_format",
+            )
         settings = {
             "model": model,
             "profile": self.profile.name,
@@ -154,7 +153,7 @@ class ContextBuilder:
             "counter": self.counter.name,
             "pin": describe(pin),
             "tools": list(chat_tools(tools)),
-            "response_format": copy_json(response_format),
+            "response_format": json_copy(response_format, "response_format"),
         }
         self.plans = Plans(view, self.counter, settings)
 
@@ -341,9 +340,13 @@ class ContextBuilder:
             view = View(history, self.view, self.counter.message, self.pin)
             history.folds[self._fold_key] = view
         decisions = history.decisions(self.view)
-        while view.applied < len(decisions):
-            view.extend(decisions[view.applied].point)
-            view.apply_decision(decisions[view.applied])
+        try:
+            while view.applied < len(decisions):
+                view.extend(decisions[view.applied].point)
+                view.apply_decision(decisions[view.applied])
+        except BaseException:
+            del history.folds[self._fold_key]  # half folded: the next build folds anew
+            raise
         return view
 
     def _stored(self, call: Callable[[], Any]) -> Generator[_StoreCall, Any, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from contextkit.budget import AtLimit, Budget, Schedule, figures_of
 from contextkit.edits import Decision
-from contextkit.errors import BudgetExceeded
+from contextkit.errors import BudgetExceeded, InputError
 from contextkit.grammar import check_end
 from contextkit.history import History
 from contextkit.phases import Failure, Phases
@@ -79,7 +80,12 @@ class Decider:
     def time(self) -> float | None:
         """Seconds by the schedule's clock; None where it has none."""
         clock = getattr(self.schedule, "clock", None)
-        return clock() if clock is not None else None
+        now = clock() if clock is not None else None
+        if now is None:
+            return None
+        if isinstance(now, bool) or not isinstance(now, int | float) or not isfinite(now):
+            raise InputError(f"gave {now!r:.60}: seconds since the epoch", place="schedule.clock")
+        return now
 
     def decide_each(
         self, view: View, plan: Plan, points: Sequence[int], failures: list[Failure]

@@ -8,6 +8,7 @@ An edit hides some messages and shows something in their place; either may be em
     clear       one tool result    a shorter one     where it stood
     clamp       one tool result    a shorter one     where it stood (before it was ever sent)
     reasoning   one assistant      the same, less    where it stood (before it was ever sent)
+    mend        one assistant      the same, less    where it stood (before it was ever sent)
     move        one late result    the same          behind its call, `at`
     set aside   one message        nothing
     stub        nothing            a tool result     behind its call, `at`
@@ -20,12 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
-from contextkit.errors import EditError
-from contextkit.messages import copy_json
+from contextkit.errors import EditError, MessageError
+from contextkit.messages import Message, copy_json
 
-ONE_TO_ONE = frozenset({"clear", "clamp", "reasoning", "move"})
+ONE_TO_ONE = frozenset({"clear", "clamp", "reasoning", "mend", "move"})
+
+
+KINDS = ONE_TO_ONE | {"drop", "summary", "set aside", "stub", "insert"}
+
+_MOST_COVERED = 1_000_000
+"""Messages; more would be a range made up to fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +82,36 @@ class Edit:
             EditError: when it is not an edit.
         """
         try:
+            kind, covers, shows = data["kind"], data.get("covers", []), data.get("shows", [])
+            texts, at = [data.get(key, "") for key in ("reason", "by")], data.get("at")
+            provenance = data.get("provenance", {})
+            if kind not in KINDS or not all(isinstance(text, str) for text in texts):
+                raise EditError(f"not an edit: of kind {kind!r:.60}")
+            if not isinstance(shows, list) or not isinstance(provenance, Mapping):
+                raise EditError(f"not an edit: a {kind} shows {shows!r:.60}")
+            if not (at is None or type(at) is int) or not all(
+                type(first) is type(last) is int and 0 <= first <= last for first, last in covers
+            ):
+                raise EditError(f"not an edit: a {kind} names messages by their numbers")
+            if sum(last - first for first, last in covers) > _MOST_COVERED:
+                raise EditError(f"not an edit: a {kind} covers more than a conversation can hold")
+            for shown in shows:
+                part = kind == "insert"
+                Message.of({"role": "user", "content": [shown]} if part else shown, place=kind)
+                if part and not isinstance(shown.get("text"), str):
+                    raise EditError("not an edit: an insert shows a text part")
+            if len(shows) != (kind not in ("drop", "set aside")):
+                raise EditError(f"not an edit: a {kind} shows {len(shows)} messages")
             return cls(
-                kind=data["kind"],
-                covers=tuple(
-                    number
-                    for first, last in data.get("covers", ())
-                    for number in range(first, last + 1)
-                ),
-                shows=tuple(data.get("shows", ())),
-                at=data.get("at"),
-                reason=data.get("reason", ""),
-                by=data.get("by", ""),
-                provenance=data.get("provenance", {}),
+                kind=kind,
+                covers=tuple(n for first, last in covers for n in range(first, last + 1)),
+                shows=tuple(shows),
+                at=at,
+                reason=texts[0],
+                by=texts[1],
+                provenance=provenance,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, MessageError) as error:
             raise EditError(f"not an edit: {error!r}") from error
 
 
@@ -133,16 +157,24 @@ class Decision:
             EditError: when it is not a decision.
         """
         try:
+            point, time, tail = data["point"], data.get("time"), data.get("tail")
+            if type(point) is not int or not (tail is None or type(tail) is int):
+                raise EditError("not a decision: messages are named by their numbers")
+            if not (time is None or (type(time) in (int, float) and isfinite(time))):
+                raise EditError(f"not a decision: time {time!r:.60}")
+            for text in (data["view"], data.get("settings", ""), *data.get("failures", ())):
+                if not isinstance(text, str):
+                    raise EditError(f"not a decision: {text!r:.60} is no text")
             return cls(
                 view=data["view"],
-                point=data["point"],
+                point=point,
                 edits=tuple(Edit.from_json(edit) for edit in data.get("edits", ())),
                 settings=data.get("settings", ""),
-                tail=data.get("tail"),
-                time=data.get("time"),
+                tail=tail,
+                time=time,
                 failures=tuple(data.get("failures", ())),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise EditError(f"not a decision: {error!r}") from error
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from contextkit.edits import ONE_TO_ONE, Decision, Edit
 from contextkit.errors import EditError
-from contextkit.grammar import is_leading_system, says_nothing
+from contextkit.grammar import is_leading_system, needs_mending
 from contextkit.groups import Entry, Group, Span
 from contextkit.history import History
 from contextkit.messages import REASONING_FIELDS, SYSTEM_ROLES, Message, call_ids
@@ -136,18 +136,22 @@ class Fold:
             self._take(number, messages[number])
 
     def _take(self, number: int, message: Message) -> None:
-        self.seen = number + 1
         role = message.role
         if role == "tool":
             self._take_result(number, message)
+            self.seen = number + 1
             return
+        # What is asked of the user's own callables comes first: where one fails, nothing is taken.
         tokens = self.count(message.data)
         if is_leading_system(role, bool(self.groups)):
             self.system.append(Entry((number,), message.data, tokens))
             self.system_tokens += tokens
             if self.sent is not None:
                 self.sent.append(message.data)
+            self.seen = number + 1
             return
+        pinned = message.pinned or self.pin(message.data)
+        self.seen = number + 1
         groups = self.groups
         if groups and groups[-1].open:
             self.interrupted.append(groups[-1].start)
@@ -157,9 +161,8 @@ class Fold:
         elif role == "assistant":
             self.steps += 1
             data = message.data
-            if says_nothing(data) or any(key in data for key in REASONING_FIELDS):
+            if needs_mending(data) or any(key in data for key in REASONING_FIELDS):
                 self.attention.append(number)
-        pinned = message.pinned or self.pin(message.data)
         groups.append(Group.of(number, message, tokens, self.turn, pinned=pinned))
         self.body_tokens += tokens
         if pinned:

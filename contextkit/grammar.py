@@ -45,6 +45,8 @@ def violations(messages: Sequence[Mapping[str, Any]]) -> list[str]:
         answered = set()
         if role == "assistant" and says_nothing(message):
             found.append(f"messages[{number}]: an assistant message that says nothing")
+        if role == "assistant" and message.get("tool_calls") == []:
+            found.append(f"messages[{number}]: an empty list of tool calls")
     if waiting:
         found.append(f"calls {sorted(waiting)} at the end have no result")
     return found
@@ -55,6 +57,21 @@ def says_nothing(message: Mapping[str, Any]) -> bool:
     return message.get("content") in (None, []) and not any(
         message.get(key) for key in ("tool_calls", "refusal", "audio", "function_call")
     )
+
+
+def needs_mending(message: Mapping[str, Any]) -> bool:
+    """Whether providers refuse an assistant message as it came: without a word, or `[]` as calls.
+
+    The empty list is what some servers, and the client's `parse`, give where nothing was called;
+    OpenAI answers 400 "empty array", Qwen "Empty tool_calls is not supported" (openai-python#2061,
+    vscode-unify-chat-provider#65; 2026-11-22).
+    """
+    return message.get("tool_calls") == [] or says_nothing(message)
+
+
+def without_empty_calls(message: Mapping[str, Any]) -> dict[str, Any]:
+    """The message without a list of tool calls that holds none."""
+    return {key: value for key, value in message.items() if key != "tool_calls" or value != []}
 
 
 def mend(

@@ -17,7 +17,14 @@ from typing import Any, Protocol
 
 from contextkit.edits import Decision
 from contextkit.errors import EditError, InputError, StoreCorrupt
-from contextkit.messages import SCHEMA, Message, MessageLike, chain, chain_start
+from contextkit.messages import (
+    SCHEMA,
+    SYSTEM_ROLES,
+    Message,
+    MessageLike,
+    chain,
+    chain_start,
+)
 from contextkit.records import (
     Record,
     Reported,
@@ -45,7 +52,7 @@ class History:
 
     Args:
         messages: what the conversation begins with.
-        system: the system prompt, put in front.
+        system: the system prompt (text, a list of parts, or a message), put in front.
         scope: whose conversation it is. Without one, the history is a scope of its own.
 
     Raises:
@@ -59,6 +66,10 @@ class History:
         system: MessageLike | None = None,
         scope: Scope | None = None,
     ) -> None:
+        if scope is not None and not isinstance(scope, Scope):
+            raise InputError(
+                f"is a Scope(tenant, user, conversation), not {scope!r:.60}", place="History.scope"
+            )
         self.scope = scope
         self.id = token_hex(8)
         self.records: list[Record] = []
@@ -77,8 +88,10 @@ class History:
         self._chains: dict[str, list[bytes]] = {}
         if system is not None:
             self.append(
-                {"role": "system", "content": system} if isinstance(system, str) else system
+                {"role": "system", "content": system} if isinstance(system, str | list) else system
             )
+            if (role := self.messages[0].role) not in SYSTEM_ROLES:
+                raise InputError(f"is a system message, not one of role {role!r}", place="system")
         self.extend(messages)
 
     def __len__(self) -> int:
@@ -86,6 +99,8 @@ class History:
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         """A copy of one message by its number: also of those that no view shows any more."""
+        if not isinstance(number, int):
+            raise InputError(f"is the number of one message, not {number!r:.60}", place="History[]")
         return self.messages[number].copy()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -130,8 +145,13 @@ class History:
     def report(self, number: int, usage: Usage) -> None:
         """Record the usage of the request that message `number` answered."""
         with self.lock:
-            if not 0 <= number < len(self.messages):
-                raise InputError(f"there is no message {number}", place="History.report")
+            if type(number) is not int or not 0 <= number < len(self.messages):
+                raise InputError(f"there is no message {number!r:.60}", place="History.report")
+            if not isinstance(usage, Usage):
+                raise InputError(
+                    f"is a Usage, not {type(usage).__name__}: Usage.of(…) reads what was reported",
+                    place="History.report",
+                )
             self._add(Reported(number, usage))
 
     def change_settings(self, settings: Settings) -> None:
@@ -187,12 +207,20 @@ class History:
         """
         return self._chain(len(self.messages) if at is None else at, view).hex()
 
+    def check_point(self, at: int, place: str) -> None:
+        """That there are so many messages.
+
+        Raises:
+            InputError: with what was given.
+        """
+        if type(at) is not int or not 0 <= at <= len(self.messages):
+            raise InputError(
+                f"{at!r:.60} is outside of 0 to {len(self.messages)} messages", place=place
+            )
+
     def _chain(self, at: int, view: str) -> bytes:
         with self.lock:
-            if at > len(self.messages) or at < 0:
-                raise InputError(
-                    f"{at} is outside of 0 to {len(self.messages)} messages", place="prefix_hash"
-                )
+            self.check_point(at, "prefix_hash")
             owner = self.scope.key if self.scope else (self.id,)
             hashes = self._chains.setdefault(view, [chain_start(*owner, view)])
             for number in range(len(hashes) - 1, at):
@@ -213,10 +241,7 @@ class History:
         """
         with self.lock:
             at = len(self.messages) if at is None else at
-            if not 0 <= at <= len(self.messages):
-                raise InputError(
-                    f"{at} is outside of 0 to {len(self.messages)} messages", place="fork"
-                )
+            self.check_point(at, "fork")
             other = History(scope=self.scope)
             other.id = self.id
             other.messages = self.messages[:at]
@@ -268,9 +293,15 @@ class History:
             yield {**line, "hash": digest}
 
     def dumps(self) -> str:
-        """The whole log as JSON Lines: a header with the schema version, then a record a line."""
+        """The whole log as JSON Lines: header with schema version, a record a line, an end line.
+
+        Without its end line a log was cut off, and is not read.
+        """
+        lines = list(self._lines())
+        end: dict[str, Any] = {"end": len(lines)}
+        lines.append({**end, "hash": record_digest(lines[-1]["hash"], end)})
         return "".join(
-            json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in self._lines()
+            json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines
         )
 
     def dump(self, path: str | Path) -> None:
@@ -289,12 +320,19 @@ class History:
 
         Raises:
             StoreCorrupt: with the line of the first record that cannot be read, is of a newer
-                schema, or is not what was written there.
+                schema, is not what was written there, or is missing at the end.
+            InputError: when it is no text.
         """
+        if not isinstance(text, str):
+            raise InputError(f"is a str, not {type(text).__name__}", place="History.loads")
         history: History | None = None
         digest = ""
+        ended = False
         # Not splitlines(): a message may hold U+2028 and other characters that it splits at.
-        for position, text_line in enumerate(text.removesuffix("\n").split("\n")):
+        text_lines = text.removesuffix("\n").split("\n")
+        for position, text_line in enumerate(text_lines):
+            if ended:
+                raise StoreCorrupt("stands behind the end of the log", position=position)
             line = _parse(text_line, position)
             recorded = line.pop("hash", None)
             try:
@@ -315,16 +353,30 @@ class History:
                 except (InputError, TypeError) as error:
                     raise StoreCorrupt(f"no scope: {error}", position=position) from error
                 history.id = line.get("id", "")
+                if not isinstance(history.id, str):
+                    raise StoreCorrupt("its id is no string", position=position)
+            elif "end" in line:
+                ended = True
             else:
                 history.restore([line], position=position)
-        if history is None:
-            raise StoreCorrupt("there is no header", position=0)
+        if history is None or not ended:
+            raise StoreCorrupt(
+                "is missing: the log was cut off before its end", position=len(text_lines)
+            )
         return history
 
     @classmethod
     def load(cls, path: str | Path) -> History:
-        """Read a file that `dump` wrote."""
-        content = Path(path).read_bytes()
+        """Read a file that `dump` wrote.
+
+        Raises:
+            StoreCorrupt: as `loads`, and for what is not UTF-8.
+            OSError: when the file cannot be read.
+        """
+        try:
+            content = Path(path).read_bytes()
+        except TypeError as error:
+            raise InputError(f"is the path of a file, not {path!r:.60}", place="path") from error
         try:
             return cls.loads(content.decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -355,7 +407,9 @@ class History:
             for offset, line in enumerate(records):
                 try:
                     self._add(self._placed(record_from_json(line)))
-                except (EditError, InputError, KeyError, TypeError, ValueError) as error:
+                except KeyError as error:
+                    raise StoreCorrupt(f"lacks {error}", position=position + offset) from error
+                except (EditError, InputError, TypeError, ValueError, AttributeError) as error:
                     raise StoreCorrupt(str(error), position=position + offset) from error
 
 

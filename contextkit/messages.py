@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -24,7 +24,7 @@ SYSTEM_ROLES = frozenset({"system", "developer"})
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 """Under which providers send the reasoning of a reply."""
 
-_LARGEST_INT = 14_000
+LARGEST_INT = 14_000
 """Bits; Python writes no integer of more than 4,300 digits."""
 
 _DEEPEST = 100
@@ -130,13 +130,24 @@ def plain(value: MessageLike, place: str = "message") -> Mapping[str, Any]:
     if callable(dump):
         # The SDK's reply holds a null for every field the provider left out; sending those back
         # is refused by some providers, and what was not set was not said.
-        dumped: Mapping[str, Any] = dump(mode="json", exclude_unset=True, warnings=False)
+        dumped = _dumped(dump, place)
         if "role" not in dumped and getattr(said, "role", None):
             dumped = {"role": said.role, **dumped}
         return dumped
     raise MessageError(
         f"a message is a string, a dict or an SDK object, not {type(value).__name__}", place=place
     )
+
+
+def _dumped(dump: Callable[..., Any], place: str) -> Mapping[str, Any]:
+    """What an SDK object holds of what was set."""
+    try:
+        data = dump(mode="json", exclude_unset=True, warnings=False)
+    except Exception as error:
+        raise MessageError(f"model_dump() failed: {error!r:.200}", place=place) from error
+    if not isinstance(data, Mapping):
+        raise MessageError(f"model_dump() gave no dict but {type(data).__name__}", place=place)
+    return data
 
 
 def copy_json(value: Any) -> Any:
@@ -259,7 +270,9 @@ def _check_text(text: str, place: str) -> None:
 def _copy_checked(value: Any, place: str, depth: int = 0) -> tuple[Any, int]:
     """A deep copy of one JSON value and its size in bytes, or an error with the place."""
     if depth > _DEEPEST:
-        raise MessageError(f"is nested more than {_DEEPEST} levels deep", place=place)
+        raise MessageError(
+            f"is nested more than {_DEEPEST} levels deep, or holds itself", place=f"{place:.60}…"
+        )
     if isinstance(value, Mapping):
         size = 240
         copied = {}
@@ -279,9 +292,7 @@ def _copy_checked(value: Any, place: str, depth: int = 0) -> tuple[Any, int]:
             size += added
         return items, size
     if callable(getattr(value, "model_dump", None)):
-        return _copy_checked(
-            value.model_dump(mode="json", exclude_unset=True, warnings=False), place, depth + 1
-        )
+        return _copy_checked(_dumped(value.model_dump, place), place, depth + 1)
     return _checked_scalar(value, place)
 
 
@@ -294,14 +305,15 @@ def _checked_scalar(value: Any, place: str) -> tuple[Any, int]:
     if value is None or isinstance(value, bool):
         return value, 32
     if isinstance(value, int):
-        if value.bit_length() > _LARGEST_INT:
+        if value.bit_length() > LARGEST_INT:
             raise MessageError("is an integer of thousands of digits", place=place)
         return int(value), 32
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise MessageError(f"{value!r} is not JSON", place=place)
+            raise MessageError(f"{value!r} is not JSON: pass null or a string", place=place)
         return float(value), 32
-    raise MessageError(f"{type(value).__name__} is not JSON", place=place)
+    hint = "decode it" if isinstance(value, bytes | bytearray) else "make it a string or a number"
+    raise MessageError(f"{type(value).__name__} is not JSON: {hint}", place=place)
 
 
 def _check_shape(data: dict[str, Any], place: str) -> None:
@@ -309,10 +321,10 @@ def _check_shape(data: dict[str, Any], place: str) -> None:
     role = data.get("role")
     if not isinstance(role, str) or role not in ROLES:
         hint = " (the deprecated form of 'tool')" if role == "function" else ""
-        raise MessageError(
-            f"unknown role {role!r}{hint}; known are {', '.join(sorted(ROLES))}",
-            place=f"{place}.role",
-        )
+        what = "there is no role" if role is None else f"unknown role {role!r:.60}{hint}"
+        raise MessageError(f"{what}; known are {', '.join(sorted(ROLES))}", place=f"{place}.role")
+    if "name" in data and not isinstance(data["name"], str | None):
+        raise MessageError("is a string, or absent", place=f"{place}.name")
     content = data.get("content")
     if type(content) is str:
         pass
@@ -335,9 +347,17 @@ def _check_shape(data: dict[str, Any], place: str) -> None:
                 raise MessageError(
                     "a part is a dict with a type", place=f"{place}.content[{position}]"
                 )
+            if part["type"] == "text" and not isinstance(part.get("text"), str):
+                raise MessageError(
+                    "a text part needs its text, a string",
+                    place=f"{place}.content[{position}].text",
+                )
     if role == "tool":
         if type(data.get("tool_call_id")) is not str:
-            raise MessageError("a tool message needs its id", place=f"{place}.tool_call_id")
+            raise MessageError(
+                "a tool message needs the id of the call that it answers, a string",
+                place=f"{place}.tool_call_id",
+            )
     elif role == "assistant" and data.get("tool_calls") is not None:
         _check_calls(data["tool_calls"], f"{place}.tool_calls")
 
@@ -357,8 +377,14 @@ def _check_calls(calls: Any, place: str) -> None:
                 place=f"{here}.id",
             )
         function = call.get("function")
-        if function is not None and not isinstance(function, dict):
-            raise MessageError("is a dict with name and arguments", place=f"{here}.function")
+        if function is not None or call.get("type") in (None, "function"):
+            if not isinstance(function, dict):
+                raise MessageError("is a dict with name and arguments", place=f"{here}.function")
+            if not isinstance(function.get("name"), str):
+                raise MessageError("a tool call needs a name", place=f"{here}.function.name")
         if identifier in seen:
-            raise MessageError(f"id {identifier!r} stands twice", place=f"{here}.id")
+            raise MessageError(
+                f"id {identifier!r} stands twice: parallel calls need ids of their own",
+                place=f"{here}.id",
+            )
         seen.add(identifier)

@@ -14,7 +14,7 @@ from typing import Any
 from contextkit.edits import Edit
 from contextkit.errors import EditError, InputError
 from contextkit.folding import with_part
-from contextkit.grammar import mend, says_nothing
+from contextkit.grammar import mend, needs_mending, says_nothing, without_empty_calls
 from contextkit.messages import has_reasoning, without_reasoning
 from contextkit.protection import check_free, check_new, check_tail
 from contextkit.strategies.base import Need, Strategy, name_of
@@ -171,9 +171,19 @@ class Phases:
                     Edit(
                         "reasoning",
                         covers=(number,),
-                        shows=(without_reasoning(data),),
+                        shows=(without_empty_calls(without_reasoning(data)),),
                         reason=f"reasoning is kept for: {self.reasoning}",
                         by="profile",
+                    )
+                )
+            elif needs_mending(data):
+                edits.append(
+                    Edit(
+                        "mend",
+                        covers=(number,),
+                        shows=(without_empty_calls(data),),
+                        reason="an empty list of tool calls is left out: providers refuse it",
+                        by="grammar",
                     )
                 )
         for edit in edits:
@@ -253,7 +263,7 @@ def share_of(strategy: Any) -> int:
         InputError: when it does not say.
     """
     share = getattr(strategy, "share", None)
-    if not isinstance(share, int) or share < 1:
+    if not isinstance(share, int) or isinstance(share, bool) or share < 1:
         raise InputError(
             f"{name_of(strategy)} needs a `share`: the tokens that it may insert", place="tail"
         )
@@ -285,8 +295,12 @@ def _edits(proposal: Any) -> Iterable[Edit]:
         return ()
     if isinstance(proposal, Need):
         raise EditError("a Need has no place here")
-    return proposal  # type: ignore[no-any-return]  # what a strategy gives; checked edit by edit
+    if not isinstance(proposal, Iterable):
+        raise EditError(f"a strategy gives edits, not {type(proposal).__name__}")
+    return proposal
 
 
-def _signed(edit: Edit, strategy: Any) -> Edit:
+def _signed(edit: Any, strategy: Any) -> Edit:
+    if not isinstance(edit, Edit):
+        raise EditError(f"a strategy gives edits, not {type(edit).__name__}")
     return edit if edit.by else replace(edit, by=name_of(strategy))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
-from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays
+from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays, whole_number
 from contextkit.caching.tools import canonical_tools
 from contextkit.edits import Decision
-from contextkit.errors import BudgetError, InputError
+from contextkit.errors import BudgetError, CounterError, InputError
 from contextkit.history import History
 from contextkit.profiles import Profile
 from contextkit.records import Settings
@@ -150,22 +151,60 @@ def changed_later(plan: Plan, coming: Plan) -> str:
 
 
 def check_parts(
-    *, view: Any, schedule: Any, pin: Any, counter: Any, store: Any, budget: Any, profile: Any
+    *,
+    model: Any,
+    view: Any,
+    schedule: Any,
+    pin: Any,
+    counter: Any,
+    store: Any,
+    budget: Any,
+    profile: Any,
+    max_bytes: Any,
 ) -> None:
     """That what a builder is made of has the methods that will be called, long before they are."""
+    for place, name in (("model", model), ("view", view)):
+        # Not printable: line breaks, NUL, lone surrogates.
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise InputError(f"is a name, not {name!r:.60}", place=place)
     for place, part, wanted in (
         ("schedule", schedule, "due"),
         ("counter", counter, "count"),
         ("store", store, "decide"),
     ):
-        if part is not None and (isinstance(part, type) or not hasattr(part, wanted)):
+        if part is not None and (
+            isinstance(part, type) or not callable(getattr(part, wanted, None))
+        ):
             hint = ": SQLiteStore(path) makes one of a path" if place == "store" else ""
             raise InputError(f"{part!r:.60} has no method {wanted!r}{hint}", place=place)
-    if not isinstance(view, str) or not view:
-        raise InputError(f"is a name, not {view!r:.60}", place="view")
     if not callable(pin):
         raise InputError(f"is a function of a message, not {pin!r:.60}", place="pin")
     if budget is not None and not isinstance(budget, Budget):
         raise InputError(f"is a Budget, not {budget!r:.60}: limit=… takes a number", place="budget")
     if profile is not None and not isinstance(profile, Profile):
         raise InputError(f"is a Profile, not {profile!r:.60}: profile_for(name)", place="profile")
+    whole_number("max_bytes", max_bytes, least=0)
+    if counter is not None:
+        _check_counter(counter)
+
+
+def _check_counter(counter: Any) -> None:
+    """That a counter has its name and error, and gives counts that can be added up.
+
+    Raises:
+        InputError: when it has no name or stated error.
+        CounterError: when what it gives is no number of tokens.
+    """
+    name, error = getattr(counter, "name", None), getattr(counter, "error", None)
+    if not isinstance(name, str) or not name:
+        raise InputError(f"needs a name for recorded settings, not {name!r:.60}", place="counter")
+    if isinstance(error, bool) or not isinstance(error, int | float) or not 0 <= error < inf:
+        raise InputError(
+            f"states its relative error, 0.0 for exact, not {error!r:.60}", place="counter.error"
+        )
+    for text in ("", "user", "\n"):
+        count = counter.count(text)
+        if type(count) is not int or count < 0:
+            raise CounterError(
+                f"{name} counts {count!r:.60} tokens of {text!r}: a count is an int, not below 0"
+            )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from contextkit.edits import Decision
-from contextkit.errors import EditError
+from contextkit.errors import EditError, InputError, StoreUnreadable
 from contextkit.history import History
-from contextkit.records import Settings
+from contextkit.records import Settings, record_from_json
 from contextkit.store import Store
 from contextkit.view import fold
 
@@ -30,9 +32,7 @@ def recall(history: History, store: Store, view: str) -> int:
     if identity is None:
         identity = store.decide(history.scope, view, _IDENTITY, {"id": history.id})
     history.id = identity["id"]
-    found = [
-        replace(Decision.from_json(data), point=points[address]) for address, data in stored.items()
-    ]
+    found = [_read(data, address, points[address]) for address, data in stored.items()]
     found.sort(key=lambda decision: decision.point)
     found = _fitting(history, view, found)
     for decision in found:
@@ -42,7 +42,7 @@ def recall(history: History, store: Store, view: str) -> int:
         elif decision.settings:
             address = f"settings {decision.settings}"
             for data in store.decisions(history.scope, view, [address]).values():
-                history.change_settings(Settings(view, decision.point, data))
+                history.change_settings(_settings(view, decision.point, data))
     history.commit(view, len(known), found)
     return len(found)
 
@@ -85,9 +85,31 @@ def first_written(
         address = history.prefix_hash(decision.point, view)
         stands = store.decide(history.scope, view, address, ours)
         if stands != ours:
-            theirs = replace(Decision.from_json(stands), point=decision.point)
+            theirs = _read(stands, address, decision.point)
             if theirs in _fitting(history, view, [*standing, theirs]):
                 standing.append(theirs)
                 break
         standing.append(decision)
     return standing
+
+
+def _read(data: Mapping[str, Any], address: str, point: int) -> Decision:
+    """A stored decision, which stands behind `point` messages here.
+
+    Raises:
+        StoreUnreadable: when it is none.
+    """
+    try:
+        return Decision.from_json({**data, "point": point})
+    except (EditError, TypeError) as error:
+        raise StoreUnreadable(f"the decision at {address} cannot be read: {error}") from error
+
+
+def _settings(view: str, point: int, data: Mapping[str, Any]) -> Settings:
+    line = {"type": "settings", "view": view, "point": point, "settings": data}
+    try:
+        record = record_from_json(line)
+    except InputError as error:
+        raise StoreUnreadable(f"stored settings cannot be read: {error}") from error
+    assert isinstance(record, Settings)  # noqa: S101 - by its type
+    return record

@@ -71,13 +71,26 @@ def record_from_json(line: Mapping[str, Any]) -> Record:
         return Message.of(line["message"], pinned=line.get("pinned", False))
     if kind == "decision":
         return Decision.from_json(line)
-    if kind == "settings" and not isinstance(line["settings"], Mapping):
-        raise InputError("settings are an object")
     if kind == "settings":
+        _check_settings(line["view"], line["settings"])
         return Settings(line["view"], line["point"], line["settings"])
     if kind == "usage":
         return Reported(line["number"], Usage(**line["usage"]))
     raise InputError(f"unknown type of record {kind!r}")
+
+
+def _check_settings(view: Any, data: Any) -> None:
+    """That settings can be built with: what is read of them is of its kind."""
+    if not isinstance(view, str) or not isinstance(data, Mapping):
+        raise InputError("settings are an object, and belong to a view")
+    tools = data.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
+        raise InputError("the tools of settings are a list of objects")
+    for key, wanted in (("model", str), ("limit", int), ("target", int)):
+        if not isinstance(data.get(key), wanted | None):
+            raise InputError(f"{key} of settings is {data[key]!r:.60}")
+    if not isinstance(data.get("response_format"), Mapping | None):
+        raise InputError("the response format of settings is an object")
 
 
 def record_digest(previous: str, line: Mapping[str, Any]) -> str:

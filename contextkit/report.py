@@ -17,6 +17,7 @@ FATES = {
     "clear": "cleared",
     "clamp": "clamped",
     "reasoning": "kept",
+    "mend": "kept",
     "move": "moved",
     "set aside": "set aside",
 }

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contextkit.budget import Budget
+from contextkit.budget import Budget, whole_number
 from contextkit.builder import ContextBuilder
 from contextkit.context import Context
 from contextkit.edits import Decision
 from contextkit.errors import InputError, MessageError, ReplyError, ScopeError
 from contextkit.history import History
 from contextkit.messages import MessageLike, text_of
-from contextkit.profiles import profile_for
+from contextkit.profiles import Profile, profile_for
 from contextkit.providers.chat_completions import Answer
 from contextkit.recall import recall
 from contextkit.records import record_to_json
@@ -74,13 +74,13 @@ class Parts:
         if builder is not None:
             _check_builder(builder, model, store, builder_options)
             store = builder.store if store is None else store
-        elif model is None:
+        elif not isinstance(model, str):
             raise InputError("is needed: Chat(client, model=…)", place="model")
         self.owned = isinstance(store, str | Path) or store is None
         if store is None or isinstance(store, str | Path):
             self.store: Store = SQLiteStore(":memory:" if store is None else store)
         else:
-            self.store = store
+            self.store = _checked_store(store)
         if builder is None:
             settings = _with_reserve(str(model), builder_options, self.options)
             builder = ContextBuilder(str(model), **settings)
@@ -155,6 +155,8 @@ class Kept:
         """Keep a turn with its answer, whole."""
         history = turn.history
         try:
+            if (role := answer.message.get("role")) != "assistant":
+                raise MessageError(f"role {role!r:.60} is not the assistant's")
             number = history.append(answer.message)
         except MessageError as error:
             raise ReplyError(
@@ -189,8 +191,12 @@ def _is_sync_client(client: Any) -> bool:
     return openai is not None and isinstance(client, openai.OpenAI)
 
 
-def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(options: Any) -> dict[str, Any]:
     """The options, if the chat does not decide on them itself."""
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise InputError(
+            f"are parameters of the request by name, not {options!r:.60}", place="options"
+        )
     for name in options:
         if name in _BUILT:
             raise InputError(
@@ -202,7 +208,20 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
                 "cannot be set: send and stream say it, and one reply goes into the history",
                 place=f"options[{name!r}]",
             )
+    for name in ("max_completion_tokens", "max_tokens"):
+        if options.get(name) is not None:
+            whole_number(f"options[{name!r}]", options[name], least=0)
     return dict(options)
+
+
+def _checked_store(store: Any) -> Store:
+    """The store, if it has the methods of one."""
+    for wanted in ("load", "append", "decisions", "decide"):
+        if isinstance(store, type) or not callable(getattr(store, wanted, None)):
+            raise InputError(
+                f"is a path or a Store, and {store!r:.60} has no {wanted}()", place="store"
+            )
+    return store  # type: ignore[no-any-return]  # what has the methods is one
 
 
 def _check_builder(
@@ -211,6 +230,8 @@ def _check_builder(
     store: str | Path | Store | None,
     settings: Mapping[str, Any],
 ) -> None:
+    if not isinstance(builder, ContextBuilder):
+        raise InputError(f"is a ContextBuilder, not {type(builder).__name__}", place="builder")
     if settings:
         raise InputError(f"has {', '.join(settings)} of its own: give one of them", place="builder")
     if model not in (None, builder.model):
@@ -225,11 +246,15 @@ def _with_reserve(
     """The builder's settings, with the longest reply as the reserve where none is given."""
     tokens = options.get("max_completion_tokens", options.get("max_tokens"))
     budget, limit = settings.get("budget"), settings.get("limit")
-    if tokens is None or (budget is not None and (limit is not None or budget.reserve is not None)):
+    profile = settings.get("profile")
+    usable = isinstance(budget, Budget | None) and isinstance(profile, Profile | None)
+    if tokens is None or not usable:  # the builder says what is wrong with them
+        return dict(settings)
+    if budget is not None and (limit is not None or budget.reserve is not None):
         return dict(settings)
     if budget is None:
         if limit is None:
-            window = (settings.get("profile") or profile_for(model)).window
+            window = (profile or profile_for(model)).window
             limit = max(1, window - tokens)
         return {**settings, "limit": None, "budget": Budget(limit, reserve=tokens)}
     return {**settings, "budget": replace(budget, reserve=tokens)}

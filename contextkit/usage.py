@@ -27,9 +27,22 @@ class Usage:
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
 
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is not None and _tokens(value) != value:
+                raise InputError(f"is a number of tokens, not {value!r:.60}", place=f"Usage.{name}")
+
     @classmethod
     def of(cls, reported: Any) -> Usage | None:
-        """Read the `usage` of a chat completion (SDK object or dict); None where there is none."""
+        """Read the `usage` of a chat completion (SDK object or dict); None where there is none.
+
+        A figure that is no number of tokens (text, NaN, negative) counts as not reported: a reply
+        that was paid for is not lost over it.
+
+        Raises:
+            InputError: when it is neither an SDK object nor a dict.
+        """
         if reported is None:
             return None
         if isinstance(reported, Usage):
@@ -38,21 +51,28 @@ class Usage:
         data = dump(mode="json", warnings=False) if callable(dump) else reported
         if not isinstance(data, Mapping):
             raise InputError(f"is a dict, not {type(data).__name__}", place="usage")
-        inputs = data.get("prompt_tokens_details") or {}
-        outputs = data.get("completion_tokens_details") or {}
-        if not isinstance(inputs, Mapping) or not isinstance(outputs, Mapping):
-            raise InputError("the details of tokens are dicts", place="usage")
+        inputs, outputs = (
+            details if isinstance(details := data.get(f"{name}_tokens_details"), Mapping) else {}
+            for name in ("prompt", "completion")
+        )
         written = inputs.get("cache_write_tokens")
         return cls(
-            input_tokens=data.get("prompt_tokens"),
-            cache_read_tokens=inputs.get("cached_tokens"),
-            cache_write_tokens=(
+            input_tokens=_tokens(data.get("prompt_tokens")),
+            cache_read_tokens=_tokens(inputs.get("cached_tokens")),
+            cache_write_tokens=_tokens(
                 written if written is not None else inputs.get("cache_creation_input_tokens")
             ),
-            output_tokens=data.get("completion_tokens"),
-            reasoning_tokens=outputs.get("reasoning_tokens"),
+            output_tokens=_tokens(data.get("completion_tokens")),
+            reasoning_tokens=_tokens(outputs.get("reasoning_tokens")),
         )
 
     def to_json(self) -> dict[str, int]:
         """As JSON data, without what was not reported."""
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def _tokens(reported: Any) -> int | None:
+    """A reported number of tokens; None for what is none."""
+    if isinstance(reported, int) and not isinstance(reported, bool) and reported >= 0:
+        return reported
+    return None

@@ -213,11 +213,15 @@ def fold(
             estimated, which changes nothing in what is shown.
 
     Raises:
-        InputError: when the history has no `at` messages.
+        InputError: when it is no history, or has no `at` messages.
     """
+    if not isinstance(history, History):
+        raise InputError(
+            f"is a History, not {type(history).__name__}: History(messages) makes one of a list",
+            place="fold",
+        )
     end = len(history) if at is None else at
-    if not 0 <= end <= len(history):
-        raise InputError(f"{end} is outside of 0 to {len(history)} messages", place="fold")
+    history.check_point(end, "fold")
     folded = View(history, view, count or counter_for(profile_for("generic")).message, pin)
     folded.advance(end)
     return folded

@@ -459,7 +459,7 @@ def test_own_strategies_may_ask_too() -> None:
 
     assert {edit.reason for edit in context.edits} == {"asked"}
     assert context.view.body_tokens <= context.target
-    assert json.loads(history.dumps().split("\n")[-2])["type"] == "decision"
+    assert json.loads(history.dumps().split("\n")[-3])["type"] == "decision"
 
 
 def test_a_point_decided_with_other_settings_says_so() -> None:

@@ -74,7 +74,9 @@ LINES = ck.History([user("one"), user("two")]).dumps().split("\n")
     ("text", "position"),
     [
         ("", 0),
-        ("\n".join(LINES)[:-10], 2),
+        ("\n".join(LINES)[:-10], 3),
+        ("\n".join(LINES[:3]), 3),
+        ("\n".join([*LINES, LINES[2]]), 4),
         (LINES[0] + "\n{}\n", 1),
         ("\n".join([LINES[0], LINES[2], LINES[1]]), 1),
         ("\n".join([LINES[0], LINES[2]]), 1),
@@ -88,6 +90,8 @@ LINES = ck.History([user("one"), user("two")]).dumps().split("\n")
     ids=[
         "empty",
         "cut",
+        "cut between lines",
+        "goes on behind its end",
         "no hash",
         "swapped",
         "missing",
@@ -185,7 +189,6 @@ def test_what_is_no_list_of_messages_is_refused(what: Any) -> None:
         {"choices": None},
         {"choices": [{"message": None}]},
         {"choices": [{"message": answer("x")}], "usage": "x"},
-        {"choices": [{"message": answer("x")}], "usage": {"prompt_tokens_details": 5}},
     ],
 )
 def test_a_reply_without_a_message_is_refused_and_nothing_kept(reply: Any) -> None:

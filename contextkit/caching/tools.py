@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from contextkit.errors import InputError
-from contextkit.messages import canonical_json
+from contextkit.messages import LARGEST_INT, canonical_json
 
 Form = Literal["data", "schema", "names"]
 """What a value is: plain data, a JSON Schema, or a mapping from names to schemas."""
@@ -51,12 +51,16 @@ def canonical_tools(
     return (*result, *(given[name] for name in sorted(given)))
 
 
-def chat_tools(tools: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+def chat_tools(tools: Iterable[Mapping[str, Any]] | None) -> tuple[dict[str, Any], ...]:
     """Canonical tools of the form that chat completions take, with their `type` outside.
 
     Raises:
         InputError: as `canonical_tools`, and for a tool in the form of the Responses API.
     """
+    if tools is None:
+        return ()
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
+        raise InputError(f"is a list of tools, not {type(tools).__name__}", place="tools")
     found = canonical_tools(tools)
     for tool in found:
         kind = tool.get("type")
@@ -64,6 +68,12 @@ def chat_tools(tools: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]
             raise InputError(
                 'chat completions take {"type": "function", "function": {"name": …}}',
                 place=f"tool {_tool_name(tool, 'tools')!r}",
+            )
+        parameters = tool[kind].get("parameters")
+        if parameters is not None and not isinstance(parameters, Mapping):
+            raise InputError(
+                f"are a JSON Schema, a dict, not {type(parameters).__name__}",
+                place=f"tool {_tool_name(tool, 'tools')!r}.{kind}.parameters",
             )
     return found
 
@@ -98,6 +108,8 @@ def json_copy(value: Any, place: str, form: Form = "data", depth: int = 0) -> An
     Raises:
         InputError: the first value that is not JSON, with its place.
     """
+    if isinstance(value, int) and value.bit_length() > LARGEST_INT:
+        raise InputError("is an integer of thousands of digits", place=place)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
@@ -105,7 +117,9 @@ def json_copy(value: Any, place: str, form: Form = "data", depth: int = 0) -> An
     if isinstance(value, float) and math.isfinite(value):
         return value
     if depth > _DEEPEST:
-        raise InputError(f"is nested more than {_DEEPEST} levels deep", place=place)
+        raise InputError(
+            f"is nested more than {_DEEPEST} levels deep, or holds itself", place=f"{place:.60}…"
+        )
     if isinstance(value, list | tuple):
         return [
             json_copy(item, f"{place}[{position}]", form, depth + 1)

@@ -77,7 +77,6 @@ def known_profiles() -> Mapping[str, Profile]:
     return MappingProxyType({profile.name: profile for profile in profiles})
 
 
-@lru_cache(maxsize=256)
 def profile_for(model: str) -> Profile:
     """The profile whose model prefix is the longest that fits.
 
@@ -85,6 +84,13 @@ def profile_for(model: str) -> Profile:
     any model: a window of 8,192 tokens, estimated counts, unknown prices. Raises ProfileError
     with the nearest names where nothing fits.
     """
+    if not isinstance(model, str):
+        raise ProfileError(f"a model is named by a string, not {model!r:.60}")
+    return _profile_for(model)
+
+
+@lru_cache(maxsize=256)
+def _profile_for(model: str) -> Profile:
     name = model.lower().rsplit("/", 1)[-1].removeprefix("ft:")
     fitting = [
         (len(prefix), profile)

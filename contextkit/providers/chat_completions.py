@@ -6,12 +6,12 @@ The client's own retries are the only ones, and its errors come through as they 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from contextkit.errors import InputError, ReplyError
-from contextkit.providers.streaming import StreamedMessage, as_data
+from contextkit.providers.streaming import StreamedMessage, as_data, usage_of
 from contextkit.usage import Usage
 
 
@@ -51,13 +51,14 @@ def stream(client: Any, request: Mapping[str, Any]) -> ChunkStream:
     then kept back, so that the chunks are those that were asked for.
     """
     streaming, hide_usage = _streaming(request)
-    return ChunkStream(client.chat.completions.create(**streaming), hide_usage=hide_usage)
+    chunks = _checked_stream(client.chat.completions.create(**streaming), Iterable)
+    return ChunkStream(chunks, hide_usage=hide_usage)
 
 
 async def astream(client: Any, request: Mapping[str, Any]) -> AsyncChunkStream:
     """The async twin of `stream`."""
     streaming, hide_usage = _streaming(request)
-    chunks = await _awaited(client, streaming)
+    chunks = _checked_stream(await _awaited(client, streaming), AsyncIterable)
     return AsyncChunkStream(chunks, hide_usage=hide_usage)
 
 
@@ -147,12 +148,20 @@ def _awaited(client: Any, request: Mapping[str, Any]) -> Awaitable[Any]:
 
 def _answer_of(completed: Any) -> Answer:
     completion = as_data(completed)
-    choice: Mapping[str, Any] = next(iter(completion.get("choices") or ()), {})
-    message = choice.get("message")
-    if not message:
+    choices = completion.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    said = choice.get("message") if isinstance(choice, Mapping) else None
+    if not said or not isinstance(said, Mapping) or not isinstance(choice, Mapping):
         raise ReplyError("the provider answered without a message: send again")
-    message = {"role": "assistant", **message}
-    return Answer(message, Usage.of(completion.get("usage")), choice.get("finish_reason"))
+    message = {"role": "assistant", **said}
+    message["role"] = message["role"] or "assistant"
+    return Answer(message, usage_of(completion.get("usage")), choice.get("finish_reason"))
+
+
+def _checked_stream(chunks: Any, kind: type) -> Any:
+    if not isinstance(chunks, kind):
+        raise ReplyError(f"the provider answered with {type(chunks).__name__}, no stream of chunks")
+    return chunks
 
 
 def _streaming(request: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

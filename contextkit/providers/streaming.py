@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contextkit.errors import InputError, ReplyError
 from contextkit.messages import copy_json
 from contextkit.usage import Usage
 
@@ -40,10 +41,21 @@ class StreamedMessage:
         self._places: dict[Any, int] = {}  # where the call of an index stands
 
     def add(self, chunk: Any) -> str:
-        """Take in one chunk, an SDK object or a dict, and give the text that it adds."""
-        data = as_data(chunk)
+        """Take in one chunk, an SDK object or a dict, and give the text that it adds.
+
+        Raises:
+            ReplyError: when it has not the form of a chunk; with the text so far.
+        """
+        try:
+            return self._take(as_data(chunk))
+        except (AttributeError, TypeError, ValueError, ReplyError) as error:
+            raise ReplyError(
+                f"a chunk of the stream has not the form of one: {error}", partial=self.text
+            ) from error
+
+    def _take(self, data: Mapping[str, Any]) -> str:
         if data.get("usage") is not None:
-            self.usage = Usage.of(data["usage"])
+            self.usage = usage_of(data["usage"])
         self.only_usage = not data.get("choices") and data.get("usage") is not None
         for choice in data.get("choices") or ():
             if (choice.get("index") or 0) != 0:
@@ -116,10 +128,24 @@ class StreamedMessage:
                 call[field] = value
 
 
+def usage_of(reported: Any) -> Usage | None:
+    """The usage that came with a reply; nonsense is none, so that the reply is not lost over it."""
+    try:
+        return Usage.of(reported)
+    except InputError:
+        return None
+
+
 def as_data(value: Any) -> Mapping[str, Any]:
-    """What an SDK object (or a dict) holds of what the provider said, as JSON data."""
+    """What an SDK object (or a dict) holds of what the provider said, as JSON data.
+
+    Raises:
+        ReplyError: when it is neither.
+    """
     if isinstance(value, Mapping):
         return value
+    if not callable(getattr(value, "model_dump", None)):
+        raise ReplyError(f"the provider answered with {type(value).__name__}, no JSON object")
     # What a provider adds of its own need not fit the SDK's types: no warning about that.
     data: Mapping[str, Any] = value.model_dump(mode="json", exclude_unset=True, warnings=False)
     return data

@@ -26,6 +26,7 @@ JSON = Mapping[str, Any]
 
 _SCHEMA = 1
 _APPLICATION = 0x636B6974  # marks a file as ours: "ckit"
+_LONGEST = 86_400  # seconds to wait for another writer
 _OLDEST = (3, 37, 0)  # the first SQLite with STRICT tables
 
 _TABLES = (
@@ -79,6 +80,10 @@ class SQLiteStore:
         self.path = _path(path)
         if sqlite3.sqlite_version_info < _OLDEST:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or newer is needed")
+        if not (type(timeout) in (int, float) and 0 <= timeout <= _LONGEST):
+            raise InputError(
+                f"is seconds, 0 to {_LONGEST:,}, not {timeout!r:.60}", place="SQLiteStore.timeout"
+            )
         self._connection = Connection(self.path, timeout, partial(_prepare, self.path))
         with self._connection.held():  # says now what is wrong with the file
             pass
@@ -158,6 +163,10 @@ class SQLiteStore:
             InputError: when a record is not JSON.
         """
         key = _key(scope)
+        if isinstance(records, str | bytes | Mapping) or not isinstance(records, Sequence):
+            raise InputError(f"are a list, not {type(records).__name__}", place="records")
+        if not (expected is None or type(expected) is int):
+            raise InputError(f"is a version, or None, not {expected!r:.60}", place="expected")
         bodies = [_body(record, f"records[{at}]") for at, record in enumerate(records)]
         made = [
             (_name(view), _name(address), _body(data, f"decisions[{address}]"))
@@ -257,6 +266,10 @@ def _key(scope: Scope) -> tuple[str, str, str]:
 def _path(value: Any) -> str:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise InputError(f"is the path of a file, not {value!r}", place="SQLiteStore.path")
+    try:
+        str(value).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("holds a lone surrogate", place="SQLiteStore.path") from error
     return str(value)
 
 
@@ -266,9 +279,11 @@ def _name(value: Any) -> str:
     return value
 
 
-def _body(record: JSON, place: str) -> bytes:
+def _body(record: Any, place: str) -> bytes:
+    if not isinstance(record, Mapping):
+        raise InputError(f"is a JSON object, not {type(record).__name__}", place=place)
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(dict(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", place=place) from error
@@ -277,7 +292,7 @@ def _body(record: JSON, place: str) -> bytes:
 def _read(body: bytes, position: int) -> dict[str, Any]:
     try:
         record = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreCorrupt(f"is not JSON: {error}", position=position) from error
     if not isinstance(record, dict):
         raise StoreCorrupt("is not a JSON object", position=position)

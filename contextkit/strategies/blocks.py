@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
 
 from contextkit.errors import InputError
 from contextkit.history import History
 
 _NAME = re.compile(r"[A-Za-z][\w .:-]{0,79}")
+
+
+def check_name(name: Any, place: str) -> None:
+    """That a name can stand in a delimiter.
+
+    Raises:
+        InputError: when it cannot.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(f"is a word or a few words, not {name!r:.60}", place=place)
 
 
 def block(history: History, name: str, text: str) -> str:
@@ -37,8 +48,7 @@ def delimiter_mark(history: History) -> str:
 
 
 def _delimited(name: str, text: str, mark: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise InputError("is a word or a few words", place=f"name {name!r}")
+    check_name(name, "name")
     return f'<data name="{name}" mark="{mark}">\n{text}\n</data {mark}>'
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, InputError
+from contextkit.errors import BudgetError, EmbeddingError, InputError
 from contextkit.messages import SYSTEM_ROLES, text_of
 from contextkit.retrieval.index import Index
 from contextkit.strategies.base import Need
@@ -41,8 +42,11 @@ class Retrieve:
                 f"is an index, such as VectorIndex(embed), not {self.index!r:.60}",
                 place="Retrieve.index",
             )
-        if self.share < 1 or self.count < 1:
-            raise BudgetError(f"Retrieve: share {self.share} and count {self.count} are positive")
+        whole_number("Retrieve.share", self.share, least=1)
+        whole_number("Retrieve.count", self.count, least=1)
+        least: Any = self.min_score
+        if not isinstance(least, int | float) or not -1 <= least <= 1:
+            raise BudgetError(f"Retrieve.min_score is {least!r:.60}: a cosine, -1 to 1")
 
     def propose(self, view: View, goal: int) -> Need | None:
         """State the need of the vectors of the question and of what is not in the index yet."""
@@ -61,6 +65,11 @@ class Retrieve:
         texts = [question, *(text_of(history.data[hidden[address]]) for address in fresh)]
 
         def finish(vectors: Any) -> list[Edit]:
+            if not hasattr(vectors, "__len__") or len(vectors) != len(texts):
+                raise EmbeddingError(
+                    f"the embedder gave {type(vectors).__name__} of another length than the "
+                    f"{len(texts)} texts"
+                )
             self.index.add(scope, fresh, vectors[1:])
             hits = self.index.search(scope, vectors[0], hidden, self.count)
             found = {hidden[a]: score for a, score in hits if score >= self.min_score}
@@ -108,7 +117,7 @@ def hidden_numbers(view: View) -> list[int]:
     shown = {
         number
         for entry in view.entries
-        if entry.edit is None or entry.edit.kind in ("move", "reasoning")
+        if entry.edit is None or entry.edit.kind in ("move", "reasoning", "mend")
         for number in entry.numbers
     }
     return [

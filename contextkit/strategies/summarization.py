@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, ClassVar
 
+from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, InputError, SummaryRejected
+from contextkit.errors import InputError, SummaryRejected
 from contextkit.grammar import violations
 from contextkit.groups import Span
-from contextkit.messages import canonical_json
+from contextkit.messages import Message, canonical_json, copy_json
 from contextkit.strategies.base import Need
 from contextkit.strategies.blocks import block
 from contextkit.view import View
@@ -54,8 +55,11 @@ class SummarizeOldest:
                 f"is a callable, request in and text out, not {self.summarizer!r:.60}",
                 place="SummarizeOldest.summarizer",
             )
-        if self.share < 1:
-            raise BudgetError(f"SummarizeOldest.share is {self.share}: must be positive")
+        whole_number("SummarizeOldest.share", self.share, least=1)
+        told: Any = self.instruction
+        if not isinstance(told, str) or not told:
+            raise InputError(f"is a text, not {told!r:.60}", place="SummarizeOldest.instruction")
+        Message.of(told, place="SummarizeOldest.instruction")
 
     def propose(self, view: View, goal: int) -> Need | None:
         """State the need of a summary of as many oldest turns as free `goal` tokens."""
@@ -71,7 +75,7 @@ class SummarizeOldest:
             also = ()
             request = self._request(view, spans, also)
         return Need(
-            call=lambda: self.summarizer(request),
+            call=lambda: self.summarizer(copy_json(request)),  # the messages are the log's own
             finish=lambda text: [self._edit(view, spans, also, text)],
             what="summary",
         )

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Set  # noqa: PYI025 - the abstract one: an
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, InputError
+from contextkit.errors import InputError
 from contextkit.groups import Entry
 from contextkit.messages import text_of
 from contextkit.view import View
@@ -27,12 +28,14 @@ class ClearToolResults:
     exclude: Set[str] = frozenset()
 
     def __post_init__(self) -> None:
-        names: Any = self.exclude
-        if isinstance(names, str):
-            raise InputError(f"is a set of names: {{{names!r}}}", place="ClearToolResults.exclude")
+        given: Any = self.exclude
+        names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else [*given]
+        if isinstance(given, str) or not all(isinstance(name, str) for name in names):
+            raise InputError(
+                f"is a set of names, not {given!r:.60}", place="ClearToolResults.exclude"
+            )
         object.__setattr__(self, "exclude", frozenset(names))
-        if self.keep_last < 0:
-            raise BudgetError(f"keep_last is {self.keep_last}: cannot keep fewer than 0 results")
+        whole_number("ClearToolResults.keep_last", self.keep_last, least=0)
 
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
         """Clear results until `goal` tokens are freed."""
@@ -72,9 +75,7 @@ class ClampToolResults:
     max_tokens: int
 
     def __post_init__(self) -> None:
-        most: Any = self.max_tokens
-        if not isinstance(most, int) or most < 1:
-            raise BudgetError(f"ClampToolResults({self.max_tokens!r}) takes a positive number")
+        whole_number("ClampToolResults.max_tokens", self.max_tokens, least=1)
 
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
         """Clamp what has just arrived."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError
 from contextkit.groups import Span
 from contextkit.view import View
 
@@ -43,8 +43,7 @@ class KeepLast:
     turns: int
 
     def __post_init__(self) -> None:
-        if self.turns < 0:
-            raise BudgetError(f"KeepLast({self.turns}): cannot keep fewer than 0 turns")
+        whole_number("KeepLast.turns", self.turns, least=0)
 
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
         """One edit that drops every free turn but the last ones."""
