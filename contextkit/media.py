@@ -145,6 +145,8 @@ def _jpeg_size(data: Base64) -> tuple[int, int] | None:
 
 
 def _webp_size(head: bytes) -> tuple[int, int] | None:
+    if len(head) < 30:
+        return None
     if head[12:16] == b"VP8X":
         return 1 + _little(head, 24, 3), 1 + _little(head, 27, 3)
     if head[12:16] == b"VP8L" and head[20] == 0x2F:

@@ -78,6 +78,20 @@ def test_a_jpeg_says_its_size_behind_its_metadata(name):
     assert image_size(data_of(url(data))) == (40, 30)
 
 
+def test_tables_may_stand_before_the_frame_of_a_jpeg():
+    data = picture(40, 30, "JPEG")
+    for marker in (b"\xff\xc4", b"\xff\xcc", b"\xff\xdb", b"\xff\xff\xff\xe1"):
+        table = marker + b"\0\x0a" + b"\0\x11\x22\x33\x44\x55\x66\x77"
+        assert image_size(data_of(url(data[:2] + table + data[2:]))) == (40, 30)
+
+
+def test_a_webp_may_ask_to_be_enlarged():
+    data = bytearray(picture(40, 30, "WebP VP8"))
+    data[27] |= 0x40  # upscaling hints stand above the 14 bits of each side
+    data[29] |= 0x80
+    assert image_size(data_of(url(bytes(data)))) == (40, 30)
+
+
 def test_a_webp_with_features_is_told_from_one_without():
     kinds = {name: picture(9, 7, name)[12:16] for name in FORMATS if name.startswith("WebP")}
     assert kinds == {"WebP VP8": b"VP8 ", "WebP VP8L": b"VP8L", "WebP VP8X": b"VP8X"}
@@ -321,6 +335,8 @@ def test_qwens_rule_is_the_published_one(width, height, most):
         ("qwen2.5-vl-7b-instruct", part(560, 840), 20 * 30 + 2),
         ("qwen2.5-vl-7b-instruct", part(1036, 1036), 35 * 35 + 2),  # 37 by 37 are too many
         ("qwen3-vl-plus", part(20, 20), 4 + 2),
+        ("qwen3-vl-plus", part(16, 112), 6 + 2),  # 16 rounds to no square: 6 or 4, as published
+        ("qwen3-vl-plus", part(15, 1000), 31 + 2),  # 17 or 31
         ("qwen3-vl-plus", part(8000, 8000), 50 * 50 + 2),
         ("qwen3-vl-plus", part(8000, 8000, "low"), 50 * 50 + 2),  # detail is OpenAI's
         ("qwen3-vl-plus", part(8000, 8000, max_pixels=16_777_216), 128 * 128 + 2),
@@ -466,7 +482,7 @@ def document(data):
 
 def test_a_pdf_costs_by_its_pages():
     page = ALLOWANCES["text of a page"]
-    for data in (pdf(12), pdf(12, linearized=True), pdf(12, padding=3_000_000)):
+    for data in (pdf(12), pdf(12, linearized=True, compressed=True), pdf(12, padding=3_000_000)):
         assert pdf_pages(data_of(url(data))) == 12
         assert tokens("gpt-4o", document(data)) == 12 * (page + 85)
         assert tokens("gpt-5.6", document(data)) == 12 * (page + 3_000)
