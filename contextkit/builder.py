@@ -131,7 +131,7 @@ class ContextBuilder:
         )
         if self.counter.error:
             self.notes.append(
-                f"tokens are estimated by {self.counter.name}: off by up to "
+                f"tokens are estimated by {self.counter.counter.name}: off by up to "
                 f"{100 * self.counter.error:.0f} %"
             )
         if response_format is not None and not isinstance(response_format, Mapping):

@@ -2,7 +2,8 @@
 
 A `TokenCounter` counts text. `RequestCounter` makes of it what the builder needs: the tokens that
 one message adds to a request, template and all, and the tokens of everything around the messages.
-A request costs `fixed(...)` plus the sum of `message(...)`.
+A request costs `fixed(...)` plus the sum of `message(...)`. What is no text, such as an image, is
+counted by `contextkit.media_tokens`.
 
 Formulas: for the `chatml` template the text of the template is counted (`contextkit.chatml`); for
 `openai` 3 tokens around a message, 1 for a name and 3 before the reply, as in OpenAI's cookbook,
@@ -23,21 +24,8 @@ from contextkit.chatml import REPLY_ROLE, body_of, role_of, tool_text, tools_bod
 from contextkit.errors import CounterError, MissingExtra
 from contextkit.estimate import EstimateCounter
 from contextkit.exact import TiktokenCounter
+from contextkit.media_tokens import media_tokens
 from contextkit.profiles import Profile
-
-ALLOWANCES = {
-    "image": 2_560,
-    "image, low detail": 85,
-    "audio": 1_000,
-    "video": 10_000,
-    "file": 5_000,
-}
-"""Tokens counted for a part that is no text. Allowances, not measurements.
-
-An image: the most that Qwen3-VL takes by default (2,560 squares of 32 pixels); a large one takes
-1,445 with gpt-4o, up to 2,488 with gpt-5-mini, but many more with gpt-4o-mini and gpt-4.1-nano.
-`detail: low` is OpenAI's and is ignored elsewhere.
-"""
 
 
 class TokenCounter(Protocol):
@@ -88,7 +76,9 @@ class RequestCounter:
             for role in roles
         }
         set_field = object.__setattr__
-        set_field(self, "name", f"{self.counter.name}, {self.profile.template}")
+        profile = self.profile
+        media = f"{profile.image}, audio {profile.audio:g}, pages {profile.page_detail}"
+        set_field(self, "name", f"{self.counter.name}, {profile.template}, {media}")
         set_field(self, "error", self.counter.error)
         set_field(self, "_chatml", chatml)
         set_field(self, "_frames", frames)
@@ -153,7 +143,7 @@ class RequestCounter:
         parts = data.get("content")
         media = 0
         if not isinstance(parts, str) and isinstance(parts, Sequence):
-            media = sum(self._part(part) for part in parts if not _is_text(part))
+            media = sum(map(self._beside_text, parts))
         return self._block(role_of(data), body_of(data)) + media
 
     def _block(self, role: str, body: str) -> int:
@@ -187,15 +177,18 @@ class RequestCounter:
         return tokens
 
     def _part(self, part: Any) -> int:
+        text = self.counter.count(part["text"]) if _is_text(part) else 0
+        return text + self._beside_text(part)
+
+    def _beside_text(self, part: Any) -> int:
+        """Tokens of what a content part has besides its `text`."""
+        media = media_tokens(part, self.profile)
+        if media is not None:
+            return media
         if _is_text(part):
-            return self.counter.count(part["text"])
-        kind = str(part.get("type", "")) if isinstance(part, Mapping) else ""
-        if kind == "refusal" and isinstance(part.get("refusal"), str):
+            return 0
+        if isinstance(part, Mapping) and isinstance(part.get("refusal"), str):
             return self.counter.count(part["refusal"])
-        for media in ("image", "audio", "video", "file"):
-            if media in kind:
-                low = media == "image" and not self._chatml and _detail(part) == "low"
-                return ALLOWANCES["image, low detail" if low else media]
         return self.counter.count(_compact_json(part))
 
 
@@ -228,11 +221,6 @@ def _text_counter(vocabulary: str, special_tokens: Literal["text", "control"]) -
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, Mapping) and isinstance(part.get("text"), str)
-
-
-def _detail(part: Mapping[str, Any]) -> object:
-    image = part.get("image_url")
-    return image.get("detail") if isinstance(image, Mapping) else part.get("detail")
 
 
 def _text(value: Any) -> str:

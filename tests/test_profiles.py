@@ -23,9 +23,13 @@ PROFILES = list(known_profiles().values())
         ("qwen3.6-plus", "qwen3.5 to 3.7"),
         ("gpt-4-0613", "gpt-4"),
         ("gpt-4-turbo-2024-04-09", "gpt-4-turbo"),
-        ("gpt-4o-mini", "gpt-4o"),
-        ("gpt-4.1-nano", "gpt-4.1"),
-        ("gpt-5.5", "gpt-5"),
+        ("gpt-4o-mini", "gpt-4o-mini"),
+        ("gpt-4o-2024-11-20", "gpt-4o"),
+        ("gpt-4.1-nano", "gpt-4.1-nano"),
+        ("gpt-5.1", "gpt-5"),
+        ("gpt-5.5", "gpt-5.5"),
+        ("qwen-vl-max", "qwen-vl"),
+        ("qwen-vl-max-2025-04-08", "qwen2.5-vl"),
         ("gpt-5.6-sol", "gpt-5.6"),
         ("openai/gpt-4o", "gpt-4o"),
         ("ft:gpt-4o-2024-08-06:acme::1", "gpt-4o"),
@@ -50,6 +54,12 @@ def test_the_generic_profile_claims_nothing():
     assert generic.cache_read is None
     assert generic.cache_write is None
     assert generic.window == 8192
+
+
+def test_what_an_entry_is_like_it_takes_from_there():
+    mini, whole = profile_for("gpt-4o-mini"), profile_for("gpt-4o")
+    assert mini == replace(whole, name=mini.name, models=mini.models, image=mini.image)
+    assert mini.image != whole.image
 
 
 def test_caching_before_and_since_gpt_5_6():
@@ -77,6 +87,11 @@ def test_every_profile_is_complete_dated_and_cited(profile):
     assert profile.name == "generic" or profile.sources
     assert all(source.startswith("https://") for source in profile.sources)
     assert set(profile.unverified) <= {field.name for field in fields(Profile)}
+    assert profile.audio > 0
+    assert profile.page_detail in ("low", "high")
+    if profile.image is not None:
+        assert profile.image.source.startswith("https://")
+        assert isinstance(profile.image.checked, date)
     for ratio in (profile.cache_read, profile.cache_write):
         assert ratio is None or 0 <= ratio <= 2
 

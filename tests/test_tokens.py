@@ -25,7 +25,7 @@ from contextkit.exact import TiktokenCounter
 from contextkit.gguf import read_gguf_vocabulary
 from contextkit.profiles import profile_for
 from contextkit.providers.local import LocalServer
-from contextkit.tokens import ALLOWANCES, RequestCounter, counter_for
+from contextkit.tokens import RequestCounter, counter_for
 from contextkit.vocabularies import VOCABULARIES, load_vocabulary
 
 # White space at the start may merge with what stands before it.
@@ -401,7 +401,12 @@ def test_everything_that_is_sent_costs_something(model):
     thinking = {"role": "assistant", "content": "yes", "reasoning_content": "well, let me see"}
     assert count(thinking) > count({"role": "assistant", "content": "yes"})
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
-    assert count(user([image, image])) == count(user([])) + 2 * ALLOWANCES["image"]
+    each = count(user([image])) - count(user([]))
+    assert each >= 1_000
+    assert count(user([image, image])) == count(user([])) + 2 * each
+    captioned = {**image, "text": "a caption of some words"}
+    assert count(user([captioned])) > count(user([image]))
+    assert count({**RESULT, "content": [image]}) == count({**RESULT, "content": []}) + each
     for part in ({"type": "input_audio", "input_audio": {}}, {"type": "file", "file": {}}):
         assert count(user([part])) >= 1_000
     assert count(user([{"type": "new", "payload": "some text in it"}])) > count(user([]))
@@ -415,7 +420,7 @@ def test_what_openais_rule_says():
     assert count.message(user("hello", name="bob")) == 3 + 1 + hello + 1 + 1
     assert count.message({"role": "assistant", "content": None, "refusal": "hello"}) == 4 + hello
     low = {"type": "image_url", "image_url": {"url": "data:", "detail": "low"}}
-    assert count.message(user([low])) == 4 + ALLOWANCES["image, low detail"]
+    assert count.message(user([low])) == 4 + 85
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from contextkit.errors import ProfileError
+from contextkit.image_rules import ImageRule, image_rule
 
 Provider = Literal["qwen", "openai", "llama.cpp"]
 VocabularyName = Literal["o200k_base", "cl100k_base", "qwen", "qwen3.6", "smollm2", "estimate"]
@@ -43,6 +44,9 @@ class Profile:
         cache_ttl: seconds that a cached prefix surely lives after its last use; None where unknown.
         minimum: tokens below which nothing is cached.
         overhead: tokens that the service adds to every request by itself, at most.
+        image: how images are counted; None where that is not known.
+        audio: tokens of a second of sound.
+        page_detail: at which the service looks at the pages of a PDF.
         sources: where the facts stand.
         checked: when they were read there.
         unverified: names of fields whose value is a careful guess.
@@ -62,6 +66,9 @@ class Profile:
     cache_ttl: float | None = None
     minimum: int = 0
     overhead: int = 0
+    image: ImageRule | None = None
+    audio: float = 25.0  # the most of the rates published for any provider here
+    page_detail: Literal["low", "high"] = "high"
     sources: tuple[str, ...] = ()
     checked: date | None = None
     unverified: tuple[str, ...] = ()
@@ -72,8 +79,17 @@ def known_profiles() -> Mapping[str, Profile]:
     """All profiles by name, read once per process."""
     text = files(__package__).joinpath("profiles.toml").read_text(encoding="utf-8")
     data = tomllib.loads(text)
-    shared = data["provider"]
-    profiles = (_profile({**shared[entry["provider"]], **entry}) for entry in data["profile"])
+    images = {
+        name: image_rule({**rule, "source": group["source"], "checked": group["checked"]})
+        for group in data["image"]
+        for name, rule in group["rules"].items()
+    }
+    entries: dict[str, dict[str, Any]] = {}
+    for entry in data["profile"]:
+        like = entry.pop("like", None)
+        shared = entries[like] if like else data["provider"][entry["provider"]]
+        entries[entry["name"]] = {**shared, **entry}
+    profiles = (_profile(entry, images) for entry in entries.values())
     return MappingProxyType({profile.name: profile for profile in profiles})
 
 
@@ -109,6 +125,7 @@ def _profile_for(model: str) -> Profile:
     )
 
 
-def _profile(entry: dict[str, Any]) -> Profile:
+def _profile(entry: dict[str, Any], images: Mapping[str, ImageRule]) -> Profile:
     lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-    return Profile(**{**entry, **lists})
+    image = {"image": images[entry["image"]]} if "image" in entry else {}
+    return Profile(**{**entry, **lists, **image})
