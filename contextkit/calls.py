@@ -179,7 +179,14 @@ class Built:
         """Keep of a reply what the caller's list may lose."""
         point = self.context.decision.point
         history, builder = self.context.view.history, self.builder
-        remember_reasoning(history, point, message, builder.store, builder.view)
+        remember_reasoning(
+            history,
+            point,
+            message,
+            known=builder.lists.known,
+            store=builder.store,
+            view=builder.view,
+        )
 
     async def aanswered(self, message: Mapping[str, Any]) -> None:
         """The async twin of `answered`; a store that is told of it works in a thread."""

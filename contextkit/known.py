@@ -7,7 +7,7 @@ snapshots, which costs one comparison of lists; nothing of what is known is hash
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from contextkit.history import History
 from contextkit.messages import (
     SYSTEM_ROLES,
     Message,
+    call_ids,
     has_reasoning,
     same_message,
     without_reasoning,
@@ -27,6 +28,9 @@ _DEPTHS = (32, 16, 8, 4, 2, 1)
 _CANDIDATES = 64
 """The most histories of one file that are compared, newest first."""
 
+
+_HEARD = 10_000
+"""Replies to lists without a scope whose reasoning can be put back."""
 
 _OVERHEAD = 5_000
 _OVERHEAD_OF_MESSAGE = 1_000
@@ -47,6 +51,7 @@ class Known:
         self._histories: OrderedDict[int, tuple[Scope | None, History, int]] = OrderedDict()
         self._files: dict[tuple[Any, ...], OrderedDict[int, History]] = {}
         self._keys: dict[int, list[tuple[Any, ...]]] = {}
+        self._heard: OrderedDict[tuple[str, ...], Mapping[str, Any] | None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._histories)
@@ -60,7 +65,7 @@ class Known:
                     continue
                 file = self._files.get((scope, depth, _fingerprint(messages, depth)))
                 for history in list(reversed((file or {}).values()))[:_CANDIDATES]:
-                    shared = shared_beginning(messages, history)
+                    shared = shared_beginning(messages, history, self.trusts_ids)
                     if shared > best[1]:
                         best = (history, shared)
                     if shared == len(messages):
@@ -70,6 +75,24 @@ class Known:
             if best[0] is not None and id(best[0]) in self._histories:
                 self._histories.move_to_end(id(best[0]))
         return best
+
+    def heard(self, ids: tuple[str, ...], said: Mapping[str, Any]) -> None:
+        """Note what a reply to a list without a scope said, by the ids of its tool calls.
+
+        Some servers number their calls, so that everybody has the same ids: those that came with
+        other words before tell nothing about whose reply it was.
+        """
+        with self.lock:
+            known = self._heard.setdefault(ids, said)
+            if known != said:
+                self._heard[ids] = None
+            self._heard.move_to_end(ids)
+            while len(self._heard) > _HEARD:
+                self._heard.popitem(last=False)
+
+    def trusts_ids(self, scope: Scope | None, ids: tuple[str, ...]) -> bool:
+        """Whether the ids of tool calls tell which reply a message was: always within a scope."""
+        return scope is not None or self._heard.get(ids) is not None
 
     def position_of(
         self, scope: Scope | None, messages: Sequence[dict[str, Any]]
@@ -122,7 +145,10 @@ class Known:
                 del self._files[file]
 
 
-def shared_beginning(messages: Sequence[Any], history: History) -> int:
+Trust = Callable[[Scope | None, tuple[str, ...]], bool]
+
+
+def shared_beginning(messages: Sequence[Any], history: History, trusts_ids: Trust) -> int:
     """How many messages of a list are those of the history, from the first on.
 
     A message that came back with other key order, with null for absent or as one text part is the
@@ -138,34 +164,37 @@ def shared_beginning(messages: Sequence[Any], history: History) -> int:
     except RecursionError:  # a cyclic or very deep message; it is refused where it is copied
         pass
     for number in range(start, length):
-        if not _same(messages[number], history.messages[number]):
+        if not _same(messages[number], number, history, trusts_ids):
             length = number
             break
     # == takes 1, 1.0 and True for the same, which they are not to a provider.
     for number in history.loose:
         if number >= length:
             break
-        if not _means(messages[number], history.messages[number]):
+        if not _means(messages[number], number, history, trusts_ids):
             return number
     return length
 
 
-def _same(value: Any, message: Message) -> bool:
+def _same(value: Any, number: int, history: History, trusts_ids: Trust) -> bool:
     try:
-        return bool(value == message.data) or _means(value, message)
+        return bool(value == history.data[number]) or _means(value, number, history, trusts_ids)
     except RecursionError:
         return False
 
 
-def _means(value: Any, message: Message) -> bool:
+def _means(value: Any, number: int, history: History, trusts_ids: Trust) -> bool:
     """Whether a caller's message stands for a known one, perhaps without its reasoning.
 
     Callers that carry messages as plain dicts lose the reasoning of tool calls; the known message,
     which has it, is then sent again.
     """
+    message = history.messages[number]
     if same_message(value, message):
         return True
     if not message.data.get("tool_calls") or not has_reasoning(message.data):
+        return False
+    if not trusts_ids(history.scope, call_ids(message.data)):
         return False
     bare = without_reasoning(message.data)
     return same_message(value, Message(bare, flat=False, size=0, pinned=False))

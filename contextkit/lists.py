@@ -59,7 +59,13 @@ class PlainLists:
             history, shared = self.known.find(scope, messages)
             if self.reasoning:
                 messages = with_reasoning(
-                    messages, shared, history, scope=scope, store=self.store, view=self.view
+                    messages,
+                    shared,
+                    history,
+                    scope=scope,
+                    known=self.known,
+                    store=self.store,
+                    view=self.view,
                 )
             if history is None:
                 history = History(messages, scope=scope)

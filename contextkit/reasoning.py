@@ -13,13 +13,20 @@ from typing import Any
 
 from contextkit.errors import MessageError
 from contextkit.history import History
+from contextkit.known import Known
 from contextkit.messages import REASONING_FIELDS, MessageLike, has_reasoning, plain
 from contextkit.scope import Scope
 from contextkit.store import Store
 
 
 def remember_reasoning(
-    history: History, point: int, reply: Mapping[str, Any], store: Store | None, view: str
+    history: History,
+    point: int,
+    reply: Mapping[str, Any],
+    *,
+    known: Known,
+    store: Store | None,
+    view: str,
 ) -> None:
     """Keep the reasoning of a reply that calls tools, for the place where it was asked for.
 
@@ -27,6 +34,7 @@ def remember_reasoning(
         history: begins with the messages that the reply answers.
         point: how many those are.
         reply: the assistant message.
+        known: the histories among which the next list will be looked for.
         store: keeps it for other processes, too, where the history has a scope.
         view: the name under which the store keeps it.
     """
@@ -35,6 +43,8 @@ def remember_reasoning(
     if not said or not ids:
         return
     history.reasoning[point, ids] = said
+    if history.scope is None:
+        known.heard(ids, said)
     if store is not None and history.scope is not None:
         store.decide(history.scope, view, _address(point, ids), said)
 
@@ -45,6 +55,7 @@ def with_reasoning(
     history: History | None,
     *,
     scope: Scope | None,
+    known: Known,
     store: Store | None,
     view: str,
 ) -> list[MessageLike]:
@@ -57,7 +68,11 @@ def with_reasoning(
     if not lost:
         return found
     # Only at the first unknown message is what stands before it known to be what was answered.
-    kept = {key: said for key, said in _noted(history).items() if key[0] == shared}
+    kept = {
+        key: said
+        for key, said in _noted(history).items()
+        if key[0] == shared and known.trusts_ids(scope, key[1])
+    }
     if store is not None and scope is not None:
         addresses = {_address(*key): key for key in lost if key not in kept}
         stored = store.decisions(scope, view, list(addresses)) if addresses else {}

@@ -55,6 +55,11 @@ def call(*ids: str, name: str = "look", **more: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": None, "tool_calls": calls, **more}
 
 
+def bare_call(*ids: str, **more: Any) -> dict[str, Any]:
+    """The same without its content, as callers keep it."""
+    return {"role": "assistant", "tool_calls": call(*ids, **more)["tool_calls"]}
+
+
 def result(identifier: str, text: str = "done") -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": identifier, "content": text}
 
