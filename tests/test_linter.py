@@ -387,8 +387,35 @@ def sent(window, count=12):
 def test_a_sliding_window_is_one_finding():
     (one,) = lint(*sent(7), clock=CLOCK)
     assert (one.rule, one.place) == ("slides-every-turn", "messages[1] (user)")
-    assert one.why == "the first message changed in 8 of 11 requests"
+    assert one.why == "the first message went in 8 of 11 requests"
     assert one.render == 4
+
+
+def test_a_window_that_slides_once_a_turn_in_a_tool_loop_is_found():
+    talk, requests = [], []
+    for number in range(8):
+        talk.append(user(f"Question {number}: where is the parcel with the number {number}?"))
+        start = max(0, len(talk) - 9)
+        for step in range(3):  # three requests in one turn
+            requests.append(request(system("Be terse."), *talk[start:]))
+            talk.append(
+                assistant(f"Step {step} of answer {number}: I look at the list of parcels.")
+            )
+    (one,) = lint(*requests, clock=CLOCK)
+    assert one.rule == "slides-every-turn"
+
+
+def test_a_history_that_is_rewritten_in_most_requests_is_one_finding():
+    talk = [user("Start, please, with all the files there are.")]
+    requests = []
+    for number in range(8):
+        requests.append(request(system("Be terse."), *talk))
+        talk += [assistant(f"I read file {number} now, as you wanted me to."), user("file " * 40)]
+        if number > 1:
+            talk[2 * number - 2] = user("[cleared]")
+    (one,) = lint(*requests, clock=CLOCK)
+    assert one.rule == "history-changed"
+    assert one.why == "content rewritten, and in 4 of 6 later requests"
 
 
 def test_a_planned_cut_now_and_then_is_no_finding():

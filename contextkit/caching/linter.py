@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from contextkit.caching.histories import Conversations
 from contextkit.caching.identifiers import Lines, generated_ids
 from contextkit.caching.insertions import insertions, placeholders
 from contextkit.caching.moments import present_moments
 from contextkit.caching.prefix import MARKERS, PrefixStabilizer, printable
 from contextkit.caching.renders import (
     Change,
-    Conversations,
     Render,
     changed_system,
     changed_tools,

@@ -1,24 +1,19 @@
-"""What differs between renders of one prompt: system, tools, and histories that belong together."""
+"""What differs between two renders of one prompt, in its system messages and its tools."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from contextkit.caching.causes import cause_in_text, cause_in_tools, realigned, tool_name
+from contextkit.caching.causes import cause_in_text, cause_in_tools, tool_name
 from contextkit.caching.forecast import common_prefix
 from contextkit.caching.identifiers import Lines
 from contextkit.caching.prefix import canonical_blocks, diff, excerpt, printable
 from contextkit.messages import SYSTEM_ROLES
 
-SELDOM = 5
-"""A history that moves in at most one of so many requests was cut as planned."""
-
-_SMALL_TALK = 160  # characters of messages that two conversations may share by chance
-_SAME_TEXT = ("Unicode form", "whitespace", "key order")  # causes: the same words, other bytes
 _MOST_NAMES = 8  # of tools that are named in one line
 _MOST_LINES = 10  # of one text that are reported as changed: more, and it is another text
 
@@ -107,7 +102,7 @@ def changed_system(earlier: Render, later: Render) -> Iterator[Change]:
             return
     found = diff({"messages": earlier.sent[: earlier.leading]}, {"messages": later.sent})
     place = f"messages[{common_prefix(before, now)}] (system)"
-    text = _both(found.earlier, found.later)
+    text = both(found.earlier, found.later)
     cause = found.cause or f"{len(before)} system messages became {len(now)}"
     yield Change("system-changed", place, text, cause, f"{place} {cause}")
 
@@ -131,7 +126,7 @@ def changed_tools(earlier: Render, later: Render) -> Iterator[Change]:
     order = [name for name in before if name in now]
     if common != order:
         at = common_prefix(common, order)
-        text = _both(", ".join(map(printable, order[at:])), ", ".join(map(printable, common[at:])))
+        text = both(", ".join(map(printable, order[at:])), ", ".join(map(printable, common[at:])))
         yield Change("tools-reordered", places[common[at]], text, "the order of the tools", "")
     for name in common:
         one, other = before[name], now[name]
@@ -139,7 +134,7 @@ def changed_tools(earlier: Render, later: Render) -> Iterator[Change]:
             same = json.loads(one) == json.loads(other)
             rule = "properties-reordered" if same else "tool-changed"
             cause = printable(cause_in_tools([one], [other], 0))
-            text = _both(*_excerpts(one, other))
+            text = both(*_excerpts(one, other))
             yield Change(rule, places[name], text, cause, name)
 
 
@@ -154,11 +149,11 @@ def _changed_text(place: str, before: str, now: str) -> Iterator[Change]:
         cause = printable(cause_in_text(before, now))
         where = f"{place}, line {line}, character {character}"
         key = f"{place} {cause}"
-        yield Change("system-changed", where, _both(*_excerpts(before, now)), cause, key)
+        yield Change("system-changed", where, both(*_excerpts(before, now)), cause, key)
         return
     for at, one, other in pairs:
         where = f"{place}, line {at + 1}, character {common_prefix(one, other) + 1}"
-        text = _both(*_excerpts(one, other))
+        text = both(*_excerpts(one, other))
         cause = printable(cause_in_text(one, other))
         yield Change("system-changed", where, text, cause, f"{place} {at} {cause}")
 
@@ -168,98 +163,6 @@ def _excerpts(before: str, now: str) -> tuple[str, str]:
     return excerpt(before, position), excerpt(now, position)
 
 
-def _both(before: str, now: str) -> str:
+def both(before: str, now: str) -> str:
+    """Two excerpts in words."""
     return " became ".join(f"'{text}'" if text else "nothing" for text in (before, now))
-
-
-@dataclass(slots=True)
-class _Conversation:
-    """The newest request of one conversation, and the moves of its prefix so far."""
-
-    render: Render
-    number: int
-    pairs: int = 0
-    moves: list[tuple[int, Change, bool]] = field(default_factory=list)  # with: slid at its start
-
-
-@dataclass(slots=True)
-class Conversations:
-    """Sorts requests by conversation, by the messages they share, and follows their histories."""
-
-    _all: list[_Conversation] = field(default_factory=list)
-    _of_block: dict[str, int] = field(default_factory=dict)
-
-    def add(self, render: Render, number: int) -> None:
-        """Take the next request."""
-        history = render.history
-        counted: dict[int, int] = {}
-        for block in history:
-            if (at := self._of_block.get(block)) is not None:
-                counted[at] = counted.get(at, 0) + 1
-        nearest = max(counted, key=lambda at: (counted[at], at), default=-1)
-        if nearest >= 0 and self._follows(self._all[nearest], render, number):
-            here = nearest
-        else:
-            here = len(self._all)
-            self._all.append(_Conversation(render, number))
-        for block in history:
-            self._of_block[block] = here
-
-    def changes(self) -> Iterator[tuple[int, Change]]:
-        """What moved in the histories, with the number of the request.
-
-        A history that is cut now and then is one that somebody planned, and no finding.
-        """
-        for talk in self._all:
-            slid = [(number, change) for number, change, start in talk.moves if start]
-            for number, change, start in talk.moves:
-                if change.rule == "history-changed":
-                    yield number, change
-                elif len(talk.moves) * SELDOM > talk.pairs and not (start and len(slid) > 1):
-                    said = f"{change.cause}, in {len(talk.moves)} of {talk.pairs} requests"
-                    yield number, Change("history-changed", change.place, change.text, said, said)
-            if len(slid) > 1 and len(talk.moves) * SELDOM > talk.pairs:
-                number, change = slid[0]
-                said = f"the first message changed in {len(slid)} of {talk.pairs} requests"
-                yield number, Change("slides-every-turn", change.place, change.text, said, said)
-
-    def _follows(self, talk: _Conversation, render: Render, number: int) -> bool:
-        """Whether a request goes on with this conversation; if so it is taken into it."""
-        old, new = talk.render.history, render.history
-        at = common_prefix(old, new)
-        if at < len(old):
-            change = self._moved(talk.render, render, old, new, at)
-            if change is None:
-                return False
-            gone, fresh = realigned(old, new, at)
-            talk.moves.append((number, change, at == 0 and gone > 0 and fresh <= 1))
-        talk.pairs += 1
-        talk.render, talk.number = render, number
-        return True
-
-    @staticmethod
-    def _moved(
-        before: Render, now: Render, old: list[str], new: list[str], at: int
-    ) -> Change | None:
-        """How the history moved; None where it is another conversation, or another branch."""
-        if at >= len(new):
-            return None  # went back
-        found = diff(
-            {"messages": before.sent[before.leading :]},
-            {"messages": now.sent[now.leading :]},
-        )
-        if not (_belong_together(old[at:], new[at:]) or found.cause.startswith(_SAME_TEXT)):
-            return None  # a regenerated reply, an edited question
-        place = f"messages[{now.leading + at}] ({found.role})"
-        text = _both(found.earlier, found.later)
-        cut = found.cause.startswith(("message ", "content rewritten", "role changed"))
-        rule = "history-cut" if cut else "history-changed"
-        return Change(rule, place, text, found.cause, f"{now.leading + at} {found.cause}")
-
-
-def _belong_together(old: list[str], new: list[str]) -> bool:
-    """Whether two histories go on alike behind their first difference: more than small talk."""
-    shared = set(old) & set(new)
-    size = sum(map(len, shared))
-    least = min(sum(map(len, old)), sum(map(len, new)))
-    return size >= _SMALL_TALK and (len(shared) * 2 >= min(len(old), len(new)) or size * 2 >= least)
