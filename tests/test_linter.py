@@ -82,6 +82,7 @@ BREAKERS = [
     ("The current time is 2:03 PM.", "2:03 PM", "time"),
     ("Current date and time: 2026-11-21 14:03", "2026-11-21 14:03", "time"),
     ("<current_time>2026-11-21T14:03:22+00:00</current_time>", "2026-11-21T14:03:22+00:00", "time"),
+    ("Session ID:\n3f2b9c11", "3f2b9c11", "id"),
     ("Generated at 2026-11-20T14:03:22.120Z", "2026-11-20T14:03:22.120Z", "time"),
     ("Date: Sat, 21 Nov 2026 14:03:22 +0000", "Sat, 21 Nov 2026 14:03:22 +0000", "time"),
     ("Server clock: Sat Nov 21 14:03:22 2026", "Sat Nov 21 14:03:22 2026", "time"),
@@ -139,12 +140,13 @@ BREAKERS = [
 
 @pytest.mark.parametrize(("line", "text", "rule"), BREAKERS)
 def test_a_planted_breaker_is_found_at_its_place(line, text, rule):
-    column = line.index(text) + 1
+    row = line.count("\n", 0, line.index(text)) + 1
+    column = line.index(text) - line.rfind("\n", 0, line.index(text))
     for name, prompt in PROMPTS.items():
         (one,) = lint(f"{line}\n\n{prompt}", clock=CLOCK)
         assert (one.rule, one.place) == (
             f"{rule}-in-prefix",
-            f"system, line 1, character {column}",
+            f"system, line {row}, character {column}",
         ), name
         assert one.text.strip("'…") == text
         assert one.why
@@ -167,7 +169,7 @@ def test_a_planted_breaker_is_found_in_the_description_of_a_tool(line, text, rul
     tools = copy.deepcopy(TOOLS["tools_finance.json"])
     tools[1]["function"]["parameters"]["properties"]["year"]["description"] = line
     (one,) = lint(tools, clock=CLOCK)
-    assert one.place.startswith("tools[1] report.parameters.properties.year.description, line 1")
+    assert one.place.startswith("tools[1] report.parameters.properties.year.description, line ")
     assert one.rule == f"{rule}-in-prefix"
 
 
@@ -180,6 +182,7 @@ CLEAN = [
     "<context>\nWe are a bakery.\n</context>",
     "<memories></memories>",
     "Get it with GET /sessions/{session_id}/messages.",
+    "Log lines have the format {timestamp} {level} {text}.",
     "Write 'Your table on {date} at {time}'.",
     "The session id looks like 3f2b9c11.",
     "Trace ids are UUIDs such as 3f2b9c11-77aa-4c11-9d2e-1f0a9b8c7d6e.",
@@ -193,6 +196,8 @@ CLEAN = [
     "Example:\nSession id: 8812af",
     "Q: session id: 8812af\nA: closed\nQ: session id: 9912af\nA: open",
     "Log lines: 2024-02-17T03:12:09Z request_id=9f1c2e77",
+    "Say hello in the first message\n2024-11-22: first edition",
+    "See https://images.example/3f2b9c11-77aa-4c11-9d2e-1f0a9b8c7d6e.png.",
     "Project: 3f2b9c11-77aa-4c11-9d2e-1f0a9b8c7d6e",
     "Terms of business, effective 2026-11-21.",
     "Call number 1-800-555-0142.",

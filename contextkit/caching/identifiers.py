@@ -32,10 +32,10 @@ _CANDIDATES = re.compile(
     r"|(?<![\w-])(?P<hex>[0-9a-f]{32}|[0-9A-F]{32})(?![\w-])"
     # "Session ID: 3f2b", "request_id=8812": named, so a few letters and digits are enough.
     rf"|(?<![a-zA-Z])(?:{_PER_REQUEST})[ _-]?(?:id|identifier|key|token|no\.|number|#)[\"'`*_]*"
-    r"(?:\s?[:=]\s?|\s(?:is\s)?|\s?(?:→|->)\s?|>)[\"'`*#<]{0,4}"
+    r"(?: ?[:=]\s?| (?:is )?| ?(?:→|->) ?|>)[\"'`*#<]{0,4}"
     r"(?P<named>(?=[A-Za-z_-]{0,24}\d)[\w-]{4,200})(?![\w-])"
     # "user u_8812ab", "Session: 3f2b81": the word alone, so the id has to look like one.
-    rf"|(?<![a-zA-Z])(?:{_PER_REQUEST})(?:\s?[:=#]\s?|\s)[\"'`*#<]{{0,4}}"
+    rf"|(?<![a-zA-Z])(?:{_PER_REQUEST})(?: ?[:=#]\s?| )[\"'`*#<]{{0,4}}"
     r"(?P<after>(?=[A-Za-z_-]{0,24}\d)[\w-]{6,200})(?![\w-])"
     rf"|(?<![\w-])(?P<prefixed>(?:{_PER_REQUEST})[_-](?=[A-Za-z_-]{{0,24}}\d)[\w-]{{6,200}})(?![\w-])",
     re.IGNORECASE,
@@ -47,6 +47,7 @@ _LASTING = re.compile(
     r"|repository|deployment|directory|subscription)\b[^\n]{0,40}$",
     re.IGNORECASE,
 )
+_ADDRESS = re.compile(r"https?://\S*$", re.IGNORECASE)  # of a page or a picture
 _QUERY = re.compile(r"\b(?:select|where|insert into|values|update|delete from|join)\b|>>> |^\s*\$ ")
 _EXAMPLES = re.compile(
     r"(?:few[- ]shot|(?:worked |good |bad )?(?:example|sample)s?|beispiele?|exemples?|ejemplos?"
@@ -124,7 +125,9 @@ def generated_ids(lines: Lines, clock: datetime) -> Iterator[tuple[int, int]]:
         number, _ = lines.place(start)
         if says_example(_sentence(before)) or lines.in_example[number - 1]:
             continue
-        if kind in ("uuid", "ulid", "hex", "jwt") and _LASTING.search(before):
+        if kind in ("uuid", "ulid", "hex", "jwt") and (
+            _LASTING.search(before) or _ADDRESS.search(before)
+        ):
             continue
         if fixed[0] != number:
             here = lines.line(number)[:2000]
@@ -165,7 +168,7 @@ def _looks_random(value: str) -> bool:
         return False
     bare = core.replace("-", "")
     if bare.isdigit():
-        return len(bare) >= 8
+        return len(core) >= 8 and core == bare  # with hyphens it may be a date
     hexadecimal = re.fullmatch(r"[0-9a-f]+|[0-9A-F]+", bare) is not None
     mixed = any(letter.isdigit() for letter in bare) and not bare.isdigit()
     return (hexadecimal and mixed) or len(_EDGES.findall(bare.lower())) >= 3
