@@ -58,7 +58,7 @@ def test_help_and_version_load_nothing_heavy(tmp_path):
     )
 
     assert ran.stdout.split("\n")[:2] == [f"contextkit {contextkit.__version__}", ""]
-    for arguments in (["--help"], ["demo", "--help"], ["chat", "--help"]):
+    for arguments in (["--help"], ["demo", "--help"], ["chat", "--help"], ["lint", "--help"]):
         ran = run(*arguments, folder=tmp_path)
         assert ran.returncode == 0
         assert "--json" in ran.stdout or len(arguments) == 1
@@ -130,6 +130,91 @@ def test_the_name_says_which_provider_and_the_key_stays_hidden():
         endpoint_for("qwen-plus", None, {"OPENAI_API_KEY": KEY})
     with pytest.raises(InputError, match="--base-url"):
         endpoint_for(None, "http://c/v1", keys)
+
+
+# Prompts that break caches
+
+
+def test_lint_says_what_it_found_where_and_ends_with_7(tmp_path):
+    (tmp_path / "prompt.txt").write_text("Be terse.\nToday is Saturday.\n", "utf-8")
+
+    ran = run("lint", "prompt.txt", folder=tmp_path)
+
+    assert ran.returncode == 7
+    assert ran.stdout == (
+        "prompt.txt: system, line 2, character 10: time-in-prefix\n"
+        "    'Saturday'\n"
+        "    why: the present date or time: with it everything behind it changes, "
+        "and is read anew\n"
+        "    do:  Put it behind the newest user message: contextkit.Volatile does.\n\n"
+        "1 finding in prompt.txt\n"
+    )
+    assert not ran.stderr
+
+
+def test_lint_takes_a_clean_prompt_from_standard_input(tmp_path):
+    ran = run("lint", "-", folder=tmp_path, typed="{persona}\nBe terse.\n")
+
+    assert (ran.returncode, ran.stdout) == (0, "nothing found in standard input\n")
+
+
+def test_lint_goes_by_the_clock_it_is_given(tmp_path):
+    (tmp_path / "prompt.txt").write_text("Current date: 2021-03-04.", "utf-8")
+
+    assert run("lint", "prompt.txt", folder=tmp_path).returncode == 0
+    for clock in ("2021-03-04", "2021-04-04T10:00:00", "2021-03-04T10:00:00+0200"):
+        ran = run("lint", "prompt.txt", "--clock", clock, folder=tmp_path)
+        assert ran.returncode == 7
+
+
+def test_lint_compares_files_and_lines_as_renders_of_one_prompt(tmp_path):
+    tools = [{"type": "function", "function": {"name": name}} for name in "ab"]
+    talk = [{"role": "system", "content": "Be terse."}, {"role": "user", "content": "Hi"}]
+    log = [{"messages": talk, "tools": tools}, {"messages": talk, "tools": tools[::-1]}]
+    (tmp_path / "log.jsonl").write_text("\n\n".join(map(json.dumps, log)), "utf-8")
+    (tmp_path / "talk.json").write_text(json.dumps(talk), "utf-8")
+    (tmp_path / "tools").write_text(json.dumps(tools[::-1]), "utf-8")
+    (tmp_path / "other.txt").write_text("Be brief.", "utf-8-sig")
+
+    ran = run("lint", "--json", "log.jsonl", "talk.json", "tools", "other.txt", folder=tmp_path)
+
+    result = json.loads(ran.stdout)
+    assert ran.returncode == 7
+    assert result["renders"] == 5
+    assert [(one["source"], one["rule"], one["place"]) for one in result["findings"]] == [
+        ("log.jsonl:3", "tools-reordered", "tools[0] b"),
+        ("other.txt", "system-changed", "system, line 1, character 4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("log.jsonl", b'{"messages": []}\n{"mess', "log.jsonl:2: is not JSON at character 2"),
+        ("a.json", b'{"messages":\n [}', "a.json:2: is not JSON at character 3"),
+        ("a.json", b'{"a": 1}', "a.json: is neither a prompt nor a request"),
+        ("a.jsonl", b"\n[7]", "a.jsonl:2: is neither a prompt nor a request"),
+        ("a.json", b"[" * 100_000, "a.json: is not JSON that can be read"),
+        (
+            "a.json",
+            b'{"messages": [{"content": 1}]}',
+            "a.json: messages[0]: a message needs a role",
+        ),
+        ("a.txt", b"a\nb\xff", "a.txt:2: is not UTF-8 at byte 3"),
+        ("a.txt", b" \n", "a.txt: is empty"),
+        ("a.txt", None, "a.txt: cannot be read"),
+    ],
+)
+def test_lint_names_file_and_line_of_what_it_cannot_read(tmp_path, name, data, said):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+
+    ran = run("lint", name, folder=tmp_path)
+
+    assert ran.returncode == 1
+    assert said in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert not ran.stdout
 
 
 # A conversation that survives

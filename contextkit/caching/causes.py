@@ -8,6 +8,7 @@ import unicodedata
 from typing import Any
 
 from contextkit.caching.forecast import common_prefix
+from contextkit.caching.identifiers import UUID
 from contextkit.messages import SYSTEM_ROLES
 
 _MONTH = (
@@ -22,14 +23,13 @@ _TIMESTAMP = re.compile(
     r"|\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b"
     rf"|\b(?:{_MONTH}) \d{{1,4}}(?:,? \d{{4}})?|\b\d{{1,2}}\.? (?:{_MONTH})\b(?: \d{{4}})?"
 )
-_UUID = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")
 # An id is a long run of letters and digits that has both, perhaps behind a short prefix.
 _ID = re.compile(r"\b(?:[A-Za-z]+[_-])*(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}\b")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 # The first that covers the first difference in both texts names the cause.
 _VOLATILE = (
-    (_UUID, "uuid or id changed: is a generated id in the prompt?"),
+    (UUID, "uuid or id changed: is a generated id in the prompt?"),
     (_TIMESTAMP, "is a timestamp in the prompt?"),
     (_ID, "uuid or id changed: is a generated id in the prompt?"),
 )
@@ -37,8 +37,8 @@ _VOLATILE = (
 
 def cause_in_tools(old: list[str], new: list[str], at: int) -> str:
     """Why the tools differ, the first time at block `at`."""
-    before = {_name(block): block for block in old}
-    after = {_name(block): block for block in new}
+    before = {tool_name(block): block for block in old}
+    after = {tool_name(block): block for block in new}
     removed = [repr(name) for name in before if name not in after]
     added = [repr(name) for name in after if name not in before]
     if removed or added:
@@ -50,7 +50,7 @@ def cause_in_tools(old: list[str], new: list[str], at: int) -> str:
         return "; ".join(said)
     if sorted(old) == sorted(new):
         return "tool order changed"
-    if at >= min(len(old), len(new)) or _name(old[at]) != _name(new[at]):
+    if at >= min(len(old), len(new)) or tool_name(old[at]) != tool_name(new[at]):
         return "tool order changed, and a tool definition too"
     one, other = old[at], new[at]
     definition, changed = json.loads(one), json.loads(other)
@@ -63,7 +63,7 @@ def cause_in_tools(old: list[str], new: list[str], at: int) -> str:
         function, now = (_inner(tool) for tool in (definition, changed))
         keys = {**function, **now}
         detail = ", ".join(key for key in keys if function.get(key) != now.get(key))
-    return f"tool definition changed: {_name(one)!r} ({detail})"
+    return f"tool definition changed: {tool_name(one)!r} ({detail})"
 
 
 def cause_in_messages(old: list[str], new: list[str], at: int) -> str:
@@ -71,7 +71,7 @@ def cause_in_messages(old: list[str], new: list[str], at: int) -> str:
     if at >= len(new):
         return f"message removed: {_messages(len(old) - at)} at the end (history was cut)"
     before, now = json.loads(old[at]), json.loads(new[at])
-    gone, fresh = _realigned(old, new, at)
+    gone, fresh = realigned(old, new, at)
     # A system message that changed is one, even where the history behind it was cut as well.
     rewritten = gone and fresh and before["role"] == now["role"] and before["role"] in SYSTEM_ROLES
     if gone != fresh and not rewritten:
@@ -93,7 +93,7 @@ def _cause_in_order(gone: int, fresh: int) -> str:
     return f"content rewritten: {_messages(gone)} replaced by {_messages(fresh)} (compaction?)"
 
 
-def _realigned(old: list[str], new: list[str], at: int) -> tuple[int, int]:
+def realigned(old: list[str], new: list[str], at: int) -> tuple[int, int]:
     """How many old and new blocks stand before both go on alike; (1, 1) where they never do."""
     places: dict[str, int] = {}
     for place in range(len(old) - 1, at - 1, -1):
@@ -112,7 +112,7 @@ def _cause_in_field(key: str, before: Any, now: Any) -> str:
     if before is None or now is None:
         return f"content rewritten: {key} was {'added' if before is None else 'removed'}"
     if isinstance(before, str) and isinstance(now, str):
-        return _cause_in_text(before, now)
+        return cause_in_text(before, now)
     if isinstance(before, list) and isinstance(now, list):
         return _cause_in_parts(before, now)
     return f"content rewritten: {key} of another form"
@@ -124,14 +124,15 @@ def _cause_in_parts(before: list[Any], now: list[Any]) -> str:
             continue
         kinds = [part.get("type") if isinstance(part, dict) else None for part in (one, other)]
         if kinds == ["text", "text"]:
-            return _cause_in_text(str(one.get("text")), str(other.get("text")))
+            return cause_in_text(str(one.get("text")), str(other.get("text")))
         if kinds[0] == kinds[1] and kinds[0] is not None:
             return f"{kinds[0]} changed: encoded again, or a signed URL?"
         return "content rewritten: a part of another type"
     return f"content rewritten: {len(before)} parts became {len(now)}"
 
 
-def _cause_in_text(before: str, now: str) -> str:
+def cause_in_text(before: str, now: str) -> str:
+    """Why two versions of a text differ."""
     for form in ("NFC", "NFKC"):
         if unicodedata.normalize(form, before) == unicodedata.normalize(form, now):
             return "Unicode form differs: the same text after normalisation"
@@ -212,7 +213,8 @@ def _inner(tool: dict[str, Any]) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else tool
 
 
-def _name(block: str) -> str:
+def tool_name(block: str) -> str:
+    """The name of the tool in a block."""
     return str(_inner(json.loads(block)).get("name"))
 
 

@@ -10,13 +10,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from contextkit.caching.causes import cause_in_messages, cause_in_tools
 from contextkit.caching.forecast import common_prefix
 from contextkit.caching.tools import canonical_tools, json_copy, ordered_keys
 from contextkit.errors import InputError
 from contextkit.messages import SYSTEM_ROLES, canonical_json, normal_form
+
+if TYPE_CHECKING:
+    from contextkit.caching.linter import Finding
 
 __all__ = ["PrefixDiff", "PrefixStabilizer", "canonical_blocks", "canonical_tools", "diff"]
 
@@ -72,6 +75,17 @@ class PrefixStabilizer:
         object.__setattr__(self, "system", content)
         object.__setattr__(self, "tools", canonical)
         object.__setattr__(self, "hash", f"{HASH_VERSION}:{digest}")
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What in system and tools will break a prompt cache, as far as one render shows it.
+
+        Dates count as the present one by the clock of this moment; `contextkit.caching.linter.lint`
+        takes another clock, and several renders.
+        """
+        from contextkit.caching.linter import lint
+
+        return lint(self)
 
     @staticmethod
     def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> PrefixDiff:
@@ -223,10 +237,11 @@ def _first_difference(old: list[str], new: list[str]) -> tuple[int, int, str, st
     before = old[at] if at < len(old) else ""
     now = new[at] if at < len(new) else ""
     position = common_prefix(before, now)
-    return at, position, _excerpt(before, position), _excerpt(now, position)
+    return at, position, excerpt(before, position), excerpt(now, position)
 
 
-def _excerpt(text: str, position: int) -> str:
+def excerpt(text: str, position: int) -> str:
+    """Some 40 characters around a position, escaped."""
     start = max(0, min(position - _EXCERPT // 2, len(text) - _EXCERPT))
     end = start + _EXCERPT
     shown = printable(text[start:end])

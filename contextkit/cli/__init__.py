@@ -1,4 +1,4 @@
-"""The command line: `contextkit demo` and `contextkit chat`.
+"""The command line: `contextkit demo`, `contextkit chat` and `contextkit lint`.
 
 Exit codes, the same for every command:
 
@@ -9,6 +9,7 @@ Exit codes, the same for every command:
     4    a package is missing; the message says what installs it
     5    the model server, or the provider, failed
     6    the store cannot be read or written, or somebody else wrote first
+    7    the linter found something
     130  Ctrl-C ended it before it was done
 
 What goes wrong is one line on stderr, and for the embedded server the end of its log. The server
@@ -22,12 +23,12 @@ import sys
 
 from contextkit.errors import ContextKitError, MissingExtra, ReplyError, ServerError, StoreError
 
-FAILED, PORT, MISSING, SERVER, STORE, INTERRUPTED = 1, 3, 4, 5, 6, 130
+FAILED, PORT, MISSING, SERVER, STORE, FOUND, INTERRUPTED = 1, 3, 4, 5, 6, 7, 130
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 cannot be done as asked, 2 wrong usage, 3 the port cannot be had, "
     "4 a package is missing, 5 the model server or provider failed, 6 the store failed, "
-    "130 Ctrl-C."
+    "7 the linter found something, 130 Ctrl-C."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -134,6 +135,37 @@ def chat(
     )
     with _ctrl_c():
         raise typer.Exit(run(settings))
+
+
+@app.command(epilog=EXIT_CODES)
+def lint(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Prompts, requests, lists of tools, logs; - is standard input."),
+    ],
+    *,
+    clock: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+            help="When the prompts were rendered.  [default: now]",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout in place of text.")
+    ] = False,
+) -> None:
+    """Check a prompt or a request for what keeps a prompt cache from hitting.
+
+    A file is a prompt as text, or as JSON a request with its messages and tools, a list of
+    messages, or a list of tools; JSON Lines hold a request a line. Several files, and several
+    lines, are renders of the same prompt in the order in which they were sent: whatever differs
+    from one to the next is found. Ends with 7 where something was found.
+    """
+    from contextkit.cli.lint import run
+
+    with _ctrl_c():
+        raise typer.Exit(run(files, clock, as_json=as_json))
 
 
 @contextmanager
