@@ -20,7 +20,13 @@ SAME_DAY = timedelta(days=1)
 """Days from the clock that a date may be and still be today somewhere on earth."""
 
 PRESENT = timedelta(days=366)
-"""Farther from the clock than this, what is called the current date is a fixed text."""
+"""Farther from the clock than this, a stamp that nothing calls the present one is a fixed text."""
+
+SAID_PRESENT = timedelta(days=731)
+"""Farther from the clock than this, also what is called the current date is a fixed text.
+
+Two years: prompts in the logs of last year are still found, those of old simulations are not.
+"""
 
 _MONTHS = (
     "january february march april may june july august september october november december",
@@ -166,7 +172,7 @@ def present_moments(text: str, clock: datetime) -> Iterator[Moment]:
             if label is not None and _is_said(text[max(0, label - _BACK) : label]):
                 said.append(replace(moment, said=True))
         elif label is not None:
-            (said if near <= PRESENT else past).append(replace(moment, said=True))
+            (said if near <= SAID_PRESENT else past).append(replace(moment, said=True))
         elif near <= PRESENT and _is_of_this_render(moment, text, near):
             said.append(moment)
     # Where what is called the current date is long past, the hours beside it are as fixed.
