@@ -12,7 +12,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench figures soak mutants constraints clean
+.PHONY: help demo example test lint format bench figures soak mutants constraints clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -20,6 +20,9 @@ help:  ## this list
 
 demo: $(READY)  ## a conversation with the embedded model, with and without contextkit
 	$(BIN)/contextkit demo $(ARGS)
+
+example: $(READY)  ## a chat backend with many users, at http://127.0.0.1:8000
+	$(BIN)/python -m examples.fastapi_chat $(ARGS)
 
 test: lint  ## style, types, import order, tests
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)

@@ -12,7 +12,7 @@ import json
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
@@ -35,13 +35,15 @@ class ScriptedProvider:
     """Answers each request with the next of `replies`, then with "ok 1", "ok 2", and so on.
 
     A reply is a text or an assistant message. A `Failure` put into `failures` is what happens to
-    the next request. `requests` holds every body that came in.
+    the next request. `requests` holds every body that came in. `before_event` is called with the
+    number of each event of a stream before it is sent: it may wait.
     """
 
     def __init__(self, replies: Iterable[str | dict[str, Any]] = ()) -> None:
         self.replies = deque(replies)
         self.failures: deque[Failure] = deque()
         self.requests: list[dict[str, Any]] = []
+        self.before_event: Callable[[int], object] = lambda number: None
         self._answered: list[str] = []
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -67,7 +69,7 @@ class ScriptedProvider:
             failure = self.failures.popleft() if self.failures else None
             if failure and failure.cut_after is None:
                 return failure, {}
-            reply = self.replies.popleft() if self.replies else f"ok {len(self._answered) + 1}"
+            reply = self.reply_to(request)
             message = {"role": "assistant"} | (
                 {"content": reply} if isinstance(reply, str) else reply
             )
@@ -90,6 +92,10 @@ class ScriptedProvider:
                 "usage": usage,
             }
 
+    def reply_to(self, request: dict[str, Any]) -> str | dict[str, Any]:
+        """What is answered; subclasses may have something else to say."""
+        return self.replies.popleft() if self.replies else f"ok {len(self._answered) + 1}"
+
     def _usage(self, prompt: str, completion: str) -> dict[str, Any]:
         shared = max((shared_length(prompt, old) for old in self._answered), default=0)
         tokens, generated = count(prompt), count(completion)
@@ -110,8 +116,11 @@ def canonical(blocks: Iterable[dict[str, Any]]) -> str:
 
 def shared_length(one: str, other: str) -> int:
     """Characters that two texts have in common from their beginnings."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    low, high = 0, min(len(one), len(other))
+    while low < high:  # by halves, since a slice is compared at once and a character is not
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def count(text: str) -> int:
@@ -146,11 +155,13 @@ def events(completion: dict[str, Any], *, include_usage: bool) -> Iterator[dict[
 
 class _Server(ThreadingTCPServer):
     daemon_threads = True
+    request_queue_size = 128  # connections that come at once
     provider: ScriptedProvider
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an event is sent when it is written
     server: _Server
 
     def do_POST(self) -> None:
@@ -187,7 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for line in [*lines, "[DONE]"][: failure.cut_after if failure else None]:
+        for number, line in enumerate([*lines, "[DONE]"][: failure.cut_after if failure else None]):
+            self.server.provider.before_event(number)
             self._chunk(f"data: {line}\n\n".encode())
         if failure and not failure.tidy:
             self.close_connection = True  # no closing chunk: the client sees a broken stream

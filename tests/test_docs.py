@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / folder / "README.md" for folder in ("benchmarks", "notebooks")),
+    *(
+        ROOT / folder / "README.md"
+        for folder in ("benchmarks", "examples/fastapi_chat", "notebooks")
+    ),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 FENCE = re.compile(

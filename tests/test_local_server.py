@@ -1,5 +1,6 @@
 """The embedded server, and llama.cpp's slot rule against what it reports."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -71,6 +72,24 @@ def user(text):
 def talk():
     with LocalServer(n_ctx=1024, threads=1) as server:
         yield Talk(server)
+
+
+def test_the_async_client_gets_the_same_reply(talk):
+    async def ask():
+        async with talk.server.aclient() as client:
+            return await client.chat.completions.create(**request)
+
+    request = {
+        "model": talk.server.model,
+        "messages": [SYSTEM, user("Name a river in Spain.")],
+        "max_tokens": 6,
+        "temperature": 0,
+        "seed": 1,
+    }
+    with talk.server.client() as client:
+        expected = client.chat.completions.create(**request)
+
+    assert asyncio.run(ask()).choices == expected.choices
 
 
 def test_a_prompt_sent_again_is_cached_but_for_its_last_token(talk):

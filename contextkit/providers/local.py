@@ -32,7 +32,7 @@ from contextkit.errors import InputError, MissingExtra, ServerError
 from contextkit.vocabularies import SMOLLM2_FILE, package_file
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import AsyncOpenAI, OpenAI
 
 MODEL = "smollm2-135m-instruct"
 """The name under which the server answers for the bundled model."""
@@ -186,13 +186,23 @@ class LocalServer:
         """
         from openai import DefaultHttpxClient, OpenAI
 
-        return OpenAI(
-            base_url=self.base_url,
-            api_key="local",
-            max_retries=0,
-            default_headers={"Connection": "close"},
-            http_client=DefaultHttpxClient(trust_env=False),
+        return OpenAI(**self._client_options(), http_client=DefaultHttpxClient(trust_env=False))
+
+    def aclient(self) -> AsyncOpenAI:
+        """The async twin of `client`."""
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+        return AsyncOpenAI(
+            **self._client_options(), http_client=DefaultAsyncHttpxClient(trust_env=False)
         )
+
+    def _client_options(self) -> dict[str, Any]:
+        return {
+            "base_url": self.base_url,
+            "api_key": "local",
+            "max_retries": 0,
+            "default_headers": {"Connection": "close"},
+        }
 
     def _settings(self) -> dict[str, Any]:
         if importlib.util.find_spec("xllamacpp") is None:

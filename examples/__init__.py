@@ -1,0 +1,1 @@
+"""Examples: programs that use contextkit as yours would."""

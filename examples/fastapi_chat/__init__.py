@@ -1,0 +1,1 @@
+"""A chat backend: many users, streamed replies, conversations that survive; see README.md."""
