@@ -12,7 +12,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test lint format bench figures soak mutants constraints clean
+.PHONY: help demo example test lint format bench figures notebooks soak mutants constraints clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -37,14 +37,19 @@ format: $(READY)  ## lay the code out as lint expects it
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY)  ## build time against the floor
+bench: $(READY)  ## build time against the floor, and what wrap takes
 	$(BIN)/python -m benchmarks.build_time $(ARGS)
+	$(BIN)/python -m benchmarks.wrap_overhead $(ARGS)
 
 figures: $(READY)  ## measure the tables of README.md again and write them there
 	mkdir -p benchmarks/results
 	$(BIN)/contextkit demo --json --png docs/demo.png > benchmarks/results/demo.json
 	$(BIN)/python -m benchmarks.build_time --json > benchmarks/results/build_time.json
+	$(BIN)/python -m benchmarks.wrap_overhead --json > benchmarks/results/wrap_overhead.json
 	$(BIN)/python -m benchmarks.figures
+
+notebooks: $(READY)  ## execute the notebooks and keep their outputs in them
+	$(BIN)/python -m notebooks.execute $(ARGS)
 
 soak: $(READY)  ## the promises over SOAK generated conversations each (10000)
 	CONTEXTKIT_SOAK=$(SOAK) $(BIN)/python -m pytest -n $(JOBS) --timeout=0 tests/test_promises.py $(ARGS)

@@ -1,0 +1,226 @@
+"""The notebooks run offline from first to last, tell the story they tell, and are kept as executed.
+
+They are executed as `make notebooks` does it. `tests/offline` is on the path of the kernel and of
+the server that it starts, so neither reaches beyond this machine.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from notebooks.execute import FOLDER, normalised, sources_digest
+from tests.command_line import ROOT, environment, free_port, nobody_listens
+
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+FIRST_LOOK = FOLDER / "01_first_look.ipynb"
+ABSOLUTE_PATH = re.compile(r"(?<![\w<.])/\w[\w.-]*/\w|\b[A-Z]:\\")
+ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def execute(path, into):
+    """Execute a notebook in a process of its own, which keeps the result in another folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "notebooks.execute", path, "--into", into],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def write(path, *cells):
+    """A notebook of some code cells."""
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
+    return path
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def shown(notebook):
+    """What each code cell shows, without what may differ from run to run."""
+    return [
+        [(output.output_type, sorted(output.get("data", ()))) for output in cell.outputs]
+        for cell in code_cells(notebook)
+    ]
+
+
+def texts(notebook):
+    """Every text in the outputs."""
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            yield output.get("text", "")
+            for kind, data in output.get("data", {}).items():
+                if not kind.startswith("image/"):
+                    yield data if isinstance(data, str) else json.dumps(data)
+
+
+def summary(notebook):
+    """The table of the cell with the tag `summary`: its rows by their first column."""
+    [cell] = [cell for cell in notebook.cells if "summary" in cell.metadata.get("tags", ())]
+    [output] = cell.outputs
+    head, _, *rows = (
+        [word.strip() for word in line.strip("|").split("|")]
+        for line in output.data["text/markdown"].splitlines()
+    )
+    return {row[0]: dict(zip(head, map(number, row), strict=True)) for row in rows}
+
+
+def number(text):
+    return float(text.rstrip("%").replace(",", "")) if text[:1].isdigit() else text
+
+
+def check_first_look(ways):
+    """What the first notebook is for: it falls, twice, and is repaired, twice."""
+    ratio = {name: way["hit ratio"] for name, way in ways.items()}
+
+    assert ratio["full list"] > 70
+    assert ratio["clock in front"] < 20
+    assert ratio["clock at the end"] > 70
+    assert ratio["sliding window"] + 10 < ratio["recorded cuts"]
+    assert ways["clock in front"]["evaluated"] > 2 * ways["clock at the end"]["evaluated"]
+    assert ways["sliding window"]["evaluated"] > 1.5 * ways["recorded cuts"]["evaluated"]
+    assert ways["full list"]["moved"] == ways["clock at the end"]["moved"] == 0
+    assert 0 < ways["recorded cuts"]["moved"] < ways["sliding window"]["moved"]
+    for way in ways.values():
+        assert way["from the cache"] + way["evaluated"] == way["prompt tokens"]
+        assert way["hit ratio"] == round(100 * way["from the cache"] / way["prompt tokens"], 1)
+
+
+@pytest.mark.timeout(1800)  # seconds; real conversations, on a machine that may be busy
+@every_notebook
+def test_a_notebook_runs_offline_from_first_to_last(path, tmp_path):
+    ran = execute(path, tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    executed = read(tmp_path / path.name)
+    check_outputs(executed)
+    if path == FIRST_LOOK:
+        check_first_look(summary(executed))
+    assert shown(executed) == shown(read(path))
+
+
+@every_notebook
+def test_a_notebook_is_kept_as_it_was_executed(path):
+    kept = read(path)
+
+    assert kept.metadata.executed == sources_digest(kept), "edited since: run `make notebooks`"
+    assert path.read_text("utf-8") == nbformat.writes(normalised(read(path))) + "\n"
+    check_outputs(kept)
+    if path == FIRST_LOOK:
+        check_first_look(summary(kept))
+
+
+def check_outputs(notebook):
+    """Every code cell was executed, in order and without errors, and says nothing of a machine."""
+    cells = code_cells(notebook)
+    outputs = [output for cell in cells for output in cell.outputs]
+
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert {output.output_type for output in outputs} <= {
+        "display_data",
+        "execute_result",
+        "stream",
+    }
+    assert all(output.get("name") != "stderr" for output in outputs)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    for text in texts(notebook):
+        assert not ABSOLUTE_PATH.search(text), text
+        assert not ADDRESS.search(text), text
+
+
+@every_notebook
+def test_the_links_of_a_notebook_lead_somewhere(path):
+    prose = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)#\s]+)", prose)
+
+    assert [link for link in links if ":" not in link and not (FOLDER / link).exists()] == []
+
+
+def test_there_are_notebooks():
+    assert FIRST_LOOK in NOTEBOOKS
+
+
+# What executes them
+
+
+def test_a_kernel_reaches_nothing_beyond_the_machine(tmp_path):
+    code = "import socket; socket.create_connection(('192.0.2.1', 53), timeout=1)"
+
+    ran = execute(write(tmp_path / "online.ipynb", code), tmp_path)
+
+    assert ran.returncode == 1
+    assert "ReachedBeyondTheMachine" in ran.stderr
+
+
+def test_a_notebook_that_fails_stays_as_it_was(tmp_path):
+    path = write(tmp_path / "fails.ipynb", "print('so far')", "1 / 0", "print('never')")
+    before = path.read_bytes()
+
+    ran = execute(path, tmp_path)
+
+    assert ran.returncode == 1
+    assert "ZeroDivisionError" in ran.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("ending", ["raise SystemExit", "import os; os._exit(3)"])
+def test_a_server_ends_with_the_kernel_that_started_it(ending, tmp_path):
+    port = free_port()
+    start = f"from contextkit.providers.local import LocalServer as S; s = S(port={port}).start()"
+    then = f"from pathlib import Path; Path('ran').touch(); {ending}"
+
+    ran = execute(write(tmp_path / "dies.ipynb", start, then), tmp_path)
+
+    assert ran.returncode == 1
+    assert (tmp_path / "ran").exists(), ran.stderr
+    assert nobody_listens(port)
+
+
+def test_a_kernel_is_this_interpreter_on_this_contextkit(tmp_path):
+    code = "import sys, contextkit; print(sys.prefix, contextkit.__file__, sep='\\n')"
+    path = write(tmp_path / "who.ipynb", code)
+
+    ran = execute(path, tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    [output] = code_cells(read(path))[0].outputs
+    prefix, found = map(Path, output.text.split())
+    assert prefix == Path(sys.prefix)
+    assert found == ROOT / "contextkit" / "__init__.py"
+
+
+def test_what_tells_nothing_is_not_kept(tmp_path):
+    notebook = read(write(tmp_path / "new.ipynb", "1"))
+    notebook.cells[0].metadata = {"tags": ["summary"], "execution": {"iopub.execute_input": "now"}}
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.11.7"}
+
+    kept = normalised(notebook)
+
+    assert kept.cells[0].metadata == {"tags": ["summary"]}
+    assert kept.cells[0].id == "cell-01"
+    assert kept.metadata.language_info == {"name": "python"}
+
+
+def test_a_changed_cell_changes_the_digest_and_prose_does_not(tmp_path):
+    notebook = read(write(tmp_path / "new.ipynb", "a = 1", "b = 2"))
+    before = sources_digest(notebook)
+
+    notebook.cells[0].source = "a = 2"
+
+    assert sources_digest(notebook) != before
+    assert sources_digest(read(write(tmp_path / "same.ipynb", "a = 1", "b = 2"))) == before
