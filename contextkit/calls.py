@@ -151,7 +151,9 @@ class Call:
     def _built(self, builder: ContextBuilder, context: Context) -> Built:
         if self.wrapping.on_request is not None:
             self.wrapping.on_request(context.report)
-        request = {**self.given, "messages": context.messages}
+        # Shared, not copied: the client makes of them new data of its own, and a copy of a thousand
+        # messages would be a third of all that is done here.
+        request = {**self.given, "messages": list(context.view.messages)}
         if self.given.get("tools"):
             request["tools"] = _in_order(self.given["tools"], context.tools)
         return Built(builder, context, request)
