@@ -65,9 +65,6 @@ def execute(path: Path) -> nbformat.NotebookNode:
                 **os.environ,
                 "IPYTHONDIR": folder,
                 "PYTHONPATH": os.pathsep.join(filter(None, found)),
-                # The model server's threads sleep where they would wait busily: on a machine
-                # that does something else as well, it answers about twice as fast.
-                "OMP_WAIT_POLICY": "passive",
             },
         )
     return normalised(notebook)

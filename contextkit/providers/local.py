@@ -132,7 +132,9 @@ class LocalServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": path},
+                # Threads of the server that wait must not spin: on a machine with other work to do,
+                # spinning takes the cores from the threads that are waited for.
+                env={"OMP_WAIT_POLICY": "passive", **os.environ, "PYTHONPATH": path},
                 text=True,
             )
         self._process = process
