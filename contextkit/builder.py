@@ -44,7 +44,7 @@ from contextkit.view import View
 
 @dataclass(frozen=True, slots=True)
 class _StoreCall:
-    """A call to the store, which blocks: the async driver makes it in a thread."""
+    """A call to the store; what fails there is not passed over."""
 
     call: Callable[[], Any]
 
@@ -191,7 +191,10 @@ class ContextBuilder:
     async def abuild(
         self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
     ) -> Context:
-        """Same as `build`, with strategies whose callables are async."""
+        """Same as `build`, with strategies whose callables may be async.
+
+        Whatever blocks (a store, an index, a callable that is not async) works in a thread.
+        """
         import asyncio
 
         steps = self._steps(conversation, scope, record=True)
@@ -199,10 +202,7 @@ class ContextBuilder:
             need = next(steps)
             while True:
                 try:
-                    if isinstance(need, _StoreCall):
-                        result = await asyncio.to_thread(need.call)
-                    else:
-                        result = need.call()
+                    result = await asyncio.to_thread(need.call)
                     if inspect.isawaitable(result):
                         result = await result
                 except Exception as error:  # noqa: BLE001 - whatever fails outside is reported

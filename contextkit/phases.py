@@ -282,7 +282,7 @@ def _fold_in(view: View, edit: Edit, batch: list[Edit]) -> None:
 
 def _completed(proposal: Any) -> Generator[Need, Any, Iterable[Edit]]:
     """The edits of a proposal, once what it needs has come."""
-    if isinstance(proposal, Need):
+    while isinstance(proposal, Need):
         result = yield proposal
         if isinstance(result, Failed):
             raise result.error

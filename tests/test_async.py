@@ -237,3 +237,53 @@ def test_a_dict_stream_of_an_async_generator_is_read_and_closed() -> None:
         return list(conversation.history)
 
     assert asyncio.run(talk()) == [user("Hello"), {"role": "assistant", "content": "Good day"}]
+
+
+def test_nobody_waits_for_a_callable_that_is_not_async() -> None:
+    went_on = threading.Event()
+    waited: list[str] = []
+
+    def wait(what: str) -> None:
+        waited.append(what)
+        went_on.clear()
+        assert went_on.wait(30), f"{what} was called on the event loop"
+
+    class SlowIndex(ck.VectorIndex):
+        def missing(self, *arguments: Any) -> Any:
+            wait("missing")
+            return super().missing(*arguments)
+
+        def add(self, *arguments: Any) -> Any:
+            wait("add")
+            return super().add(*arguments)
+
+        def search(self, *arguments: Any) -> Any:
+            wait("search")
+            return super().search(*arguments)
+
+    def embed(texts: Any) -> Any:
+        wait("embed")
+        return [[len(text), 1.0] for text in texts]
+
+    def summarizer(_: Any) -> str:
+        wait("summarizer")
+        return "They talked."
+
+    async def build() -> list[str]:
+        async def go_on() -> None:
+            while True:
+                await asyncio.sleep(0.001)
+                went_on.set()
+
+        others = asyncio.create_task(go_on())
+        built = builder(
+            400,
+            compaction=[ck.SummarizeOldest(summarizer)],
+            tail=[ck.Retrieve(SlowIndex(embed), share=90)],
+        )
+        context = await built.abuild(chat(12), scope=SCOPE)
+        others.cancel()
+        return [edit.kind for edit in context.edits]
+
+    assert {"summary", "insert"} <= set(asyncio.run(build()))
+    assert waited == ["summarizer", "missing", "embed", "add", "search"]

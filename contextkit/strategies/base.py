@@ -16,13 +16,14 @@ class Need:
     """Something from outside that a strategy needs before it can propose its edits.
 
     Attributes:
-        call: gets it; may give an awaitable, which only the async driver accepts.
-        finish: turns what came into edits.
+        call: gets it; may give an awaitable, which only the async driver accepts. There it is
+            called in a thread, so that nobody else waits for it.
+        finish: turns what came into edits, or states what is needed next.
         what: names it for the report, such as `summary` or `embeddings`.
     """
 
     call: Callable[[], Any]
-    finish: Callable[[Any], Iterable[Edit]]
+    finish: Callable[[Any], Iterable[Edit] | Need]
     what: str
 
 

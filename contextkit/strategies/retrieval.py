@@ -49,7 +49,11 @@ class Retrieve:
             raise BudgetError(f"Retrieve.min_score is {least!r:.60}: a cosine, -1 to 1")
 
     def propose(self, view: View, goal: int) -> Need | None:
-        """State the need of the vectors of the question and of what is not in the index yet."""
+        """State what is needed, one after the other: all of it may wait for a disk or a network.
+
+        Which messages the index does not hold, their vectors and that of the question, and the
+        passages that are nearest to it.
+        """
         history = view.history
         if view.last_user is None or not (question := text_of(history.data[view.last_user])):
             return None
@@ -61,21 +65,31 @@ class Retrieve:
         if not hidden:
             return None
         scope = history.scope.key if history.scope else (history.id,)
-        fresh = self.index.missing(scope, list(hidden))
-        texts = [question, *(text_of(history.data[hidden[address]]) for address in fresh)]
+        index = self.index
 
-        def finish(vectors: Any) -> list[Edit]:
-            if not hasattr(vectors, "__len__") or len(vectors) != len(texts):
-                raise EmbeddingError(
-                    f"the embedder gave {type(vectors).__name__} of another length than the "
-                    f"{len(texts)} texts"
-                )
-            self.index.add(scope, fresh, vectors[1:])
-            hits = self.index.search(scope, vectors[0], hidden, self.count)
+        def embed(fresh: list[str]) -> Need:
+            texts = [question, *(text_of(history.data[hidden[address]]) for address in fresh)]
+
+            def search(vectors: Any) -> Need:
+                if not hasattr(vectors, "__len__") or len(vectors) != len(texts):
+                    raise EmbeddingError(
+                        f"the embedder gave {type(vectors).__name__} of another length than the "
+                        f"{len(texts)} texts"
+                    )
+
+                def near() -> list[tuple[str, float]]:
+                    index.add(scope, fresh, vectors[1:])
+                    return index.search(scope, vectors[0], hidden, self.count)
+
+                return Need(call=near, finish=insert, what="passages")
+
+            return Need(call=lambda: index.embed(texts), finish=search, what="embeddings")
+
+        def insert(hits: list[tuple[str, float]]) -> list[Edit]:
             found = {hidden[a]: score for a, score in hits if score >= self.min_score}
             return self._insert(view, found)
 
-        return Need(call=lambda: self.index.embed(texts), finish=finish, what="embeddings")
+        return Need(call=lambda: index.missing(scope, list(hidden)), finish=embed, what="index")
 
     def _insert(self, view: View, found: Mapping[int, float]) -> list[Edit]:
         """One block with as many of the best passages as fit, in the order of the conversation."""
