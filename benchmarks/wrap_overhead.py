@@ -206,25 +206,27 @@ def measured(*, quick: bool) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The result as Markdown."""
+    """The result as Markdown: what `wrap` takes, and in brackets the difference of whole calls."""
     lines = [
-        "| model | messages | call | bare ms | wrapped ms | difference | of it in `wrap` |",
-        "|---|---|---|---|---|---|---|",
+        "| model | messages | bare client ms | `wrap`: create ms | first chunk ms | async ms |",
+        "|---|---|---|---|---|---|",
     ]
+    cells: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
     for row in result["rows"]:
-        names = ("bare", "wrapped", "difference", "own")
-        bare, wrapped, more, own = (row[name] / 1_000 for name in names)
-        lines.append(
-            f"| {row['model']} | {row['messages']:,} | {row['way']} | {bare:.2f} | {wrapped:.2f} "
-            f"| {more:.2f} | {own:.2f} |"
+        cells.setdefault((row["model"], row["messages"]), {})[row["way"]] = row
+    for (model, messages), ways in cells.items():
+        said = (
+            f"{way['own'] / 1_000:.2f} ({way['difference'] / 1_000:.2f})" for way in ways.values()
         )
+        bare = ways["create"]["bare"] / 1_000
+        lines.append(f"| {model} | {messages:,} | {bare:.1f} | {' | '.join(said)} |")
     made = result["made"]
-    said = (
-        f"{made['date']}, Python {made['python']}, openai {made['openai']}, "
-        f"tiktoken {made['tiktoken']}, {made['platform']}, seed {made['seed']}, "
-        f"{made['calls']} calls each"
-    )
-    lines += ["", said]
+    lines += [
+        "",
+        "Medians; in brackets the difference of the whole calls.",
+        f"{made['date']}, Python {made['python']}, openai {made['openai']}, tiktoken "
+        f"{made['tiktoken']}, {made['platform']}, seed {made['seed']}, {made['calls']} calls each",
+    ]
     return "\n".join(lines)
 
 
