@@ -221,12 +221,11 @@ def table(result: dict[str, Any]) -> str:
         bare = ways["create"]["bare"] / 1_000
         lines.append(f"| {model} | {messages:,} | {bare:.1f} | {' | '.join(said)} |")
     made = result["made"]
-    lines += [
-        "",
-        "Medians; in brackets the difference of the whole calls.",
+    lines.append("\nMedians; in brackets the difference of the whole calls.")
+    lines.append(
         f"{made['date']}, Python {made['python']}, openai {made['openai']}, tiktoken "
-        f"{made['tiktoken']}, {made['platform']}, seed {made['seed']}, {made['calls']} calls each",
-    ]
+        f"{made['tiktoken']}, {made['platform']}, seed {made['seed']}, {made['calls']} calls each"
+    )
     return "\n".join(lines)
 
 
