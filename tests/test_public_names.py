@@ -10,6 +10,7 @@ NAMES = [
     "Budget",
     "BudgetExceeded",
     "Chat",
+    "ChromaIndex",
     "ClampToolResults",
     "ClearToolResults",
     "Context",
