@@ -29,6 +29,7 @@ ContextKitError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import getpid
 
 
 class ContextKitError(Exception):
@@ -263,7 +264,8 @@ class IndexLocked(IndexUnusable):
 
     def __init__(self, path: str, pid: int | None) -> None:
         self.pid = pid
-        by = "another process" if pid is None else f"process {pid}"
+        by = "this process already" if pid == getpid() else f"process {pid}"
+        by = "another process" if pid is None else by
         super().__init__(
             path,
             f"is open in {by}, and one process at a time may have it, with one index that its "

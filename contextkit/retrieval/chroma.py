@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -223,9 +225,10 @@ class ChromaIndex:
 
 
 def _path(value: Any) -> str:
-    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise InputError(f"is the path of a directory, not {value!r:.60}", place="ChromaIndex.path")
-    return str(value)
+    if isinstance(value, str | Path) and str(value):
+        with suppress(ValueError):  # NUL, lone surrogates
+            return os.path.realpath(value)  # two names of one directory share the lock
+    raise InputError(f"is the path of a directory, not {value!r:.60}", place="ChromaIndex.path")
 
 
 def _digest(*parts: str) -> str:

@@ -28,7 +28,7 @@ class ChromaDirectory:
     """An open Chroma client, locked against every other process and every other client.
 
     Args:
-        path: made where it is not there, for its owner alone.
+        path: its one true name; made where it is not there, for its owner alone.
 
     Attributes:
         touched: names of the collections that were used since the client was opened.
@@ -38,7 +38,7 @@ class ChromaDirectory:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = os.path.realpath(path)  # two names of one directory share the lock
+        self.path = path
         self.touched: set[str] = set()
         self._thread = Lock()
         self._pid = os.getpid()
