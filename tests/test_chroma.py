@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -263,11 +263,31 @@ def test_a_process_that_ends_without_closing_frees_it(path: Path) -> None:
         assert index.missing(("t", "u", "c"), ["n0-0"]) == []
 
 
-def test_an_index_that_nobody_has_any_more_is_closed(path: Path) -> None:
-    ck.ChromaIndex(len, path)
+def open_files(path: Path) -> list[str]:
+    """What this process has open below a directory."""
+    links = Path("/proc/self/fd")
+    if not links.exists():
+        pytest.skip("the system does not say which files are open")
+    targets = []
+    for link in links.iterdir():
+        with suppress(OSError):
+            targets.append(str(link.readlink()))
+    return [target for target in targets if target.startswith(str(path))]
 
-    with ck.ChromaIndex(len, path):
-        pass
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_closed_or_forgotten_index_has_nothing_open(path: Path, closes: bool) -> None:
+    index = ck.ChromaIndex(len, path)
+    index.add(KEY, NAMES, ROWS)
+    assert len(open_files(path)) > 1
+    if closes:
+        index.close()
+    else:
+        del index
+
+    assert open_files(path) == []
+    with ck.ChromaIndex(len, path) as again:
+        assert again.missing(KEY, NAMES) == []
 
 
 def test_a_closed_index_says_so(index: ck.ChromaIndex) -> None:
@@ -287,9 +307,9 @@ def test_a_closed_index_says_so(index: ck.ChromaIndex) -> None:
 def test_one_thread_may_close_what_another_has_opened(path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         index = pool.submit(ck.ChromaIndex, len, path).result()
-    index.close()
+        index.close()
 
-    assert ends(ASK, path) == ""
+        assert ends(ASK, path) == ""
 
 
 FORK = """
