@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -285,6 +286,9 @@ def test_a_closed_or_forgotten_index_has_nothing_open(path: Path, closes: bool) 
     else:
         del index
 
+    deadline = monotonic() + 30
+    while open_files(path) and monotonic() < deadline:
+        sleep(0.002)  # Chroma's idle connections to SQLite end a moment later, by themselves
     assert open_files(path) == []
     with ck.ChromaIndex(len, path) as again:
         assert again.missing(KEY, NAMES) == []
@@ -639,6 +643,23 @@ def test_many_tenants_do_not_stay_open(
 
     assert opened == [index.path] * 2
     assert all(index.search(scope, ROWS[0], NAMES, 1) == [("a", 1.0)] for scope in scopes)
+
+
+def test_a_client_that_could_not_be_opened_anew_is_opened_later(
+    index: ck.ChromaIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(path: str) -> None:
+        raise OSError("no space left")
+
+    index.add(KEY, NAMES, ROWS)
+    with monkeypatch.context() as broken:
+        broken.setattr(directory, "_MOST_TOUCHED", 1)
+        broken.setattr(directory, "_opened", fails)
+        for _ in range(2):
+            with pytest.raises(IndexUnusable, match="no space left"):
+                index.missing(KEY, NAMES)
+
+    assert index.missing(KEY, NAMES) == []
 
 
 def test_nothing_is_told_to_chromas_makers(

@@ -70,7 +70,8 @@ class ChromaDirectory:
             guard, self._guard = self._guard, None
             try:
                 if client is not None:
-                    client.close()
+                    with _typed_errors(self.path):
+                        client.close()
             finally:
                 if guard is not None:
                     with suppress(OSError):
@@ -90,13 +91,14 @@ class ChromaDirectory:
                 "was opened before this process was forked: make the index after the fork",
             )
         with self._thread:
-            if self._client is None:
+            if self._guard is None:
                 raise IndexUnusable(self.path, "was closed: make another ChromaIndex")
             with _typed_errors(self.path):
-                if len(self.touched) >= _MOST_TOUCHED:
-                    self.touched.clear()
+                if self._client is not None and len(self.touched) >= _MOST_TOUCHED:
                     client, self._client = self._client, None
+                    self.touched.clear()
                     client.close()
+                if self._client is None:  # also where opening it anew has failed before
                     self._client = _opened(self.path)
                 yield self._client
 
