@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from contextkit.errors import BudgetExceeded, ContextKitError
     from contextkit.history import History
     from contextkit.profiles import Profile, profile_for
+    from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
@@ -41,6 +42,7 @@ _MODULES = {
     "Budget": "budget",
     "BudgetExceeded": "errors",
     "Chat": "chat",
+    "ChromaIndex": "retrieval.chroma",
     "ClampToolResults": "strategies.tool_results",
     "ClearToolResults": "strategies.tool_results",
     "Context": "context",
@@ -75,6 +77,7 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "Chat",
+    "ChromaIndex",
     "ClampToolResults",
     "ClearToolResults",
     "Context",

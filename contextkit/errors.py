@@ -11,6 +11,9 @@ ContextKitError
 ├── CounterError           tokens cannot be counted as asked
 ├── ProfileError           a profile is unknown or incomplete
 ├── EmbeddingError         vectors that cannot be used
+├── IndexUnusable          an index on disk cannot do its work; what is missing is embedded again
+│   ├── IndexLocked        another process has its directory open
+│   └── IndexCorrupt       it holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
@@ -26,6 +29,7 @@ ContextKitError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import getpid
 
 
 class ContextKitError(Exception):
@@ -235,3 +239,46 @@ class ReplyError(ContextKitError):
     def __init__(self, what: str, *, partial: str = "") -> None:
         self.partial = partial
         super().__init__(what)
+
+
+class IndexUnusable(ContextKitError):
+    """An index on disk cannot do its work; histories are not touched, and builds go on without it.
+
+    Attributes:
+        path: its directory.
+    """
+
+    def __init__(self, path: str, what: str) -> None:
+        self.path = path
+        super().__init__(f"{path} {what}")
+
+
+class IndexLocked(IndexUnusable):
+    """The directory of the index is open elsewhere; it takes one process at a time.
+
+    Attributes:
+        pid: the process that has it open, None where that is not known.
+    """
+
+    retryable = True
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        self.pid = pid
+        by = "this process already" if pid == getpid() else f"process {pid}"
+        by = "another process" if pid is None else by
+        super().__init__(
+            path,
+            f"is open in {by}, and one process at a time may have it, with one index that its "
+            "threads share: close it there, or give each process a directory of its own.",
+        )
+
+
+class IndexCorrupt(IndexUnusable):
+    """The index holds what was not stored under this scope; nothing of it was given."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(
+            path,
+            f"{what}: somebody else wrote to it. Close the index and delete the directory; what is "
+            "missing is embedded again.",
+        )

@@ -130,6 +130,19 @@ def check_index(make_index: Callable[[], Index]) -> None:
     )
     _promise(index.missing(yours, names) == ["b", "c"], what="a scope sees only its own")
     _promise(index.search(yours, [0.0, 1.0], names, 9) == [("a", 1.0)], what="scopes are apart")
+    index.add(mine, ["b", "é\0"], [[0.0, -2.0], [0.0, 1.0]])
+    _promise(
+        index.search(mine, [0.0, 1.0], ["b", "c", "b"], 9) == [("c", 1.0), ("b", -1.0)],
+        what="what is added again is replaced, and found once",
+    )
+    _promise(
+        [name for name, _ in index.search(mine, [0.0, 2.0], ["é\0", "c"], 9)] == ["c", "é\0"],
+        what="equally near ones come in the order of their addresses",
+    )
+    for others in _STRANGERS:
+        _promise(index.missing(others, names) == names, what=f"{others} sees another scope")
+        _promise(index.search(others, [1.0, 0.0], names, 9) == [], what=f"{others}: the same")
+    index.add(mine, [], [])
     for bad in ([[1.0, 0.0], [float("nan"), 1.0]], [[1.0, 0.0], [0.0, 0.0]], [[1.0], [1.0]], [[1]]):
         try:
             index.add(mine, ["x", "y"], bad)
@@ -140,6 +153,11 @@ def check_index(make_index: Callable[[], Index]) -> None:
 
 
 _SCOPE = Scope("tenant", "user", "conversation")
+# None of them is ("t", "me", "c"), however its parts are joined or compared.
+_STRANGERS = [
+    ("t",), ("t", "me"), ("t", "me", "C"), ("t", "mec", ""), ("tm", "e", "c"), ("", "tme", "c"),
+    ("t", "me", "c", ""), ("t", "me", "c\0"), ("t", "me", "%"), ("t", "me", "*"), ("T", "me", "c"),
+]  # fmt: skip
 
 # Key order, numbers that Python takes for equal, text that is cut or changed where it is not bound.
 _RECORDS: list[dict[str, Any]] = [

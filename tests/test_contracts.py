@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,27 @@ def test_retrieval_keeps_the_contract() -> None:
     check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200, min_score=0.0), "tail")
 
 
-def test_the_index_keeps_the_contract() -> None:
+@pytest.fixture
+def chroma(tmp_path: Path) -> Iterator[Any]:
+    """Makes indexes in directories of their own."""
+    made: list[ck.ChromaIndex] = []
+
+    def make() -> ck.ChromaIndex:
+        made.append(ck.ChromaIndex(embed, tmp_path / f"index {len(made)}"))
+        return made[-1]
+
+    yield make
+    for index in made:
+        index.close()
+
+
+def test_retrieval_over_chroma_keeps_the_contract(chroma: Any) -> None:
+    check_strategy(ck.Retrieve(chroma(), share=200, min_score=0.0), "tail")
+
+
+def test_the_indexes_keep_the_contract(chroma: Any) -> None:
     check_index(lambda: ck.VectorIndex(embed))
+    check_index(chroma)
 
 
 @dataclass(frozen=True)
@@ -71,3 +91,35 @@ class Fickle:
 def test_the_contract_catches(strategy: Any, says: str) -> None:
     with pytest.raises(AssertionError, match=says):
         check_strategy(strategy)
+
+
+class Deaf(ck.VectorIndex):
+    """Keeps what it has first, as `add` of Chroma does."""
+
+    def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
+        fresh = [n for n, a in enumerate(addresses) if self.missing(scope, [a])]
+        if len(fresh) == len(addresses) or len(addresses) != 2:
+            super().add(scope, addresses, vectors)
+        else:
+            super().add(scope, [addresses[n] for n in fresh], [vectors[n] for n in fresh])
+
+
+class Joined(ck.VectorIndex):
+    """Takes the parts of a scope together."""
+
+    def missing(self, scope: Any, addresses: Sequence[str]) -> list[str]:
+        return super().missing(("".join(scope),), addresses)
+
+    def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
+        super().add(("".join(scope),), addresses, vectors)
+
+    def search(
+        self, scope: Any, vector: Any, among: Collection[str], count: int
+    ) -> list[tuple[str, float]]:
+        return super().search(("".join(scope),), vector, among, count)
+
+
+@pytest.mark.parametrize(("index", "says"), [(Deaf, "replaced"), (Joined, "another scope")])
+def test_the_contract_of_indexes_catches(index: Any, says: str) -> None:
+    with pytest.raises(AssertionError, match=says):
+        check_index(lambda: index(embed))

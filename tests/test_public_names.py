@@ -11,6 +11,7 @@ NAMES = [
     "Budget",
     "BudgetExceeded",
     "Chat",
+    "ChromaIndex",
     "ClampToolResults",
     "ClearToolResults",
     "Context",

@@ -97,15 +97,22 @@ class VectorIndex:
         """The nearest of some addresses with their cosine, nearest first; ties by address."""
         with self._lock:
             rows = self._rows.get(scope)
-            held = [address for address in among if rows and address in rows.places]
+            held = [name for name in dict.fromkeys(among) if rows and name in rows.places]
             if rows is None or not held:
                 return []
             query = unit_rows([vector], 1, rows.matrix.shape[1])[0]
-            scores = rows.matrix[[rows.places[address] for address in held]] @ query
-        # Rounded, so that the order does not hang on the last bits of a dot product.
-        scored = [(address, round(float(s), 6)) for address, s in zip(held, scores, strict=True)]
-        scored.sort(key=lambda hit: (-hit[1], hit[0]))
-        return scored[:count]
+            matrix = rows.matrix[[rows.places[address] for address in held]]
+        return nearest(held, matrix, query, count)
+
+
+def nearest(
+    addresses: Sequence[str], matrix: np.ndarray, query: np.ndarray, count: int
+) -> list[tuple[str, float]]:
+    """The nearest of some unit rows with their cosine, nearest first; ties by address."""
+    # Rounded, so that the order does not hang on the last bits of a dot product.
+    scores = [round(float(score), 6) for score in matrix @ query]
+    scored = sorted(zip(addresses, scores, strict=True), key=lambda hit: (-hit[1], hit[0]))
+    return scored[:count]
 
 
 def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
