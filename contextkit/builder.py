@@ -433,7 +433,7 @@ class ContextBuilder:
             raise ScopeError(
                 f"a plain list without a scope cannot use {', '.join(needing)}: content would be "
                 "looked up without saying whose it is. Pass build(messages, scope=Scope(tenant, "
-                "user, conversation)) or keep a History."
+                "user, conversation)), use client.scoped(…) of a wrapped client, or keep a History."
             )
 
 

@@ -78,7 +78,7 @@ class BudgetExceeded(BudgetError):
         super().__init__(
             f"the parts that must be kept take {self.needed:,} tokens, "
             f"{self.needed - limit:,} more than the limit of {limit:,} ({listed}). "
-            f"Raise the limit, or {self._hint()}."
+            f"Raise the limit, if the model's window allows it, or {self._hint()}."
         )
 
     def _hint(self) -> str:
@@ -88,7 +88,12 @@ class BudgetExceeded(BudgetError):
             "tools": "send fewer or shorter tools",
             "system": "shorten the system prompt",
             "pins": "pin less",
-        }.get(largest, "shorten the newest messages (ClampToolResults does so on arrival)")
+        }.get(
+            largest,
+            "shorten the newest messages (ClampToolResults does so for tool results). An image or "
+            "file that is known only by its address counts as the largest that its rule allows: "
+            "send its data, or detail 'low'",
+        )
 
 
 class ScopeError(ContextKitError):
@@ -149,8 +154,8 @@ class StoreConflict(StoreError):
         self.expected = expected
         self.found = found
         super().__init__(
-            f"the conversation is at version {found}, not at {expected}: "
-            "somebody else appended first. Load it again and repeat the turn."
+            f"the conversation has {found} records, not {expected}: somebody else appended first. "
+            "Load it again (talk.reload()) and repeat the turn."
         )
 
 

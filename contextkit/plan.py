@@ -116,7 +116,8 @@ def fitting_budget(
     room = profile.window - reserve - profile.overhead
     if room < 1:
         raise BudgetError(
-            f"a reserve of {reserve:,} leaves nothing of the window of {profile.window:,} tokens"
+            f"a reserve of {reserve:,} (the longest reply: max_tokens, where no budget says it) "
+            f"leaves nothing of the window of {profile.window:,} tokens"
         )
     if given is None:
         return Budget(room, reserve=reserve), []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
 from contextkit.edits import Edit
+from contextkit.folding import with_part
+from contextkit.groups import Entry
 from contextkit.usage import Usage
 from contextkit.view import View
 
@@ -91,7 +93,8 @@ class Report:
 
     def __str__(self) -> str:
         parts = self.tokens
-        of_parts = ", ".join(f"{name} {parts[name]:,}" for name in ("system", "tools", "history"))
+        names = {"system": "system", "tools": "tools and template", "history": "history"}
+        of_parts = ", ".join(f"{said} {parts[name]:,}" for name, said in names.items())
         lines = [
             f"{self.model}: {parts['total']:,} of {self.limit:,} tokens ({of_parts})",
             f"{self._sent()} of {self.point} messages sent; this build: {self._edits()}",
@@ -172,6 +175,20 @@ def _row(held: list[Fate]) -> tuple[str | None, str, str, int, str]:
     )
 
 
+def _taken(view: View, entry: Entry) -> list[int]:
+    """The tokens of each block that was inserted into a message."""
+    taken: list[int] = []
+    if entry.inserts:
+        data: Mapping[str, Any] = view.history.messages[entry.number].data
+        before = view.count(data)
+        for insert in entry.inserts:
+            data = with_part(data, insert.shows[0])
+            after = view.count(data)
+            taken.append(after - before)
+            before = after
+    return taken
+
+
 def fates_of(view: View, edits: tuple[Edit, ...]) -> tuple[Fate, ...]:
     """What became of every message of a view; `edits` are those of the present build."""
     now = {id(edit) for edit in edits}
@@ -189,20 +206,22 @@ def fates_of(view: View, edits: tuple[Edit, ...]) -> tuple[Fate, ...]:
     for group in view.groups:
         for entry in group.entries:
             edit = entry.edit
+            taken = _taken(view, entry)
             if edit is None or not entry.numbers:
                 number = entry.numbers[0] if entry.numbers else None
                 if edit is not None:
                     put(group.start, of(None, entry.role, edit, "stub", entry.tokens))
                 else:
                     reason = "pinned" if group.pinned else ""
-                    fate = Fate(number, entry.role, "kept", entry.tokens, reason=reason)
+                    own = entry.tokens - sum(taken)
+                    fate = Fate(number, entry.role, "kept", own, reason=reason)
                     put(entry.number, fate)
             else:
                 for place, number in enumerate(entry.numbers):
                     tokens = entry.tokens if place == 0 else 0
                     put(number, of(number, messages[number].role, edit, FATES[edit.kind], tokens))
-            for insert in entry.inserts:
-                put(entry.number, of(None, "user", insert, "inserted", 0))
+            for insert, tokens in zip(entry.inserts, taken, strict=True):
+                put(entry.number, of(None, "user", insert, "inserted", tokens))
     for edit in view.hidden:
         for number in edit.covers:
             put(number, of(number, messages[number].role, edit, FATES[edit.kind], 0))

@@ -24,7 +24,9 @@ class Scope:
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
                 raise InputError(
-                    f"must be a non-empty string, not {value!r}", place=f"Scope.{name}"
+                    f"must be a non-empty string, not {value!r}: str(…) makes one of a number or "
+                    "a UUID",
+                    place=f"Scope.{name}",
                 )
             try:
                 value.encode()

@@ -258,3 +258,17 @@ def test_a_report_of_a_second_build_says_that_nothing_is_new() -> None:
     assert again.edits == ()
     assert not any(fate.new for fate in again.report.fates)
     assert "no edits" in str(again.report)
+
+
+def test_what_is_inserted_shows_its_tokens() -> None:
+    built = builder(
+        4_000, tail=[ck.Volatile("now", lambda: "12:01"), ck.Volatile("day", lambda: "Sunday")]
+    )
+    bare = builder(4_000).build(ck.History([user("Hello")])).report
+    report = built.build(ck.History([user("Hello")])).report
+
+    kept, *inserted = [fate.tokens for fate in report.fates]
+    assert kept == bare.fates[0].tokens
+    assert all(tokens > 5 for tokens in inserted)
+    assert len(inserted) == 2
+    assert kept + sum(inserted) == report.tokens["history"]
