@@ -103,14 +103,15 @@ class Known:
         system block.
         """
         body = [message for message in messages[:32] if message["role"] not in SYSTEM_ROLES]
-        if len(body) < 2:
+        if len(body) < 2:  # without a scope, one message alone may be anybody's
             return None
         with self.lock:
             for owner, history, _ in list(reversed(self._histories.values()))[:_CANDIDATES]:
                 if owner != scope or body[0] not in history.data:
                     continue
                 position = history.data.index(body[0])
-                if history.data[position + 1 : position + 2] == body[1:2]:
+                following = history.data[position + 1 : position + 2]
+                if following == body[1:2] or (scope is not None and not following):
                     before = history.data[:position]
                     return "start" if all(m["role"] in SYSTEM_ROLES for m in before) else "middle"
         return None

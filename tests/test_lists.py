@@ -381,3 +381,13 @@ def test_a_whole_completion_stands_for_its_reply() -> None:
 
     assert sent == [user("a"), answer("hi"), user("b")]
     assert builder().build([user("a"), completion.choices[0], user("b")]).messages == sent
+
+
+def test_a_clock_in_the_system_prompt_of_a_scope_is_said_in_its_second_request() -> None:
+    built = builder(4_000)
+    first = [system("It is 12:01."), user("Hello")]
+    assert not built.build(first, scope=SCOPE).report.warnings
+    second = [system("It is 12:02."), user("Hello"), answer("Hi."), user("And now?")]
+    (said,) = built.build(second, scope=SCOPE).report.warnings
+    assert "system block differs" in said
+    assert not built.build(second, scope=ck.Scope("t", "u", "another")).report.warnings
