@@ -340,6 +340,7 @@ def test_an_instrumented_client_is_not_robbed_of_its_instruments() -> None:
         ({"tools": []}, InputError),
         ({"limit": 0}, BudgetError),
         ({"on_request": "print"}, InputError),
+        ({"on_request": asyncio.sleep}, InputError),
         ({"compaction": ["drop"]}, InputError),
     ],
 )
@@ -387,6 +388,18 @@ def test_sdk_objects_and_other_sequences_are_messages(provider: ScriptedProvider
         first = ask(wrapped, (user("Hello"),))
         ask(wrapped, [user("Hello"), first.choices[0].message, user("And now?")])
     assert provider.requests[1]["messages"] == [user("Hello"), answer("ok 1"), user("And now?")]
+
+
+def test_lists_that_can_be_read_only_once_are_read_once(provider: ScriptedProvider) -> None:
+    """The client takes any iterable for them, too."""
+    with bare(provider) as client:
+        for one in (client, ck.wrap(client)):
+            tools = (tool(name) for name in "ab")
+            ask(one, (message for message in LIST), tools=tools)
+            functions = (tool(name)["function"] for name in "ab")
+            ask(one, {1: user("Hello")}.values(), functions=functions)
+    assert provider.requests[:2] == provider.requests[2:]
+    assert len(provider.requests[2]["tools"]) == 2
 
 
 def test_own_errors_are_raised_before_anything_is_sent(provider: ScriptedProvider) -> None:
@@ -480,13 +493,19 @@ def test_the_longest_reply_is_kept_free(provider: ScriptedProvider) -> None:
     window = ck.profile_for("gpt-4o").window
     with bare(provider) as client:
         wrapped = ck.wrap(client, on_request=notes.append)
-        for more in ({"max_tokens": 1_000}, {"max_completion_tokens": 90_000}, {}):
+        for more in (
+            {"max_tokens": 1_000},
+            {"max_completion_tokens": 90_000},
+            {"max_completion_tokens": None, "max_tokens": 70_000},
+            {},
+        ):
             ask(wrapped, [user("Hello")], **more)
         small = ck.wrap(bare(provider), limit=500, on_request=notes.append)
         ask(small, [user("Hello")], max_tokens=1_000)
     assert [report.limit for report in notes] == [
         window - 1_000,
         window - 90_000,
+        window - 70_000,
         window - ck.profile_for("gpt-4o").reserve,
         500,
     ]
