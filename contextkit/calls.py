@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from contextkit.profiles import profile_for
 from contextkit.reasoning import remember_reasoning
 from contextkit.report import Report
 from contextkit.scope import Scope
+
+log = logging.getLogger("contextkit")
 
 _MOST_BUILDERS = 64
 """Combinations of model, tools, response format and length of reply that are kept ready."""
@@ -182,17 +185,22 @@ class Built:
         return self.builder.lists.reasoning
 
     def answered(self, message: Mapping[str, Any]) -> None:
-        """Keep of a reply what the caller's list may lose."""
-        point = self.context.decision.point
-        history, builder = self.context.view.history, self.builder
-        remember_reasoning(
-            history,
-            point,
-            message,
-            known=builder.lists.known,
-            store=builder.store,
-            view=builder.view,
-        )
+        """Keep of a reply what the caller's list may lose.
+
+        A reply that is paid for is not lost over that: what fails is logged.
+        """
+        builder = self.builder
+        try:
+            remember_reasoning(
+                self.context.view.history,
+                self.context.decision.point,
+                message,
+                known=builder.lists.known,
+                store=builder.store,
+                view=builder.view,
+            )
+        except Exception:  # a store of the caller's own may raise anything
+            log.exception("the reasoning of a reply could not be kept")
 
     async def aanswered(self, message: Mapping[str, Any]) -> None:
         """The async twin of `answered`; a store that is told of it works in a thread."""
