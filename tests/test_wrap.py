@@ -16,6 +16,7 @@ import httpx2
 import openai
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
+from openai.resources.chat import Completions
 from pydantic import BaseModel
 
 import contextkit as ck
@@ -329,11 +330,43 @@ def test_what_cannot_be_wrapped(client: Any, says: str) -> None:
         ck.wrap(client)
 
 
-def test_an_instrumented_client_is_not_robbed_of_its_instruments() -> None:
+@pytest.mark.parametrize("name", ["create", "parse"])
+def test_an_instrumented_client_is_not_robbed_of_its_instruments(name: str) -> None:
     client = OpenAI(api_key="none")
-    client.chat.completions.create = lambda **_: None
+    setattr(client.chat.completions, name, lambda **_: None)
     with pytest.raises(InputError, match="instrumented"):
         ck.wrap(client)
+
+
+def test_nor_is_a_client_whose_class_has_completions_of_its_own() -> None:
+    class Traced(Completions):
+        pass
+
+    class Own(OpenAI):
+        @property
+        def chat(self) -> Any:
+            return Object(completions=Traced(self))
+
+    with pytest.raises(InputError, match="instrumented"):
+        ck.wrap(Own(api_key="none"))
+
+
+@pytest.mark.parametrize("name", ["create", "parse"])
+def test_a_class_that_is_instrumented_later_is_passed_through(
+    provider: ScriptedProvider, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tracers do it, which patch the official class at any time."""
+    seen, before = [], getattr(Completions, name)
+
+    def traced(self: Any, **given: Any) -> Any:
+        seen.append(len(given["messages"]))
+        return before(self, **given)
+
+    with bare(provider) as client:
+        wrapped = ck.wrap(client, limit=300)
+        monkeypatch.setattr(Completions, name, traced)
+        getattr(wrapped.chat.completions, name)(model="gpt-4o", messages=chat(12))
+    assert seen == [len(provider.requests[0]["messages"])]
 
 
 @pytest.mark.parametrize(
