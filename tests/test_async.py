@@ -237,3 +237,26 @@ def test_a_dict_stream_of_an_async_generator_is_read_and_closed() -> None:
         return list(conversation.history)
 
     assert asyncio.run(talk()) == [user("Hello"), {"role": "assistant", "content": "Good day"}]
+
+
+def test_a_list_that_grows_while_the_store_is_asked_is_built_as_it_was_given() -> None:
+    class Busy(ck.SQLiteStore):
+        def decisions(self, *arguments: Any) -> Any:
+            asked.set()
+            assert grown.wait(30)
+            return super().decisions(*arguments)
+
+    asked, grown = threading.Event(), threading.Event()
+    messages = chat(3)
+    given = list(messages)
+
+    async def build() -> ck.Context:
+        with Busy(":memory:") as store:
+            building = asyncio.create_task(builder(400, store=store).abuild(messages, scope=SCOPE))
+            await asyncio.to_thread(asked.wait, 30)
+            messages.append({"role": "assistant", "content": "Too late."})
+            messages.append(user("And now?"))
+            grown.set()
+            return await building
+
+    assert asyncio.run(build()).messages == given
