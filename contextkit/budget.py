@@ -7,7 +7,7 @@ cache, a summarizer's fee and large tool results by the same comparison.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Any, Protocol
@@ -26,6 +26,15 @@ def whole_number(name: str, value: Any, *, least: int) -> None:
         raise BudgetError(f"{name} is a whole number, not {value!r:.60}")
     if value < least:
         raise BudgetError(f"{name} is {value:,}: it must be {least} or more")
+
+
+def longest_reply(parameters: Mapping[str, Any]) -> Any:
+    """The tokens that the parameters of a request allow its reply; None where they do not say.
+
+    A null says nothing, so that the older of the two names still counts beside it.
+    """
+    longest = parameters.get("max_completion_tokens")
+    return parameters.get("max_tokens") if longest is None else longest
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,11 +250,12 @@ class ContextBuilder:
                 self._refuse_unscoped()
             elif not isinstance(scope, Scope):
                 raise ScopeError(f"a scope is a Scope, not {type(scope).__name__}")
-            listed = conversation
+            # As it is now: it may grow while a store or a summarizer is waited for.
+            listed = conversation[:] if isinstance(conversation, list) else conversation
             history, notes = yield from self._stored(
                 lambda: self.lists.history_of(listed, scope, record=record)
             )
-            end = len(conversation)
+            end = len(listed)
         unscoped = history is not conversation and scope is None
         while True:
             attempt = self._attempt(history, end, notes, record=record)

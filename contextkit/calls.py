@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
-from contextkit.budget import Budget
+from contextkit.budget import Budget, longest_reply
 from contextkit.builder import ContextBuilder
 from contextkit.context import Context
 from contextkit.errors import InputError
-from contextkit.history import MAIN
+from contextkit.history import MAIN, History
 from contextkit.known import Known
 from contextkit.profiles import profile_for
 from contextkit.reasoning import remember_reasoning
 from contextkit.report import Report
 from contextkit.scope import Scope
 
+log = logging.getLogger("contextkit")
+
 _MOST_BUILDERS = 64
 """Combinations of model, tools, response format and length of reply that are kept ready."""
 
+_LISTS = ("messages", "tools", "functions")
 _FROM_CALLS = frozenset({"model", "tools", "response_format"})
 _OPTIONS = frozenset(inspect.signature(ContextBuilder.__init__).parameters) - _FROM_CALLS - {"self"}
 
@@ -53,6 +57,8 @@ class Wrapping:
             raise InputError(
                 f"is a function of a report, not {on_request!r:.60}", place="wrap.on_request"
             )
+        if inspect.iscoroutinefunction(on_request):
+            raise InputError("is async, and nobody would await it", place="wrap.on_request")
         # What is wrong with the options is said now, not in the first call.
         ContextBuilder("generic", **{"profile": profile_for("generic"), **options})
         self.options = dict(options)
@@ -71,7 +77,7 @@ class Wrapping:
         model = given["model"]
         tools = [*(given.get("tools") or ()), *_functions(given.get("functions"))]
         response_format = _response_format(given.get("response_format"))
-        budget = self._budget(model, given.get("max_completion_tokens", given.get("max_tokens")))
+        budget = self._budget(model, longest_reply(given))
         key = json.dumps([model, tools, response_format, repr(budget), apart], default=repr)
         with self._lock:
             builder = self._builders.get(key)
@@ -91,17 +97,17 @@ class Wrapping:
                 self._builders.popitem(last=False)
         return builder
 
-    def _budget(self, model: str, longest_reply: Any) -> Budget | None:
+    def _budget(self, model: str, reply: Any) -> Budget | None:
         """A budget that keeps the longest reply free, where the given one does not."""
         given, limit = self.options.get("budget"), self.options.get("limit")
-        if not isinstance(longest_reply, int) or (given and given.reserve is not None):
+        if not isinstance(reply, int) or (given and given.reserve is not None):
             return None
         profile = self.options.get("profile") or profile_for(model)
-        room = max(1, profile.window - profile.overhead - longest_reply)
+        room = max(1, profile.window - profile.overhead - reply)
         budget: Budget = given or Budget(room if limit is None else limit)
         if (given or limit is not None) and budget.limit <= room:
             return None  # as many requests as can share the same settings
-        return replace(budget, reserve=longest_reply)
+        return replace(budget, reserve=reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,7 @@ class Call:
         given = {name: value for name, value in given.items() if _is_given(value)}
         if not isinstance(given.get("model"), str) or "messages" not in given:
             return None
+        given |= {name: _read(given[name]) for name in _LISTS if name in given}
         return cls(wrapping, given, scope)
 
     def build(self) -> Built:
@@ -178,17 +185,22 @@ class Built:
         return self.builder.lists.reasoning
 
     def answered(self, message: Mapping[str, Any]) -> None:
-        """Keep of a reply what the caller's list may lose."""
-        point = self.context.decision.point
-        history, builder = self.context.view.history, self.builder
-        remember_reasoning(
-            history,
-            point,
-            message,
-            known=builder.lists.known,
-            store=builder.store,
-            view=builder.view,
-        )
+        """Keep of a reply what the caller's list may lose.
+
+        A reply that is paid for is not lost over that: what fails is logged.
+        """
+        builder = self.builder
+        try:
+            remember_reasoning(
+                self.context.view.history,
+                self.context.decision.point,
+                message,
+                known=builder.lists.known,
+                store=builder.store,
+                view=builder.view,
+            )
+        except Exception:  # a store of the caller's own may raise anything
+            log.exception("the reasoning of a reply could not be kept")
 
     async def aanswered(self, message: Mapping[str, Any]) -> None:
         """The async twin of `answered`; a store that is told of it works in a thread."""
@@ -226,6 +238,13 @@ def _is_given(value: Any) -> bool:
     from openai import NotGiven, Omit
 
     return not isinstance(value, NotGiven | Omit)
+
+
+def _read(value: Any) -> Any:
+    """A list of what can be read only once: the client takes any iterable, we read it first."""
+    if isinstance(value, Iterable) and not isinstance(value, Sequence | Mapping | History):
+        return list(value)
+    return value
 
 
 def _functions(functions: Any) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from contextkit.messages import (
     SYSTEM_ROLES,
     Message,
     call_ids,
+    canonical_json,
     has_reasoning,
     same_message,
     without_reasoning,
@@ -30,7 +31,7 @@ _CANDIDATES = 64
 
 
 _HEARD = 10_000
-"""Replies to lists without a scope whose reasoning can be put back."""
+"""Replies to lists without a scope whose reasoning can be put back; a hash of it for each."""
 
 _OVERHEAD = 5_000
 _OVERHEAD_OF_MESSAGE = 1_000
@@ -51,7 +52,7 @@ class Known:
         self._histories: OrderedDict[int, tuple[Scope | None, History, int]] = OrderedDict()
         self._files: dict[tuple[Any, ...], OrderedDict[int, History]] = {}
         self._keys: dict[int, list[tuple[Any, ...]]] = {}
-        self._heard: OrderedDict[tuple[str, ...], Mapping[str, Any] | None] = OrderedDict()
+        self._heard: OrderedDict[tuple[str, ...], int | None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._histories)
@@ -80,11 +81,11 @@ class Known:
         """Note what a reply to a list without a scope said, by the ids of its tool calls.
 
         Some servers number their calls, so that everybody has the same ids: those that came with
-        other words before tell nothing about whose reply it was.
+        other words before, or with none, tell nothing about whose reply it was.
         """
+        digest = hash(canonical_json(said)) if said else None
         with self.lock:
-            known = self._heard.setdefault(ids, said)
-            if known != said:
+            if self._heard.setdefault(ids, digest) != digest:
                 self._heard[ids] = None
             self._heard.move_to_end(ids)
             while len(self._heard) > _HEARD:

@@ -22,7 +22,6 @@ class PlainLists:
         store: has what other processes decided; None for none.
         view: the name of the view.
         reasoning: whether reasoning that a list lost is put back.
-        reasoning: whether reasoning that a list lost is put back.
         replayable: whether decisions about an unknown list come out as they once did.
     """
 

@@ -40,11 +40,14 @@ def remember_reasoning(
     """
     said = {field: reply[field] for field in REASONING_FIELDS if reply.get(field)}
     ids = _call_ids(reply)
-    if not said or not ids:
+    if not ids:
         return
-    history.reasoning[point, ids] = said
     if history.scope is None:
         known.heard(ids, said)
+    if not said:
+        return
+    with history.lock:  # others may be forking it
+        history.reasoning[point, ids] = said
     if store is not None and history.scope is not None:
         store.decide(history.scope, view, _address(point, ids), said)
 
@@ -68,10 +71,11 @@ def with_reasoning(
     if not lost:
         return found
     # Only at the first unknown message is what stands before it known to be what was answered.
+    noted = {} if history is None else history.reasoning
     kept = {
-        key: said
-        for key, said in _noted(history).items()
-        if key[0] == shared and known.trusts_ids(scope, key[1])
+        key: noted[key]
+        for key in lost
+        if key[0] == shared and key in noted and known.trusts_ids(scope, key[1])
     }
     if store is not None and scope is not None:
         addresses = {_address(*key): key for key in lost if key not in kept}
@@ -81,10 +85,6 @@ def with_reasoning(
         if key in kept:
             found[key[0]] = {**message, **kept[key]}
     return found
-
-
-def _noted(history: History | None) -> Mapping[tuple[int, tuple[str, ...]], Mapping[str, Any]]:
-    return {} if history is None else history.reasoning
 
 
 def _without_reasoning(value: MessageLike) -> Mapping[str, Any] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contextkit.budget import Budget, whole_number
+from contextkit.budget import Budget, longest_reply, whole_number
 from contextkit.builder import ContextBuilder
 from contextkit.context import Context
 from contextkit.edits import Decision
@@ -244,7 +244,7 @@ def _with_reserve(
     model: str, settings: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The builder's settings, with the longest reply as the reserve where none is given."""
-    tokens = options.get("max_completion_tokens", options.get("max_tokens"))
+    tokens = longest_reply(options)
     budget, limit = settings.get("budget"), settings.get("limit")
     profile = settings.get("profile")
     usable = isinstance(budget, Budget | None) and isinstance(profile, Profile | None)

@@ -94,6 +94,7 @@ _OURS = "_contextkit"
 
 def _check_client(client: Any) -> None:
     from openai import AsyncOpenAI, OpenAI
+    from openai.resources.chat import AsyncCompletions, Completions
 
     if not isinstance(client, OpenAI | AsyncOpenAI):
         raise InputError(
@@ -103,7 +104,9 @@ def _check_client(client: Any) -> None:
         )
     if _OURS in vars(client):
         raise InputError("is wrapped already", place="client")
-    if "chat" in vars(client) and "create" in vars(client.chat.completions):
+    completions: Any = AsyncCompletions if isinstance(client, AsyncOpenAI) else Completions
+    theirs = client.chat.completions
+    if type(theirs) is not completions or vars(theirs).keys() & {"create", "parse"}:
         raise InputError(
             "is instrumented, which a wrapped client would not be: wrap it first, then instrument "
             "what wrap gives",
@@ -141,8 +144,8 @@ def _wrapped_class(base: Any) -> Any:
     beta: Any = AsyncBeta if is_async else Beta
 
     class WrappedCompletions(completions):  # type: ignore[misc]  # its class is known here only
-        create = built(completions.create)
-        parse = built(completions.parse)
+        create = built(completions, "create")
+        parse = built(completions, "parse")
 
     class WrappedChat(chat):  # type: ignore[misc]  # the same
         @cached_property
@@ -180,11 +183,12 @@ def _wrapped_class(base: Any) -> Any:
     return Wrapped
 
 
-def _built(method: Callable[..., Any]) -> Callable[..., Any]:
+def _built(completions: Any, name: str) -> Callable[..., Any]:
     """A method of `Completions` that is called with what was built."""
 
-    @wraps(method)
+    @wraps(getattr(completions, name))
     def call(self: Any, *arguments: Any, **given: Any) -> Any:
+        method = getattr(completions, name)  # at each call: it may be instrumented by now
         ours = vars(self._client)[_OURS]
         begun = Call.of(ours.wrapping, given, ours.scope)
         if begun is None or arguments:
@@ -198,11 +202,12 @@ def _built(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _abuilt(method: Callable[..., Any]) -> Callable[..., Any]:
+def _abuilt(completions: Any, name: str) -> Callable[..., Any]:
     """The async twin of `_built`."""
 
-    @wraps(method)
+    @wraps(getattr(completions, name))
     async def call(self: Any, *arguments: Any, **given: Any) -> Any:
+        method = getattr(completions, name)
         ours = vars(self._client)[_OURS]
         begun = Call.of(ours.wrapping, given, ours.scope)
         if begun is None or arguments:

@@ -287,3 +287,26 @@ def test_nobody_waits_for_a_callable_that_is_not_async() -> None:
 
     assert {"summary", "insert"} <= set(asyncio.run(build()))
     assert waited == ["summarizer", "missing", "embed", "add", "search"]
+
+
+def test_a_list_that_grows_while_the_store_is_asked_is_built_as_it_was_given() -> None:
+    class Busy(ck.SQLiteStore):
+        def decisions(self, *arguments: Any) -> Any:
+            asked.set()
+            assert grown.wait(30)
+            return super().decisions(*arguments)
+
+    asked, grown = threading.Event(), threading.Event()
+    messages = chat(3)
+    given = list(messages)
+
+    async def build() -> ck.Context:
+        with Busy(":memory:") as store:
+            building = asyncio.create_task(builder(400, store=store).abuild(messages, scope=SCOPE))
+            await asyncio.to_thread(asked.wait, 30)
+            messages.append({"role": "assistant", "content": "Too late."})
+            messages.append(user("And now?"))
+            grown.set()
+            return await building
+
+    assert asyncio.run(build()).messages == given

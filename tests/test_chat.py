@@ -624,7 +624,11 @@ def test_a_paid_summary_survives_a_failed_turn_here_and_in_another_process(
 def test_options_go_into_each_request_and_the_longest_reply_is_kept_free(
     client: OpenAI, provider: ScriptedProvider
 ) -> None:
-    for options in ({"max_tokens": 40, "temperature": 0}, {"max_completion_tokens": 40}):
+    for options in (
+        {"max_tokens": 40, "temperature": 0},
+        {"max_completion_tokens": 40},
+        {"max_tokens": 40, "max_completion_tokens": None},
+    ):
         chat = new_chat(client, model=MODEL, options=options, limit=500)
         for ask in (send, read):
             ask(chat.conversation(SCOPE), "Hello")

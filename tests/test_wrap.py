@@ -6,14 +6,17 @@ import asyncio
 import copy
 import inspect
 import json
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace as Object
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
+from openai.resources.chat import Completions
 from pydantic import BaseModel
 
 import contextkit as ck
@@ -25,7 +28,9 @@ from contextkit.errors import (
     ProfileError,
     ScopeError,
 )
+from contextkit.known import Known
 from contextkit.providers.local import LocalServer
+from contextkit.reasoning import remember_reasoning
 from contextkit.testing import assert_prefix_stable
 from tests.blocking import Blocking, Loop
 from tests.scripted_provider import Failure, ScriptedProvider
@@ -325,11 +330,43 @@ def test_what_cannot_be_wrapped(client: Any, says: str) -> None:
         ck.wrap(client)
 
 
-def test_an_instrumented_client_is_not_robbed_of_its_instruments() -> None:
+@pytest.mark.parametrize("name", ["create", "parse"])
+def test_an_instrumented_client_is_not_robbed_of_its_instruments(name: str) -> None:
     client = OpenAI(api_key="none")
-    client.chat.completions.create = lambda **_: None
+    setattr(client.chat.completions, name, lambda **_: None)
     with pytest.raises(InputError, match="instrumented"):
         ck.wrap(client)
+
+
+def test_nor_is_a_client_whose_class_has_completions_of_its_own() -> None:
+    class Traced(Completions):
+        pass
+
+    class Own(OpenAI):
+        @property
+        def chat(self) -> Any:
+            return Object(completions=Traced(self))
+
+    with pytest.raises(InputError, match="instrumented"):
+        ck.wrap(Own(api_key="none"))
+
+
+@pytest.mark.parametrize("name", ["create", "parse"])
+def test_a_class_that_is_instrumented_later_is_passed_through(
+    provider: ScriptedProvider, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tracers do it, which patch the official class at any time."""
+    seen, before = [], getattr(Completions, name)
+
+    def traced(self: Any, **given: Any) -> Any:
+        seen.append(len(given["messages"]))
+        return before(self, **given)
+
+    with bare(provider) as client:
+        wrapped = ck.wrap(client, limit=300)
+        monkeypatch.setattr(Completions, name, traced)
+        getattr(wrapped.chat.completions, name)(model="gpt-4o", messages=chat(12))
+    assert seen == [len(provider.requests[0]["messages"])]
 
 
 @pytest.mark.parametrize(
@@ -340,6 +377,7 @@ def test_an_instrumented_client_is_not_robbed_of_its_instruments() -> None:
         ({"tools": []}, InputError),
         ({"limit": 0}, BudgetError),
         ({"on_request": "print"}, InputError),
+        ({"on_request": asyncio.sleep}, InputError),
         ({"compaction": ["drop"]}, InputError),
     ],
 )
@@ -387,6 +425,18 @@ def test_sdk_objects_and_other_sequences_are_messages(provider: ScriptedProvider
         first = ask(wrapped, (user("Hello"),))
         ask(wrapped, [user("Hello"), first.choices[0].message, user("And now?")])
     assert provider.requests[1]["messages"] == [user("Hello"), answer("ok 1"), user("And now?")]
+
+
+def test_lists_that_can_be_read_only_once_are_read_once(provider: ScriptedProvider) -> None:
+    """The client takes any iterable for them, too."""
+    with bare(provider) as client:
+        for one in (client, ck.wrap(client)):
+            tools = (tool(name) for name in "ab")
+            ask(one, (message for message in LIST), tools=tools)
+            functions = (tool(name)["function"] for name in "ab")
+            ask(one, {1: user("Hello")}.values(), functions=functions)
+    assert provider.requests[:2] == provider.requests[2:]
+    assert len(provider.requests[2]["tools"]) == 2
 
 
 def test_own_errors_are_raised_before_anything_is_sent(provider: ScriptedProvider) -> None:
@@ -480,13 +530,19 @@ def test_the_longest_reply_is_kept_free(provider: ScriptedProvider) -> None:
     window = ck.profile_for("gpt-4o").window
     with bare(provider) as client:
         wrapped = ck.wrap(client, on_request=notes.append)
-        for more in ({"max_tokens": 1_000}, {"max_completion_tokens": 90_000}, {}):
+        for more in (
+            {"max_tokens": 1_000},
+            {"max_completion_tokens": 90_000},
+            {"max_completion_tokens": None, "max_tokens": 70_000},
+            {},
+        ):
             ask(wrapped, [user("Hello")], **more)
         small = ck.wrap(bare(provider), limit=500, on_request=notes.append)
         ask(small, [user("Hello")], max_tokens=1_000)
     assert [report.limit for report in notes] == [
         window - 1_000,
         window - 90_000,
+        window - 70_000,
         window - ck.profile_for("gpt-4o").reserve,
         500,
     ]
@@ -685,3 +741,94 @@ def test_reasoning_comes_back_in_another_process_from_a_store(provider: Scripted
     kept = [message.get("reasoning_content") for message in provider.requests[3]["messages"]]
     assert kept == [None, None, "I must look.", None, "And again.", None]
     assert_prefix_stable(provider.requests)
+
+
+def test_reasoning_is_heard_by_who_stops_reading_at_the_end_of_the_message(
+    provider: ScriptedProvider,
+) -> None:
+    provider.replies += [reply_with("c1"), "Done."]
+    with bare(provider) as client:
+        wrapped = ck.wrap(client)
+        messages = [user("Look.")]
+        with ask(wrapped, messages, model="qwen-plus", stream=True) as stream:
+            for chunk in stream:
+                if chunk.choices[0].finish_reason:
+                    break
+        ask(wrapped, [*messages, bare_of(reply_with("c1")), result("c1")], model="qwen-plus")
+    assert provider.requests[1]["messages"][1]["reasoning_content"] == "I must look."
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_chunks_that_are_none_come_through(kind: str) -> None:
+    """What the bare client gives, the caller gets, however odd."""
+    odd = {"choices": [{"index": 0, "delta": "Good day", "finish_reason": None}]}
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in (odd, end)) + "data: [DONE]\n\n"
+
+    def respond(_: Any) -> httpx2.Response:
+        return httpx2.Response(200, text=body, headers={"content-type": "text/event-stream"})
+
+    def read(client: Any) -> list[Any]:
+        stream = ask(client, [user("Hello")], model="qwen-plus", stream=True)
+        return [chunk.choices[0].delta for chunk in stream]
+
+    settings = {"api_key": "none", "base_url": "http://local"}
+    transport = httpx2.MockTransport(respond)
+    if kind == "sync":
+        with OpenAI(**settings, http_client=httpx2.Client(transport=transport)) as client:
+            assert read(ck.wrap(client)) == read(client)
+    else:
+        web = httpx2.AsyncClient(transport=transport)
+        with Loop() as loop, Blocking(AsyncOpenAI(**settings, http_client=web), loop) as client:
+            wrapped = Blocking(ck.wrap(client._thing), loop)
+            assert [str(delta) for delta in read(wrapped)] == [str(delta) for delta in read(client)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_reply_is_not_lost_when_its_reasoning_cannot_be_kept(
+    provider: ScriptedProvider, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(ck.SQLiteStore):
+        def decide(self, scope: Any, view: Any, address: str, *rest: Any) -> Any:
+            if address.startswith("reasoning"):
+                raise OSError("no space left on device")
+            return super().decide(scope, view, address, *rest)
+
+    provider.replies.append(reply_with("c1"))
+    with Failing(":memory:") as store, bare(provider) as client:
+        wrapped = ck.wrap(client, store=store).scoped(SCOPE)
+        assert WAYS[way](wrapped, model="qwen-plus", messages=[user("Look.")])
+    assert "could not be kept" in caplog.text
+
+
+def test_ids_that_came_without_reasoning_tell_nothing_either(provider: ScriptedProvider) -> None:
+    provider.replies += [reply_with("call_0", "A secret of A."), call("call_0", name="look")]
+    with bare(provider) as client:
+        wrapped = ck.wrap(client)
+        messages = [user("Hello")]  # A's, and then B's
+        ask(wrapped, messages, model="qwen-plus")
+        ask(wrapped, messages, model="qwen-plus")
+        messages += [bare_of(reply_with("call_0")), result("call_0")]
+        ask(wrapped, messages, model="qwen-plus")
+    assert "secret" not in json.dumps(provider.requests[2])
+
+
+def test_a_reply_is_noted_while_nobody_forks_the_history() -> None:
+    history = ck.History(["Look."])
+    noted = threading.Thread(
+        target=partial(
+            remember_reasoning,
+            history,
+            1,
+            reply_with("c1"),
+            known=Known(1_000_000),
+            store=None,
+            view="main",
+        )
+    )
+    with history.lock:
+        noted.start()
+        noted.join(0.05)
+        assert not history.reasoning
+    noted.join(30)
+    assert list(history.reasoning) == [(1, ("c1",))]
