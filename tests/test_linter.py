@@ -234,6 +234,7 @@ CLEAN = [
     "The default of `date` is 'today'.",
     "A message may hold 1000000 characters.",
     "Never say that it is 12:00.",
+    "Version 8 UUIDs are computed: 3f2b9c11-77aa-8c11-9d2e-1f0a9b8c7d6e",
     "If it was last updated 3 minutes ago, wait.",
     "# Prompt v3.2 (2026-11-21)",
     "Model card: released 2026-11-21.",
@@ -476,6 +477,16 @@ def test_a_planned_cut_now_and_then_is_no_finding():
     (one,) = lint(*requests[7:9], clock=CLOCK)
     assert one.rule == "history-changed"
     assert "history was cut" in one.why
+
+
+def test_two_small_cuts_in_a_row_are_no_window_yet_and_three_are():
+    talk = list(turns(16))
+    for cuts, rules in (2, []), (3, ["slides-every-turn"]):
+        requests = [
+            request(system("Be terse."), *talk[2 * max(0, min(cuts, turn - 8)) : 2 * turn + 1])
+            for turn in range(16)
+        ]
+        assert [one.rule for one in lint(*requests, clock=CLOCK)] == rules
 
 
 @pytest.mark.parametrize(
