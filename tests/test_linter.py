@@ -234,7 +234,7 @@ CLEAN = [
     "The default of `date` is 'today'.",
     "A message may hold 1000000 characters.",
     "Never say that it is 12:00.",
-    "Version 8 UUIDs are computed: 3f2b9c11-77aa-8c11-9d2e-1f0a9b8c7d6e",
+    "The key of the shop, computed from its name, is 3f2b9c11-77aa-8c11-9d2e-1f0a9b8c7d6e",
     "If it was last updated 3 minutes ago, wait.",
     "# Prompt v3.2 (2026-11-21)",
     "Model card: released 2026-11-21.",
