@@ -1,8 +1,8 @@
 """Image rules: how many tokens a provider makes of an image of a given size.
 
 A rule is data, in `profiles.toml`, with its source and date; here is the arithmetic of the three
-kinds there are. A size that is not known counts as the most that the rule can give, and no rule
-gives more than that, whatever the size.
+kinds there are. A size that is not known counts as the most that the rule can give, but for a level
+of detail that scales nothing down and that nobody asked for: see `Patches`.
 
 Width and height are alike to every rule, so a rotation in the EXIF data changes nothing.
 """
@@ -78,7 +78,9 @@ class Patches:
 
     The image is first scaled down to the longest side of its detail level, then to its number of
     patches; nothing is enlarged. An image beyond what the provider takes at all counts as the
-    largest that it takes.
+    largest that it takes. One of unknown size counts as the largest of its level, or of `high`
+    where no level was asked for: the largest `original` of GPT-5.6 is 36,000 tokens, twelve times
+    as much, and larger than many a limit.
 
     Attributes:
         hundredths: tokens of a hundred patches; the product is rounded up.
@@ -99,7 +101,8 @@ class Patches:
     def tokens(self, image: Image) -> int:
         """Tokens of an image; the provider's own rounding may give one more or less."""
         levels = {"low": self.low, "high": self.high, "original": self.original}
-        side, most = levels.get(image.detail) or levels[self.auto]
+        auto = "high" if image.size is None else self.auto
+        side, most = levels.get(image.detail) or levels[auto]
         count = min(most, (-(-side // 32)) ** 2)
         if image.size is not None:
             count = min(count, patches(image.size, side, most))

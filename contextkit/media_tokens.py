@@ -25,8 +25,8 @@ ALLOWANCES = {
 }
 """Tokens counted where nothing better is known. Allowances, neither measured nor bounds.
 
-An image by its address costs the most that the profile's rule can give instead; the figure here is
-for profiles without one.
+An image by its address costs what the profile's rule gives for an unknown size instead; the figure
+here is for profiles without one.
 """
 
 AUDIO_BYTES = 4_000

@@ -352,14 +352,24 @@ def _check_shape(data: dict[str, Any], place: str) -> None:
                     "a text part needs its text, a string",
                     place=f"{place}.content[{position}].text",
                 )
-    if role == "tool":
-        if type(data.get("tool_call_id")) is not str:
-            raise MessageError(
-                "a tool message needs the id of the call that it answers, a string",
-                place=f"{place}.tool_call_id",
-            )
-    elif role == "assistant" and data.get("tool_calls") is not None:
-        _check_calls(data["tool_calls"], f"{place}.tool_calls")
+    _check_tool_fields(data, role, place)
+
+
+def _check_tool_fields(data: dict[str, Any], role: str, place: str) -> None:
+    calls = data.get("tool_calls")
+    if role == "assistant":
+        if calls is not None:
+            _check_calls(calls, f"{place}.tool_calls")
+    elif calls:
+        raise MessageError(
+            f"only an assistant message calls tools, not one of role {role}",
+            place=f"{place}.tool_calls",
+        )
+    elif role == "tool" and type(data.get("tool_call_id")) is not str:
+        raise MessageError(
+            "a tool message needs the id of the call that it answers, a string",
+            place=f"{place}.tool_call_id",
+        )
 
 
 def _check_calls(calls: Any, place: str) -> None:

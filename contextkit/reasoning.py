@@ -101,7 +101,9 @@ def _without_reasoning(value: MessageLike) -> Mapping[str, Any] | None:
 
 
 def _call_ids(message: Mapping[str, Any]) -> tuple[str, ...]:
-    calls = message.get("tool_calls") or ()
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list | tuple):
+        return ()
     ids = [
         call.get("id") if isinstance(call, Mapping) else getattr(call, "id", None) for call in calls
     ]

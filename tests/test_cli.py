@@ -200,6 +200,7 @@ def test_lint_compares_files_and_lines_as_renders_of_one_prompt(tmp_path):
             b'{"messages": [{"content": 1}]}',
             "a.json: messages[0]: a message needs a role",
         ),
+        ("a.jsonl", '{"tools": "\u2028"}\r\n[7]'.encode(), "a.jsonl:1: tools: is a list"),
         ("a.txt", b"a\nb\xff", "a.txt:2: is not UTF-8 at byte 3"),
         ("a.txt", b" \n", "a.txt: is empty"),
         ("a.txt", None, "a.txt: cannot be read"),

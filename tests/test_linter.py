@@ -100,6 +100,16 @@ BREAKERS = [
     ("[1795269750] boot", "1795269750", "time"),
     ("It is November 2026.", "November 2026", "time"),
     ("build 20261121-140322", "20261121-140322", "time"),
+    ("Report of 21-Nov-2026", "21-Nov-2026", "time"),
+    ("Sat 21 Nov 14:03:22 CET 2026", "Sat 21 Nov 14:03:22 CET 2026", "time"),
+    ("Local time: 14:03", "14:03", "time"),
+    ("Es ist jetzt 14.03 Uhr.", "14.03 Uhr", "time"),
+    ("Il est 14h03.", "14h03", "time"),
+    ("現在時刻は14時3分です。", "14時3分", "time"),
+    ("Сегодня 21 ноября 2026 года.", "21 ноября 2026", "time"),
+    ("Bugün 21 KASIM 2026.", "21 KASIM 2026", "time"),
+    ("Last updated: 3 minutes ago", "3 minutes ago", "time"),
+    ("Customer ID: C-9918273", "C-9918273", "id"),
     (f"Session ID: {UUID}", UUID, "id"),
     (f"Conversation {UUID} has begun.", UUID, "id"),
     (UUID, UUID, "id"),
@@ -122,6 +132,25 @@ BREAKERS = [
     ("Today is ${date}.", "${date}", "placeholder"),
     ("Rendered at {datetime.now():%H:%M}", "{datetime.now():%H:%M}", "placeholder"),
     ("Session {{session_id}}", "{{session_id}}", "placeholder"),
+    ("Session {{ session.id }}", "{{ session.id }}", "placeholder"),
+    ("You talk to {user_id}.", "{user_id}", "placeholder"),
+    ("It is [CURRENT_DATE].", "[CURRENT_DATE]", "placeholder"),
+    ("It is [[current_time]].", "[[current_time]]", "placeholder"),
+    (
+        "Previous conversation summary: the user asked for a refund.",
+        "Previous conversation summary:",
+        "summary",
+    ),
+    (
+        "Here is a summary of our earlier conversation:\nThe user wants tea.",
+        "Here is a summary of our earlier conversation:",
+        "summary",
+    ),
+    (
+        "Use the following pieces of retrieved context to answer:\nWe ship in 3 days.",
+        "Use the following pieces of retrieved context to answer:",
+        "passages",
+    ),
     (
         "Summary of the conversation so far: the user asked for a refund of order 7.",
         "Summary of the conversation so far:",
@@ -204,6 +233,15 @@ CLEAN = [
     "Call number 1-800-555-0142.",
     "The default of `date` is 'today'.",
     "A message may hold 1000000 characters.",
+    "Never say that it is 12:00.",
+    "The key of the shop, computed from its name, is 3f2b9c11-77aa-8c11-9d2e-1f0a9b8c7d6e",
+    "If it was last updated 3 minutes ago, wait.",
+    "# Prompt v3.2 (2026-11-21)",
+    "Model card: released 2026-11-21.",
+    "Relevant memories: will be given by the user.",
+    "## Search results:\nCite them as [1], [2].",
+    "Summary of the conversation: write one at the end.",
+    "Of 21 augu\u017ft 2026, \u017feptember and 01\u212aAK2S9GC8N4Z0V7Q5RXT6MW.",  # s and K, to re
 ]
 
 
@@ -244,6 +282,13 @@ def test_a_value_that_stands_twice_is_said_once():
 def test_the_history_is_no_part_of_what_one_render_is_checked_for():
     volatile = "It is now 14:03:22, session id 8812af."
     assert found(request(system("Be terse."), user(volatile), assistant(volatile))) == []
+
+
+def test_a_system_prompt_beside_the_messages_is_one():
+    for prompt in "It is now 14:03.", [{"type": "text", "text": "It is now 14:03."}]:
+        assert found({"system": prompt, "messages": [user("Hi")]}) == [
+            ("time-in-prefix", "system, line 1, character 11")
+        ]
 
 
 def test_places_of_several_system_messages_and_parts():
@@ -434,6 +479,16 @@ def test_a_planned_cut_now_and_then_is_no_finding():
     assert "history was cut" in one.why
 
 
+def test_two_small_cuts_in_a_row_are_no_window_yet_and_three_are():
+    talk = list(turns(16))
+    for cuts, rules in (2, []), (3, ["slides-every-turn"]):
+        requests = [
+            request(system("Be terse."), *talk[2 * max(0, min(cuts, turn - 8)) : 2 * turn + 1])
+            for turn in range(16)
+        ]
+        assert [one.rule for one in lint(*requests, clock=CLOCK)] == rules
+
+
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
@@ -528,3 +583,21 @@ def test_whatever_is_json_is_linted(renders):
         assert one.rule in RULES
         assert str(one).isprintable()
         assert 0 <= one.render < len(renders)
+
+
+def test_numbers_that_python_calls_equal_are_no_reordered_properties():
+    def tool(default):
+        schema = {"type": "object", "properties": {"a": {"default": default}}}
+        return [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+
+    for value, other in (1, 1.0), (True, 1):
+        (one,) = lint(tool(value), tool(other), clock=CLOCK)
+        assert one.rule == "tool-changed"
+        assert "order" not in one.why
+
+
+def test_a_system_message_more_is_shown():
+    (one,) = lint([system("a")], [system("a"), system("b")], clock=CLOCK)
+    assert one.text.startswith("nothing became")
+    assert '"b"' in one.text
+    assert one.why == "1 system messages became 2"

@@ -15,6 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contextkit import media
+from contextkit.builder import ContextBuilder
 from contextkit.image_rules import Image, Patches, Pixels, patches
 from contextkit.media import Base64, bare, data_of, image_size, pdf_pages, wav_seconds
 from contextkit.media_tokens import ALLOWANCES, media_tokens
@@ -209,7 +210,7 @@ def test_no_part_is_too_odd_to_be_counted(kind, fields):
 @pytest.mark.parametrize("size", [(0, 0), (0, 9), (9, 0), (2**32 - 1, 2**32 - 1), (1, 2**32 - 1)])
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_absurd_sizes_cost_at_most_what_the_largest_image_costs(profile, size):
-    assert 0 < media_tokens(part(*size), profile) <= profile.image.tokens(Image())
+    assert 0 < media_tokens(part(*size), profile) <= profile.image.tokens(Image(detail="original"))
 
 
 def test_what_is_no_readable_image_costs_the_allowance():
@@ -368,7 +369,9 @@ DETAILS = st.sampled_from(["low", "high", "auto", "original", "new"])
 def test_no_image_costs_more_than_one_whose_size_is_unknown(size, detail):
     for profile in PROFILES:
         rule = profile.image
-        assert 0 < rule.tokens(Image(size, detail)) <= rule.tokens(Image(None, detail))
+        # Where the original size is the default, an unknown one counts as `high`: an allowance.
+        same = "high" if isinstance(rule, Patches) and detail in ("auto", "new") else detail
+        assert 0 < rule.tokens(Image(size, same)) <= rule.tokens(Image(None, detail))
         assert rule.tokens(Image(size, detail)) == rule.tokens(Image(size[::-1], detail))
 
 
@@ -399,6 +402,17 @@ def test_the_length_of_the_data_does_not_matter(profile):
         expected = profile.image.tokens(Image((300, 200)))
         assert media_tokens(shape(short), profile) == expected
         assert media_tokens(shape(short + noise), profile) == expected
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.5", "gpt-5.6", "gpt-6", "qwen3.7-plus"])
+def test_an_image_by_its_address_fits_into_an_ordinary_limit(model):
+    by_address = {"type": "image_url", "image_url": {"url": "https://h/a.png"}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, by_address]}]
+    assert ContextBuilder(model, limit=8_000).build(messages).tokens > 1_000
+    assert tokens("gpt-5.6", by_address) == 3_000
+    by_address["image_url"]["detail"] = "original"  # whoever asks for that may get the largest
+    assert tokens("gpt-5.6", by_address) == 36_000
+    assert tokens("gpt-5.6", part(4032, 3024)) == 14_364  # as docs/media.md says
 
 
 def test_the_detail_stands_in_the_part_or_in_the_image():

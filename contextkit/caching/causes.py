@@ -55,15 +55,22 @@ def cause_in_tools(old: list[str], new: list[str], at: int) -> str:
     one, other = old[at], new[at]
     definition, changed = json.loads(one), json.loads(other)
     detail = _volatile(one, other)
-    if definition == changed:
+    if same_but_for_order(definition, changed):
         detail = "key order changed: properties reordered"
-    elif _sets_sorted(definition) == _sets_sorted(changed):
+    elif same_but_for_order(_sets_sorted(definition), _sets_sorted(changed)):
         detail = "order of 'required' or 'enum' changed"
     elif not detail:
         function, now = (_inner(tool) for tool in (definition, changed))
         keys = {**function, **now}
-        detail = ", ".join(key for key in keys if function.get(key) != now.get(key))
+        detail = ", ".join(
+            key for key in keys if not same_but_for_order(function.get(key), now.get(key))
+        )
     return f"tool definition changed: {tool_name(one)!r} ({detail})"
+
+
+def same_but_for_order(one: object, other: object) -> bool:
+    """Whether two values are the same JSON but for the order of keys; 1, 1.0 and true are not."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def cause_in_messages(old: list[str], new: list[str], at: int) -> str:

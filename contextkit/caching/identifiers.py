@@ -25,13 +25,15 @@ _PER_REQUEST = (
     r"session|sess|request|req|trace|trc|span|correlation|corr|conversation|conv|chat|chatcmpl"
     r"|thread|message|msg|run|user|usr|visitor|nonce|txn|transaction"
 )
+_PER_CUSTOMER = r"customer|member|guest|patient|ticket|job|invocation|execution"  # if it is an id
 _CANDIDATES = re.compile(
     rf"(?P<uuid>{UUID.pattern})"
     r"|(?<![\w.-])(?P<jwt>eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{4,1000})"
     r"|(?<![\w-])(?P<ulid>[0-7][0-9A-HJKMNP-TV-Z]{25})(?![\w-])"
     r"|(?<![\w-])(?P<hex>[0-9a-f]{32}|[0-9A-F]{32})(?![\w-])"
     # "Session ID: 3f2b", "request_id=8812": named, so a few letters and digits are enough.
-    rf"|(?<![a-zA-Z])(?:{_PER_REQUEST})[ _-]?(?:id|identifier|key|token|no\.|number|#)[\"'`*_]*"
+    rf"|(?<![a-zA-Z])(?:{_PER_REQUEST}|{_PER_CUSTOMER})[ _-]?"
+    r"(?:id|identifier|key|token|no\.|number|#)[\"'`*_]*"
     r"(?: ?[:=]\s?| (?:is )?| ?(?:→|->) ?|>)[\"'`*#<]{0,4}"
     r"(?P<named>(?=[A-Za-z_-]{0,24}\d)[\w-]{4,200})(?![\w-])"
     # "user u_8812ab", "Session: 3f2b81": the word alone, so the id has to look like one.
@@ -152,7 +154,7 @@ def _generated(kind: str, value: str, clock: datetime) -> bool:
         recent = made is None or abs(made - clock) <= PRESENT
         return not placeholder and value[14] not in "358" and recent
     if kind == "ulid":
-        made = _from_milliseconds(_crockford(value[:10].upper()))
+        made = _from_milliseconds(_crockford(value[:10]))
         return made is not None and abs(made - clock) <= PRESENT
     if kind == "hex":
         return len(set(value)) > 4 and not value.isdigit()
@@ -190,7 +192,7 @@ def _uuid_time(value: str) -> datetime | None:
 def _crockford(text: str) -> int:
     """The number that ten characters of a ULID stand for."""
     value = 0
-    for letter in text:
+    for letter in text.lower().upper():  # the sign of kelvin is K only then
         value = value * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(letter)
     return value
 

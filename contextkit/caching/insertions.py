@@ -14,22 +14,27 @@ _PLACEHOLDER = re.compile(
     r"|\$\{(?P<shell>[A-Za-z_][\w.]{0,48}(?:\(\))?)\}"
     r"|\{(?P<single>[A-Za-z_][\w.]{0,48}(?:\(\))?)(?:![rsa])?(?::[^{}\n]{0,48})?\}"
     r"|%\((?P<percent>[A-Za-z_]\w{0,48})\)s"
-    r"|<%=?\s*(?P<erb>[A-Za-z_][\w.]{0,48})\s*%>"
+    r"|<%=?\s*(?P<erb>[A-Za-z_][\w.]{0,48})\s*%>|<<\s*(?P<angle>[A-Za-z_][\w.]{0,48})\s*>>"
+    r"|\[\[\s*(?P<square>[A-Za-z_][\w.]{0,48})\s*\]\]|\[(?P<capital>[A-Z]+(?:[_ ][A-Z]+)+)\](?!\()"
+    r"|%(?P<windows>[A-Z]+(?:_[A-Z]+)*)%|\$(?P<unix>[A-Z]+(?:_[A-Z]+)*)\b"
 )
 _VOLATILE_NAME = re.compile(
     r"(?:(?:current|todays?|now|present|local|system)_?(?:date|time|datetime|timestamp|day|weekday"
     r"|dt|iso|utc|str|string|formatted)*(?:_?(?:date|time|utc|iso|str|string))*|today|now|utcnow"
     r"|(?:date|time)(?:time)?_?(?:now|today|utc)|strftime|time_?stamp|nonce|uuid4?|random_?id"
-    r"|(?:session|request|trace|correlation|conversation|thread|chat|message|run)_?(?:id|uuid|key))"
+    r"|(?:session|request|trace|correlation|conversation|thread|chat|message|run|user|visitor|customer)"
+    r"_?(?:id|uuid|key))"
     r"(?:\(\))?",
     re.IGNORECASE,
 )
 _TIME_NAME = re.compile(r"(?:the_)?(?:date|time|datetime|date_?time|day|weekday|ts)", re.IGNORECASE)
 
 _SUMMARY = re.compile(
-    r"^[ \t#*_>-]*(?:(?:running |previous |earlier )?summary of (?:the |our |this |your )?"
+    r"^[ \t#*_>-]*(?:(?:(?:here|this|below) is )?(?:the |a )?(?:running |previous |earlier )?"
+    r"summary of (?:the |our |this |your )?"
     r"(?:previous |earlier |prior |past )?(?:conversation|chat|dialogue|discussion|messages|turns"
-    r"|history)(?: so far)?|(?:conversation|chat) (?:summary|history)(?: so far)?"
+    r"|history)(?: so far)?|(?:conversation|summary)(?: history)? so far"
+    r"|(?:previous |earlier |prior |running )?(?:conversation|chat) (?:summary|history)(?: so far)?"
     r"|previous(?:ly)? (?:conversation|in this conversation)"
     r"|(?:zusammenfassung|bisheriger verlauf) (?:des|der)(?: bisherigen)? \w+"
     r"|(?:以下是)?(?:此前|之前|先前)?(?:的)?对话(?:摘要|总结))[*_]*\s*[:：][*_]*",
@@ -40,6 +45,7 @@ _RETRIEVED = re.compile(
     r"|retrieved (?:documents?|passages?|chunks?|context|information|knowledge|results?)"
     r"|(?:memories|facts) (?:about|of) (?:the |this )?user|what (?:you|we) know"
     r" about (?:the|this) user"
+    r"|[^\n]{0,40}\bfollowing (?:pieces of (?:retrieved )?context|retrieved \w{1,20})[^:\n]{0,80}"
     r"|(?:web )?search results|(?:检索到的|相关)(?:文档|记忆|内容|片段))(?: \([^()\n]{1,40}\))?"
     r"[*_]*\s*[:：][*_]*",
     re.IGNORECASE | re.MULTILINE,
@@ -58,7 +64,8 @@ _SCORE = re.compile(
 )
 _NOTHING = re.compile(
     r"\s*(?:\W{0,8}(?:<[^<>\n]{1,160}>|\{[^\n]{0,160}\}|\[(?!\d+\])[^\[\]\n]{1,160}\]|\.\.\.|…|none|empty|n/a)"
-    r"|\W*\Z|</)",
+    r"|\W*\Z|</|\W*(?:when|if|always|never|do|don't|only|will|is|are|must|should|may|can|write|cite|use"
+    r"|answer|keep|give|include|put|read|treat|list|quote|show|summari[sz]e|comes?|given)\b)",
     re.IGNORECASE,
 )
 
@@ -66,9 +73,10 @@ _NOTHING = re.compile(
 def placeholders(text: str) -> Iterator[tuple[int, int]]:
     """Where placeholders stand for values that change by themselves: times and ids."""
     for found in _PLACEHOLDER.finditer(text):
-        name = found[str(found.lastgroup)].rpartition(".")[2]
+        *holders, name = found[str(found.lastgroup)].replace(" ", "_").split(".")
+        whole = f"{holders[-1]}_{name}" if holders else name  # `session.id` is a session_id
         before = text[max(0, found.start() - 72) : found.start()]
-        volatile = _VOLATILE_NAME.fullmatch(name) or (
+        volatile = any(map(_VOLATILE_NAME.fullmatch, (name, whole))) or (
             _TIME_NAME.fullmatch(name) and says_now(before)
         )
         # Inside a path or a name of a file it says how those are formed.

@@ -119,10 +119,10 @@ def lint(*renders: object, clock: datetime | None = None) -> tuple[Finding, ...]
     """What in one prompt keeps a prompt cache from hitting.
 
     Each render is a system prompt (a string), a list of messages, a list of tools, a request (a
-    dict with `messages` and perhaps `tools`) or a `PrefixStabilizer`. Several are renders of the
-    same thing, in the order in which they were made: what differs between one and the next in
-    system prompt and tools is a finding; histories are compared where they belong to the same
-    conversation. The last prompt and the last tools are also looked at by themselves.
+    dict with `messages`, perhaps with `tools` and `system`) or a `PrefixStabilizer`. Several are
+    renders of the same thing, in the order in which they were made: what differs between one and
+    the next in system prompt and tools is a finding; histories are compared where they belong to
+    the same conversation. The last prompt and the last tools are also looked at by themselves.
 
     One render does not prove that something changes: dates are taken for the present one by what
     stands before them and by `clock`, the time of rendering, now if not given. What is rendered
@@ -175,7 +175,10 @@ def as_render(given: object, place: str) -> Render:
     if isinstance(given, str):
         return Render([{"role": "system", "content": given}], None)
     if isinstance(given, Mapping) and ("messages" in given or "tools" in given):
-        render = Render(given.get("messages") or (), given.get("tools") or ())
+        messages = given.get("messages") or ()
+        if given.get("system") and isinstance(messages, list | tuple):  # as Anthropic has it
+            messages = [{"role": "system", "content": given["system"]}, *messages]
+        render = Render(messages, given.get("tools") or ())
     elif isinstance(given, list | tuple) and given and all(isinstance(i, Mapping) for i in given):
         talk = all("role" in item for item in given)
         render = Render(given, None) if talk else Render(None, given)

@@ -36,9 +36,17 @@ _MONTHS = (
     "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
     "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
     "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+    "januari februari maart april mei juni juli augustus september oktober november december",
+    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia",  # noqa: E501 - a row a language
+    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    "ocak şubat mart nisan mayıs haziran temmuz ağustos eylül ekim kasım aralık",
+    "يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر",
 )
-_NUMBER_OF = {name: at for row in _MONTHS for at, name in enumerate(row.split(), 1)} | {"sept": 9}
-_MONTH = "(?:" + "|".join(sorted(_NUMBER_OF, key=len, reverse=True)) + r")\b\.?"
+_NUMBER_OF = {
+    name.replace("ı", "i"): at for row in _MONTHS for at, name in enumerate(row.split(), 1)
+} | {"sept": 9}
+_SPELLED = sorted({*" ".join(_MONTHS).split(), "sept"}, key=len, reverse=True)
+_MONTH = rf"(?:{'|'.join(_SPELLED)})\b\.?"
 _WEEKDAY = (
     r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|mon|tue|wed|thu|fri|sat|sun"
     r"|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag"
@@ -58,8 +66,9 @@ _SPELLINGS = re.compile(
     r"|(?<![\d.-])(?P<week>\d{4}-w\d{2}(?:-[1-7])?)\b"
     r"|(?<![\d./-])(?P<a2>\d{1,2})(?P<s2>[-/.])(?P<b2>\d{1,2})(?P=s2)(?P<y2>(?:20)?\d{2})(?![\d./-])"
     rf"|\b(?P<month3>{_MONTH}) (?P<d3>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y3>\d{{4}})\b"
-    rf"|\b(?P<d4>\d{{1,2}})(?:st|nd|rd|th|er|\.)?(?: of| de)? (?P<month4>{_MONTH}),?(?: de)?"
-    r" (?P<y4>\d{4})\b"
+    rf"|\b(?P<d4>\d{{1,2}})(?:st|nd|rd|th|er|\.)?(?: of| de)?(?: |(?P<s4>-))(?P<month4>{_MONTH})"
+    # "21 Nov 14:03:22 CET 2026" as `date` writes it, "21-Nov-2026", "21. November 2026".
+    r"(?(s4)-|,?(?: de)?(?: \d{2}:\d{2}:\d{2}(?: [a-z]{3,4})?)? )(?P<y4>\d{4})\b"
     rf"|\b(?P<month5>{_MONTH})  ?(?P<d5>\d{{1,2}}) \d{{2}}:\d{{2}}:\d{{2}}(?: [a-z]{{3,4}})?"
     r" (?P<y5>\d{4})\b"
     r"|(?<!\d)(?P<y6>\d{4}) ?[年년] ?(?P<m6>\d{1,2}) ?[月월] ?(?P<d6>\d{1,2})(?: ?[日号일])?"
@@ -67,7 +76,8 @@ _SPELLINGS = re.compile(
     rf"){_TIME}"
     r"|(?<![\w.+-])(?P<epoch>1\d{9}(?:\d{3}|\d{6}|\d{9})?)(?:\.\d+)?(?![\w-])"
     # Only part of a date: nothing without words that say it is the present.
-    rf"|(?P<part>(?<![\d:])(?:{_HOUR}|\d{{1,2}} ?[ap](?:m\b|\.m\.?)|\d{{1,2}} uhr\b)"
+    rf"|(?P<part>(?<![\d:])(?:{_HOUR}|\d{{1,2}} ?[ap](?:m\b|\.m\.?)|\d{{1,2}}(?:[.:]\d{{2}})? uhr\b"
+    r"|\d{1,2} ?h ?\d{2}\b|\d{1,2} ?[点點时時시] ?(?:\d{1,2} ?[分분])?)"
     rf"{_ZONE}(?![\d:])"
     rf"|\b{_MONTH} (?:\d{{4}}|\d{{1,2}}(?:st|nd|rd|th)?)\b|\b\d{{1,2}}\.? {_MONTH}"
     rf"|(?<!\d)\d{{1,2}} ?月 ?\d{{1,2}} ?[日号]|\b(?:{_WEEKDAY})))",
@@ -77,7 +87,7 @@ _SPELLINGS = re.compile(
 # Words in front of a moment that say it is the present one, up to the moment itself.
 _GAP = r"(?:\s?[:=：]\s?|\s)?[\s\"'`*_>(|]{0,8}"
 _SAYS_NOW = re.compile(
-    r"(?<![a-zA-Z])(?=[acdfhinopstu今现現当當])(?:"
+    r"(?<![a-zA-Z])(?=[abcdefhijlnopstuv今现現当當сд])(?:"
     r"\b(?:current|present|today['’]?s|this)[ _-]?(?:(?:local|system|utc|server|user)[ _-]?)?"
     r"(?:timestamp|date|time|day|month|week)[ _-]?(?:time|and[ _]time|& time|/ ?time)?"
     r"(?: \([^()\n]{1,24}\))?(?: (?:in|for|at) [^\s:]{1,24})?\"?(?: is| now)*"
@@ -88,6 +98,8 @@ _SAYS_NOW = re.compile(
     r"|\b(?:aktuelle[sr]?|heutiges) (?:datum|uhrzeit|zeit)(?: ist)?|\bjetzt ist es"
     r"|\bnous sommes(?: aujourd['’]hui)? le|\baujourd['’]hui(?:,? nous sommes)?(?: le)?"
     r"|\b(?:date|heure) (?:actuelle|du jour)|\bil est(?: maintenant)?"
+    r"|\bvandaag is het|\bhet is(?: nu)?|\boggi è|\bsono le(?: ore)?|\bdziś jest|\bbugün"
+    r"|сегодня|сейчас|дата и время"
     r"|\bhoy es(?: el)?|\b(?:fecha|hora) actual(?: es)?|\bhoje é|\b(?:data|hora) atual"
     r"|(?:今天|今日|现在|現在|当前|當前)(?:的?(?:日期|时间|時間|日時|日付|時刻))?(?:和时间)?[是は]?"
     rf")(?![a-zA-Z]){_GAP}",
@@ -102,7 +114,7 @@ _SAYS_STAMP = re.compile(
 )
 _CONDITION = re.compile(
     r"\b(?:if|when|whenever|unless|until|once|whether|where|after|before|wenn|falls|si|cuando)\b"
-    r"[^.!?\n]*$|(?:如果|若)[^。\n]*$",
+    r"[^.!?\n]*$|\b(?:says?|saying|pretend|imagine|suppose|claim)(?: that)? $|(?:如果|若)[^。\n]*$",
     re.IGNORECASE,
 )
 _SPOKEN = re.compile(r"[\"'“”„«「`]\s*[^\"'“”„«「`\n]{0,24}$")
@@ -114,10 +126,17 @@ _EXAMPLE = re.compile(
 )
 # A date with such words says since when something holds, and will say so tomorrow.
 _DATED_FACT = re.compile(
-    r"\b(?:effective|valid|version|edition|revision|release|v|since|from|until|till|by|before"
+    r"\b(?:effective|valid|version|edition|revision|released?|published|launched|founded|v|since|from|until|till|by|before"
     r"|after|between|and|to|through|dated|expires?|deadline|due|gültig|ab|vom|bis|seit|du|le"
     r"|desde|hasta)(?: (?:on|the|from|until|since|as of|of))?\W{0,3}$"
-    r"|effective=\W?$|[–-] ?$|(?:于|自)$",
+    r"|\bv(?:ersion )?\d[\w.]{0,12} \($|effective=\W?$|[–-] ?$|(?:于|自)$",
+    re.IGNORECASE,
+)
+_AGO = re.compile(
+    r"\b(?:last (?:updated|refreshed|synced|modified|checked|fetched|seen|active|run|log[ -]?in)"
+    rf"(?: was)?|(?<=\()updated|(?:updated|refreshed|synced|generated|deployed)\"?:){_GAP}"
+    r"(?P<ago>(?:(?:\d{1,3}|an?|one|a few) (?:second|sec|minute|min|hour|day|week)s? ago"
+    r"|just now)\b)",
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(r",? ?(?:on |of |am |den |le )?(?:the )?", re.IGNORECASE)
@@ -175,6 +194,11 @@ def present_moments(text: str, clock: datetime) -> Iterator[Moment]:
             (said if near <= SAID_PRESENT else past).append(replace(moment, said=True))
         elif near <= PRESENT and _is_of_this_render(moment, text, near):
             said.append(moment)
+    said += (
+        Moment(*found.span("ago"), (), exact=False, said=True)
+        for found in _AGO.finditer(text)
+        if _is_said(text[max(0, found.start() - _BACK) : found.start()])
+    )
     # Where what is called the current date is long past, the hours beside it are as fixed.
     return (one for one in said if one.days or not _beside(one, past, text))
 
@@ -248,10 +272,15 @@ def _readings(given: dict[str, str | None]) -> Iterator[tuple[int, int, int]]:
     for at in "3", "4", "5":
         name, day, year = (given[f"{part}{at}"] for part in ("month", "d", "y"))
         if name and day and year:
-            yield int(year), _NUMBER_OF[name.rstrip(".").lower()], int(day)
+            yield int(year), _month(name), int(day)
     first, second, year = given["a2"], given["b2"], given["y2"]
     if first and second and year:
         full = int(year) + (2000 if len(year) == 2 else 0)
         yield full, int(second), int(first)
         if given["s2"] != ".":
             yield full, int(first), int(second)
+
+
+def _month(name: str) -> int:
+    """Its number; 0 where a letter only counts as the same, such as a long s."""
+    return _NUMBER_OF.get(name.rstrip(".").lower().replace("ı", "i"), 0)

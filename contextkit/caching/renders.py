@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from contextkit.caching.causes import cause_in_text, cause_in_tools, tool_name
+from contextkit.caching.causes import (
+    cause_in_text,
+    cause_in_tools,
+    same_but_for_order,
+    tool_name,
+)
 from contextkit.caching.forecast import common_prefix
 from contextkit.caching.identifiers import Lines
 from contextkit.caching.prefix import canonical_blocks, diff, excerpt, printable
@@ -103,7 +108,10 @@ def changed_system(earlier: Render, later: Render) -> Iterator[Change]:
     found = diff({"messages": earlier.sent[: earlier.leading]}, {"messages": later.sent})
     place = f"messages[{common_prefix(before, now)}] (system)"
     text = both(found.earlier, found.later)
-    cause = found.cause or f"{len(before)} system messages became {len(now)}"
+    cause = found.cause
+    if found.kind == "extension":  # the same, and more
+        text = both("", excerpt(now[len(before)], 0))
+        cause = f"{len(before)} system messages became {len(now)}"
     yield Change("system-changed", place, text, cause, f"{place} {cause}")
 
 
@@ -131,7 +139,7 @@ def changed_tools(earlier: Render, later: Render) -> Iterator[Change]:
     for name in common:
         one, other = before[name], now[name]
         if one != other:
-            same = json.loads(one) == json.loads(other)
+            same = same_but_for_order(json.loads(one), json.loads(other))
             rule = "properties-reordered" if same else "tool-changed"
             cause = printable(cause_in_tools([one], [other], 0))
             text = both(*_excerpts(one, other))

@@ -54,7 +54,7 @@ def _renders(file: Path) -> Iterator[tuple[str, Render]]:
     text = _text(file, name)
     if not text.strip():
         raise InputError("is empty", place=name)
-    lines = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(at, line) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
     many = file.suffix in (".jsonl", ".ndjson")
     if not many and file.suffix != ".json":
         if text.lstrip()[0] not in "{[":
