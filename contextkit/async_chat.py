@@ -12,7 +12,7 @@ from contextkit.context import Context
 from contextkit.history import History
 from contextkit.messages import MessageLike
 from contextkit.providers.chat_completions import Answer, acomplete, astream
-from contextkit.replies import AsyncReplyStream, Reply
+from contextkit.replies import AsyncReplyStream, OpeningStream, Reply
 from contextkit.report import Report
 from contextkit.scope import Scope
 from contextkit.store import Store
@@ -155,8 +155,15 @@ class AsyncConversation:
         answer = await acomplete(self._kept.parts.client, self._kept.request(context))
         return await asyncio.to_thread(self._kept.end, turn, context, answer)
 
-    async def stream(self, *messages: MessageLike) -> AsyncReplyStream:
-        """Same as `send`, with the reply as it comes. The turn is kept when it has come whole."""
+    def stream(self, *messages: MessageLike) -> OpeningStream:
+        """Same as `send`, with the reply as it comes. The turn is kept when it has come whole.
+
+        `async with talk.stream(…) as stream`, `async for delta in talk.stream(…)`, or
+        `stream = await talk.stream(…)`.
+        """
+        return OpeningStream(self._stream(messages))
+
+    async def _stream(self, messages: tuple[MessageLike, ...]) -> AsyncReplyStream:
         turn, context = await self._begin(messages)
         chunks = await astream(self._kept.parts.client, self._kept.request(context))
 

@@ -18,7 +18,7 @@ from contextkit.context import Context
 from contextkit.errors import InputError
 from contextkit.history import MAIN, History
 from contextkit.known import Known
-from contextkit.profiles import profile_for
+from contextkit.profiles import Profile, profile_for
 from contextkit.reasoning import remember_reasoning
 from contextkit.report import Report
 from contextkit.scope import Scope
@@ -38,6 +38,7 @@ class Wrapping:
 
     Args:
         options: those of `ContextBuilder` that do not come with each call.
+        profiles: facts about models whose names do not find them.
         on_request: gets the report of each request before it is sent.
 
     Raises:
@@ -45,14 +46,22 @@ class Wrapping:
     """
 
     def __init__(
-        self, options: Mapping[str, Any], on_request: Callable[[Report], None] | None
+        self,
+        options: Mapping[str, Any],
+        profiles: Mapping[str, Profile],
+        on_request: Callable[[Report], None] | None,
     ) -> None:
         for name in options:
             if name not in _OPTIONS:
-                raise InputError(
-                    "comes with each call" if name in _FROM_CALLS else "is not known",
-                    place=f"wrap(…, {name}=…)",
-                )
+                hint = "comes with each call" if name in _FROM_CALLS else "is not known"
+                if name == "scope":
+                    hint = "comes with client.scoped(scope)"
+                raise InputError(hint, place=f"wrap(…, {name}=…)")
+        given: Any = profiles
+        if not isinstance(given, Mapping) or not all(
+            isinstance(profile, Profile) for profile in given.values()
+        ):
+            raise InputError("is a dict of profiles by model", place="wrap.profiles")
         if on_request is not None and not callable(on_request):
             raise InputError(
                 f"is a function of a report, not {on_request!r:.60}", place="wrap.on_request"
@@ -62,6 +71,7 @@ class Wrapping:
         # What is wrong with the options is said now, not in the first call.
         ContextBuilder("generic", **{"profile": profile_for("generic"), **options})
         self.options = dict(options)
+        self.profiles = dict(profiles)
         self.on_request = on_request
         self.known = Known(options.get("max_bytes", 256_000_000))
         self._builders: OrderedDict[str, ContextBuilder] = OrderedDict()
@@ -77,12 +87,13 @@ class Wrapping:
         model = given["model"]
         tools = [*(given.get("tools") or ()), *_functions(given.get("functions"))]
         response_format = _response_format(given.get("response_format"))
-        budget = self._budget(model, longest_reply(given))
+        profile = self.options.get("profile") or self.profiles.get(model) or profile_for(model)
+        budget = self._budget(profile, longest_reply(given))
         key = json.dumps([model, tools, response_format, repr(budget), apart], default=repr)
         with self._lock:
             builder = self._builders.get(key)
             if builder is None:
-                options = dict(self.options)
+                options = {**self.options, "profile": profile}
                 if budget is not None:
                     options |= {"budget": budget, "limit": None}
                 # A model has a cache, a vocabulary and a window of its own, so also its own view.
@@ -97,12 +108,11 @@ class Wrapping:
                 self._builders.popitem(last=False)
         return builder
 
-    def _budget(self, model: str, reply: Any) -> Budget | None:
+    def _budget(self, profile: Profile, reply: Any) -> Budget | None:
         """A budget that keeps the longest reply free, where the given one does not."""
         given, limit = self.options.get("budget"), self.options.get("limit")
         if not isinstance(reply, int) or (given and given.reserve is not None):
             return None
-        profile = self.options.get("profile") or profile_for(model)
         room = max(1, profile.window - profile.overhead - reply)
         budget: Budget = given or Budget(room if limit is None else limit)
         if (given or limit is not None) and budget.limit <= room:

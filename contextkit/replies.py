@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import Any, Self
@@ -129,6 +137,30 @@ class ReplyStream(_Coming):
         self._reply = self._finish(self._chunks.answer)
 
 
+class OpeningStream:
+    """A stream that is being opened: await it, or enter it or iterate over it at once."""
+
+    def __init__(self, opening: Coroutine[Any, Any, AsyncReplyStream]) -> None:
+        self._opening = opening
+        self._stream: AsyncReplyStream | None = None
+
+    def __await__(self) -> Generator[Any, Any, AsyncReplyStream]:
+        return self._opening.__await__()
+
+    async def __aenter__(self) -> AsyncReplyStream:
+        self._stream = await self._opening
+        return self._stream
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._stream is not None:
+            await self._stream.close()
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async with self as stream:
+            async for delta in stream:
+                yield delta
+
+
 class AsyncReplyStream(_Coming):
     """The async twin of `ReplyStream`: `async for`, `async with`, `await stream.close()`.
 
@@ -139,7 +171,7 @@ class AsyncReplyStream(_Coming):
         >>> from contextkit import AsyncChat
         >>> async def tell(chat: AsyncChat, scope, question: str) -> str:
         ...     talk = await chat.conversation(scope)
-        ...     async with await talk.stream(question) as stream:
+        ...     async with talk.stream(question) as stream:
         ...         async for delta in stream:
         ...             print(delta, end="", flush=True)
         ...     return stream.reply.text

@@ -60,6 +60,11 @@ class Parts:
             raise InputError("is async: AsyncChat takes it", place="client")
         if is_async and _is_sync_client(client):
             raise InputError("is not async: Chat takes it", place="client")
+        if getattr(client, "_contextkit", None) is not None:
+            raise InputError(
+                "is wrapped, and would build each request twice: give the one that was wrapped",
+                place="client",
+            )
         unknown = [name for name in builder_options if name not in _BUILDER_OPTIONS]
         if unknown:
             raise InputError(

@@ -7,14 +7,16 @@ and of them only `messages` and the order of `tools`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, wraps
 from inspect import getmembers_static
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
 from contextkit.calls import Call, Wrapping
 from contextkit.errors import InputError, ScopeError
+from contextkit.profiles import Profile
 from contextkit.providers.listening import alisten, listen
 from contextkit.report import Report
 from contextkit.scope import Scope
@@ -37,17 +39,26 @@ if TYPE_CHECKING:
 
 @overload
 def wrap(
-    client: OpenAI, *, on_request: Callable[[Report], None] | None = ..., **builder_options: Any
+    client: OpenAI,
+    *,
+    profiles: Mapping[str, Profile] = ...,
+    on_request: Callable[[Report], None] | None = ...,
+    **builder_options: Any,
 ) -> WrappedOpenAI: ...
 @overload
 def wrap(
     client: AsyncOpenAI,
     *,
+    profiles: Mapping[str, Profile] = ...,
     on_request: Callable[[Report], None] | None = ...,
     **builder_options: Any,
 ) -> WrappedAsyncOpenAI: ...
 def wrap(
-    client: Any, *, on_request: Callable[[Report], None] | None = None, **builder_options: Any
+    client: Any,
+    *,
+    profiles: Mapping[str, Profile] = MappingProxyType({}),
+    on_request: Callable[[Report], None] | None = None,
+    **builder_options: Any,
 ) -> Any:
     """A client to use in place of an `OpenAI` or `AsyncOpenAI`, with every request built.
 
@@ -58,8 +69,10 @@ def wrap(
 
     Args:
         client: an `OpenAI` or `AsyncOpenAI`, or a subclass such as `AzureOpenAI`.
+        profiles: facts about models by name, where the name does not find them, such as the name
+            of an Azure deployment: `{"my-gpt4o": profile_for("gpt-4o")}`.
         on_request: gets the report of each request before it is sent; it costs the length of the
-            history.
+            history. What it raises stops the request.
         builder_options: limit, budget, compaction and so on, as `ContextBuilder` takes them;
             model, tools and response format come with each call. The longest reply that a call
             allows (`max_tokens`) is kept free in the window, unless the budget has a reserve.
@@ -76,7 +89,7 @@ def wrap(
         True
     """
     _check_client(client)
-    wrapping = Wrapping(builder_options, on_request)
+    wrapping = Wrapping(builder_options, profiles, on_request)
     return _attached(client, _wrapped_class(client.__class__), _Wrapped(wrapping))
 
 

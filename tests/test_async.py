@@ -310,3 +310,29 @@ def test_a_list_that_grows_while_the_store_is_asked_is_built_as_it_was_given() -
             return await building
 
     assert asyncio.run(build()).messages == given
+
+
+def test_a_stream_is_awaited_entered_or_iterated_over(provider: ScriptedProvider) -> None:
+    async def talk() -> list[str]:
+        client = AsyncOpenAI(base_url=provider.base_url, api_key="none")
+        async with client, ck.AsyncChat(client, model="gpt-4o") as chats:
+            conversation = await chats.conversation(SCOPE)
+            heard = ["".join([delta async for delta in conversation.stream("one")])]
+            async with conversation.stream("two") as stream:
+                async for _ in stream:
+                    pass
+            heard.append(stream.reply.text)
+            stream = await conversation.stream("three")
+            heard.append("".join([delta async for delta in stream]))
+            with pytest.raises(InputError):
+                async with conversation.stream(5):
+                    pass
+            return heard
+
+    assert asyncio.run(talk()) == ["ok 1", "ok 2", "ok 3"]
+
+
+def test_a_wrapped_client_is_not_built_for_twice() -> None:
+    for chatting, client in ((ck.Chat, OpenAI), (ck.AsyncChat, AsyncOpenAI)):
+        with pytest.raises(InputError, match="wrapped"):
+            chatting(ck.wrap(client(api_key="none")), model="gpt-4o")

@@ -548,6 +548,22 @@ def test_the_longest_reply_is_kept_free(provider: ScriptedProvider) -> None:
     ]
 
 
+def test_a_model_of_another_name_has_a_profile_of_its_own(provider: ScriptedProvider) -> None:
+    notes: list[Any] = []
+    with bare(provider) as client:
+        named = {"my-gpt4o": ck.profile_for("gpt-4o"), "llama": ck.profile_for("generic")}
+        wrapped = ck.wrap(client, profiles=named, on_request=notes.append)
+        for model in ("my-gpt4o", "llama", "gpt-4o"):
+            ask(wrapped, [user("Hello")], model=model, max_tokens=1_000)
+        with pytest.raises(ProfileError, match="profiles="):
+            ask(wrapped, [user("Hello")], model="nobodys-model")
+        with pytest.raises(InputError, match="profiles"):
+            ck.wrap(client, profiles={"my-gpt4o": "gpt-4o"})
+    assert [request["model"] for request in provider.requests] == ["my-gpt4o", "llama", "gpt-4o"]
+    windows = [ck.profile_for(name).window - 1_000 for name in ("gpt-4o", "generic", "gpt-4o")]
+    assert [report.limit for report in notes] == windows
+
+
 def test_pydantic_tools_and_formats_are_counted_and_parsed(provider: ScriptedProvider) -> None:
     made = {"id": "c1", "type": "function"}
     provider.replies.append(

@@ -117,11 +117,12 @@ def _profile_for(model: str) -> Profile:
     if fitting:
         return max(fitting, key=lambda pair: pair[0])[1]
     prefixes = [prefix for profile in known_profiles().values() for prefix in profile.models]
-    near = difflib.get_close_matches(name, prefixes, n=3, cutoff=0.4) or ["generic"]
+    near = difflib.get_close_matches(name, prefixes, n=3, cutoff=0.5)
+    nearest = f"; nearest are {', '.join(near)}" if near else ""
     raise ProfileError(
-        f"there is no profile for the model {model!r}; nearest are {', '.join(near)}. Pass one: "
-        "ContextBuilder(model, profile=profile_for('generic')), or a known one changed with "
-        "dataclasses.replace."
+        f"there is no profile for the model {model!r}{nearest}. Pass one as profile=…: "
+        "profile_for('generic'), or a known one changed with dataclasses.replace; wrap also takes "
+        "profiles={model: profile}"
     )
 
 

@@ -74,7 +74,7 @@ async def reply_to(
     queues: Queues = request.app.state.queues
     async with queues.turn(scope):
         talk = await chat.conversation(scope)
-        async with await talk.stream(message.content) as stream:
+        async with talk.stream(message.content) as stream:
             yield stream
 
 
