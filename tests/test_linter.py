@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from contextkit.caching.linter import RULES, Finding, lint
 from contextkit.caching.prefix import PrefixStabilizer
 from contextkit.errors import InputError
+from tests.command_line import run
 
 CLOCK = datetime(2026, 11, 21, 14, 3, 22, tzinfo=UTC)
 CORPUS = Path(__file__).parent / "lint_corpus"
@@ -601,3 +602,62 @@ def test_a_system_message_more_is_shown():
     assert one.text.startswith("nothing became")
     assert '"b"' in one.text
     assert one.why == "1 system messages became 2"
+
+
+def talk(turns, send):
+    """The requests of one conversation, each made by `send` of the whole list."""
+    requests, held = [], []
+    for turn in range(turns):
+        held.append(user(f"Question number {turn}: what about the order?"))
+        requests.append([system("You are terse."), *send([dict(one) for one in held])])
+        held.append(assistant(f"Answer {turn}."))
+    return requests
+
+
+def with_passage(held):
+    held[-1]["content"] += f"\n\nFound: passage for {held[-1]['content'][:18]}"
+    return held
+
+
+def with_clock(held):
+    held[-1]["content"] = f"[12:{len(held):02}] {held[-1]['content']}"
+    return held
+
+
+@pytest.mark.parametrize("send", [with_passage, with_clock])
+def test_what_only_the_newest_message_has_is_found(send):
+    (one,) = lint(*talk(6, send), clock=CLOCK)
+    assert (one.rule, one.place) == ("history-changed", "messages[3] (user)")
+    assert "3 of 3 later" in one.why
+
+
+@pytest.mark.parametrize("kept", [3, 5, 9])
+def test_a_window_of_a_few_short_messages_slides(kept):
+    (one,) = lint(*talk(12, lambda held: held[-kept:]), clock=CLOCK)
+    assert one.rule == "slides-every-turn"
+
+
+def test_an_edited_question_is_not_a_changed_history():
+    asked = [system("You are terse."), user("Hello"), assistant("Hi."), user("What is it?")]
+    edited = [*asked[:-1], user("What is it in Rome?")]
+    went_on = [*edited, assistant("The Colosseum."), user("And more?")]
+    assert lint(asked, edited, went_on, clock=CLOCK) == ()
+
+
+def test_requests_within_a_log_line_and_in_an_array(tmp_path):
+    requests = [{"messages": one} for one in talk(9, lambda held: held[-5:])]
+    for name, data in (
+        ("array.json", requests),
+        ("batch.json", [{"custom_id": "1", "body": one} for one in requests]),
+        ("log.json", [{"at": 1, "request": one} for one in requests]),
+    ):
+        path = tmp_path / name
+        path.write_text(json.dumps(data))
+        ran = run("lint", str(path), "--json", folder=tmp_path)
+        assert ran.returncode == 7
+        (found,) = json.loads(ran.stdout)["findings"]
+        assert found["rule"] == "slides-every-turn"
+        assert run("lint", str(path), "--ignore=slides-every-turn", folder=tmp_path).returncode == 0
+    assert run("lint", str(path), "--ignore=slides", folder=tmp_path).returncode == 1
+    with pytest.raises(InputError, match=r"lint\(\*requests\)"):
+        lint(requests)

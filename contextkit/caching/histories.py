@@ -9,6 +9,7 @@ from contextkit.caching.causes import realigned
 from contextkit.caching.forecast import common_prefix
 from contextkit.caching.prefix import diff
 from contextkit.caching.renders import Change, Render, both
+from contextkit.messages import text_of
 
 SLIDES = 3
 """Turns in a row in which the first message went: a window slides. Planned cuts are deeper."""
@@ -120,7 +121,13 @@ class Conversations:
             {"messages": before.sent[before.leading :]},
             {"messages": now.sent[now.leading :]},
         )
-        if not (_belong_together(old[at:], new[at:]) or found.cause.startswith(_SAME_TEXT)):
+        belong = (
+            _belong_together(old[at:], new[at:])
+            or found.cause.startswith(_SAME_TEXT)
+            or _window(old, new, now)
+            or _rewritten(before, now, at, len(old), len(new))
+        )
+        if not belong:
             return None  # a regenerated reply, an edited question
         place = f"messages[{now.leading + at}] ({found.role})"
         text = both(found.earlier, found.later)
@@ -132,6 +139,29 @@ class Conversations:
 def _said(move: _Move, rule: str, why: str) -> tuple[int, Change]:
     change = move.change
     return move.number, Change(rule, change.place, change.text, why, why)
+
+
+def _window(old: list[str], new: list[str], now: Render) -> bool:
+    """Whether the new history begins with the end of the old one, and goes on with a reply."""
+    for kept in range(min(len(old), len(new) - 1), 0, -1):
+        if old[-kept:] == new[:kept]:
+            return now.sent[now.leading + kept].get("role") == "assistant"
+    return False
+
+
+def _rewritten(before: Render, now: Render, at: int, old: int, new: int) -> bool:
+    """Whether the newest message was answered, and is then sent with more or less text than before.
+
+    So it is where passages or a clock stand in the newest message alone. Somebody who edits a
+    question has the edited one answered first.
+    """
+    if old != at + 1 or new < at + 3:
+        return False
+    one, other = before.sent[before.leading + at], now.sent[now.leading + at]
+    reply = now.sent[now.leading + at + 1]
+    shorter, longer = sorted((text_of(one), text_of(other)), key=len)
+    asked = one.get("role") == other.get("role") == "user" and reply.get("role") == "assistant"
+    return bool(asked and shorter and shorter in longer)
 
 
 def _belong_together(old: list[str], new: list[str]) -> bool:

@@ -174,12 +174,21 @@ def as_render(given: object, place: str) -> Render:
         return Render(system, given.tools)
     if isinstance(given, str):
         return Render([{"role": "system", "content": given}], None)
+    for within in ("body", "request"):  # of a batch file, of a log
+        inner = given.get(within) if isinstance(given, Mapping) else None
+        if isinstance(inner, Mapping) and "messages" in inner:
+            return as_render(inner, place)
     if isinstance(given, Mapping) and ("messages" in given or "tools" in given):
         messages = given.get("messages") or ()
         if given.get("system") and isinstance(messages, list | tuple):  # as Anthropic has it
             messages = [{"role": "system", "content": given["system"]}, *messages]
         render = Render(messages, given.get("tools") or ())
     elif isinstance(given, list | tuple) and given and all(isinstance(i, Mapping) for i in given):
+        if any("messages" in item for item in given):
+            raise InputError(
+                "is a list of requests: give each as a render of its own, lint(*requests)",
+                place=place,
+            )
         talk = all("role" in item for item in given)
         render = Render(given, None) if talk else Render(None, given)
     else:

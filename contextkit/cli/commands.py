@@ -151,6 +151,9 @@ def lint(
             help="When the prompts were rendered.  [default: now]",
         ),
     ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A rule that is not to be looked for; repeatable.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on stdout in place of text.")
     ] = False,
@@ -158,14 +161,14 @@ def lint(
     """Check a prompt or a request for what keeps a prompt cache from hitting.
 
     A file is a prompt as text, or as JSON a request with its messages and tools, a list of
-    messages, or a list of tools; JSON Lines hold a request a line. Several files, and several
-    lines, are renders of the same prompt in the order in which they were sent: whatever differs
-    from one to the next is found. Ends with 7 where something was found.
+    messages, a list of tools, or a list of requests; JSON Lines hold a request a line. Several
+    files, lines and requests are renders of the same prompt in the order in which they were
+    sent: whatever differs from one to the next is found. Ends with 7 where something was found.
     """
     from contextkit.cli.lint import run
 
     with _ctrl_c():
-        raise typer.Exit(run(files, clock, as_json=as_json))
+        raise typer.Exit(run(files, clock, ignore or (), as_json=as_json))
 
 
 @contextmanager

@@ -9,21 +9,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from contextkit.caching.linter import Finding, as_render, lint
+from contextkit.caching.linter import RULES, Finding, as_render, lint
 from contextkit.caching.prefix import printable
 from contextkit.caching.renders import Render
 from contextkit.cli import FOUND
 from contextkit.errors import InputError
 
 
-def run(files: Sequence[Path], clock: datetime | None, *, as_json: bool) -> int:
+def run(
+    files: Sequence[Path], clock: datetime | None, ignore: Sequence[str], *, as_json: bool
+) -> int:
     """Check the files as renders of one prompt, print what was found, and give the exit code.
 
     Raises:
-        InputError: a file, or a line of one, that cannot be read.
+        InputError: a file, or a line of one, that cannot be read; a rule that there is not.
     """
+    for rule in ignore:
+        if rule not in RULES:
+            raise InputError(f"is no rule; rules are {', '.join(RULES)}", place=f"--ignore {rule}")
     read = [render for file in files for render in _renders(file)]
     found = lint(*(render for _, render in read), clock=clock)
+    found = tuple(finding for finding in found if finding.rule not in ignore)
     sources = [source for source, _ in read]
     if as_json:
         result = {
@@ -71,7 +77,16 @@ def _renders(file: Path) -> Iterator[tuple[str, Render]]:
             place = f"{name}:{at}"
             yield place, as_render(_json(line, place, at), place)
     else:
-        yield name, as_render(_json(text, name), name)
+        given = _json(text, name)
+        if isinstance(given, list) and any(_is_request(item) for item in given):
+            for at, item in enumerate(given):
+                yield f"{name}[{at}]", as_render(item, f"{name}[{at}]")
+        else:
+            yield name, as_render(given, name)
+
+
+def _is_request(item: Any) -> bool:
+    return isinstance(item, dict) and any(key in item for key in ("messages", "body", "request"))
 
 
 def _text(file: Path, name: str) -> str:
