@@ -16,6 +16,9 @@ from contextkit.profiles import Profile
 from contextkit.records import Settings
 from contextkit.tokens import RequestCounter
 
+_MOST_PLANS = 64
+"""Plans of other settings that a builder keeps ready."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -73,10 +76,10 @@ class Plans:
         if first_seen == self.first.tools:
             return self.first
         key = f"after {current.hash}"
-        if key not in self._others:
+        if (plan := self._others.get(key)) is None:
             tools = list(canonical_tools(self.first.tools, first_seen))
-            self._others[key] = Plan.of({**self.first.settings, "tools": tools}, self.counter)
-        return self._others[key]
+            plan = self._keep(key, {**self.first.settings, "tools": tools})
+        return plan
 
     def moves(self, history: History, plan: Plan) -> list[str]:
         """What a plan changes that stands before all messages, in words for the report."""
@@ -95,10 +98,16 @@ class Plans:
         plan = self.coming(history)
         if decision.settings in ("", plan.hash) or decision.settings not in history.settings:
             return plan
-        if decision.settings not in self._others:
-            data = history.settings[decision.settings].data
-            self._others[decision.settings] = Plan.of(data, self.counter)
-        return self._others[decision.settings]
+        if (decided := self._others.get(decision.settings)) is None:
+            decided = self._keep(decision.settings, history.settings[decision.settings].data)
+        return decided
+
+    def _keep(self, key: str, settings: Mapping[str, Any]) -> Plan:
+        """Make a plan; callers whose tools differ from request to request have many."""
+        while len(self._others) >= _MOST_PLANS:
+            self._others.pop(next(iter(self._others)), None)
+        plan = self._others[key] = Plan.of(settings, self.counter)
+        return plan
 
 
 def fitting_budget(

@@ -22,7 +22,7 @@ from contextkit.chat import Conversation
 from contextkit.errors import InputError
 from contextkit.replies import AsyncReplyStream, ReplyStream
 from tests.scripted_provider import ScriptedProvider
-from tests.support import SCOPE, builder, chat, user
+from tests.support import SCOPE, builder, call, chat, user
 
 TWINS = [
     (ck.Chat, ck.AsyncChat),
@@ -85,9 +85,11 @@ class SlowStore(ck.SQLiteStore):
         super().__init__(":memory:")
         self.loop_went_on = threading.Event()
         self.waited: list[str] = []
+        self.threads: set[int] = set()
 
     def _wait(self, what: str) -> None:
         self.waited.append(what)
+        self.threads.add(threading.get_ident())
         assert self.loop_went_on.wait(30), f"{what} was called on the event loop"
         self.loop_went_on.clear()
 
@@ -127,10 +129,15 @@ def test_nobody_waits_for_the_store(provider: ScriptedProvider) -> None:
             await conversation.reload()
             # A plain list over a store reads and writes it, too.
             await builder(300, store=store).abuild(chat(12), scope=ck.Scope("t", "u", "list"))
+        provider.replies.append(call("c1", reasoning_content="I must look."))
+        async with AsyncOpenAI(base_url=provider.base_url, api_key="none") as client:
+            wrapped = ck.wrap(client, store=store).scoped(SCOPE)
+            await wrapped.chat.completions.create(model="qwen-plus", messages=chat(1))
         others.cancel()
 
     asyncio.run(talk())
     assert {"load", "append", "decide", "decisions"} == set(store.waited)
+    assert threading.get_ident() not in store.threads
     store.close()
 
 

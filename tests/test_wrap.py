@@ -497,6 +497,8 @@ def test_the_same_list_with_other_tools_or_none_sends_those_tools(
     first = provider.requests[0]["messages"]
     assert all(request["messages"] == first for request in provider.requests), "they stand"
     assert [report.tokens["total"] for report in notes][1:3] != [notes[0].tokens["total"]] * 2
+    said = ["the messages stand" in str(report) for report in notes]
+    assert said == [False, True, True, False], "the report says so"
 
 
 def test_tools_that_do_not_fit_what_was_decided_are_decided_for_anew(
@@ -517,12 +519,35 @@ def test_tools_that_do_not_fit_what_was_decided_are_decided_for_anew(
 
 def test_each_model_decides_for_itself(provider: ScriptedProvider) -> None:
     messages = chat(12)
+    # So much is kept free for the reply of one of them that its requests have to be cut.
+    nearly_all = {"max_tokens": ck.profile_for("gpt-4o").window - 250}
     with bare(provider) as client:
-        wrapped = ck.wrap(client, limit=300)
-        for model in ("gpt-4o", "qwen-plus", "gpt-4o"):
-            ask(wrapped, messages, model=model)
+        wrapped = ck.wrap(client, counter=Characters())
+        for model, more in (("gpt-4o", nearly_all), ("qwen-plus", {}), ("gpt-4o", nearly_all)):
+            ask(wrapped, messages, model=model, **more)
     assert [request["model"] for request in provider.requests] == ["gpt-4o", "qwen-plus", "gpt-4o"]
+    assert len(provider.requests[0]["messages"]) < len(messages)
+    assert provider.requests[1]["messages"] == messages
     assert provider.requests[0] == provider.requests[2]
+
+
+def test_what_is_kept_ready_is_bounded(provider: ScriptedProvider) -> None:
+    """Some callers choose their tools and the longest reply anew for each request."""
+    with bare(provider) as client:
+        wrapped = ck.wrap(client, counter=Characters())
+        for number in range(80):
+            question = user(f"question {number}")
+            ask(wrapped, [question], tools=[tool(f"t{number}")], max_tokens=number + 1)
+            ask(wrapped, [question, answer("Hi."), user("And now?")])
+    wrapping = vars(wrapped)["_contextkit"].wrapping
+    assert len(wrapping._builders) == 64
+    assert max(len(one.plans._others) for one in wrapping._builders.values()) == 64
+
+    known = Known(1_000_000)
+    for number in range(10_100):
+        known.heard((f"c{number}",), {"reasoning": "I must look."})
+    assert known.trusts_ids(None, ("c10099",))
+    assert not known.trusts_ids(None, ("c99",))
 
 
 def test_the_longest_reply_is_kept_free(provider: ScriptedProvider) -> None:
@@ -664,6 +689,7 @@ WAYS = {
         client.chat.completions.with_raw_response.create(**given, stream=True).parse()
     ),
     "parse": lambda client, **given: client.chat.completions.parse(**given),
+    "beta": lambda client, **given: client.beta.chat.completions.parse(**given),
 }
 
 
@@ -715,6 +741,42 @@ def test_reasoning_is_put_back_where_the_profile_keeps_it_only(provider: Scripte
             ask(wrapped, messages, model=model)
     kept = ["reasoning_content" in request["messages"][1] for request in provider.requests[1::2]]
     assert kept == [ck.profile_for("gpt-4o").reasoning != "none", True]
+
+
+def test_a_null_is_no_reasoning(provider: ScriptedProvider) -> None:
+    provider.replies.append(reply_with("c1"))
+    with bare(provider) as client:
+        wrapped = ck.wrap(client)
+        messages = [user("Look.")]
+        ask(wrapped, messages, model="qwen-plus")
+        messages += [{**bare_of(reply_with("c1")), "reasoning_content": None}, result("c1")]
+        ask(wrapped, messages, model="qwen-plus")
+    assert provider.requests[1]["messages"][1]["reasoning_content"] == "I must look."
+
+
+def test_reasoning_of_one_branch_is_not_put_into_another(provider: ScriptedProvider) -> None:
+    """With numbered ids the same place of another branch has the same ones."""
+    provider.replies += [reply_with("call_0", "Of one."), reply_with("call_1", "Of one.")]
+    with bare(provider) as client:
+        mine = ck.wrap(client).scoped(SCOPE)
+        one = [user("Look."), bare_of(reply_with("call_0")), result("call_0")]
+        ask(mine, one[:1], model="qwen-plus")
+        ask(mine, one, model="qwen-plus")
+        other = [user("Look."), answer("No."), user("Do."), bare_of(reply_with("call_1"))]
+        ask(mine, [*other, result("call_1")], model="qwen-plus")
+    assert "Of one." in json.dumps(provider.requests[1])
+    assert "Of one." not in json.dumps(provider.requests[2])
+
+
+def test_reasoning_that_one_list_has_is_not_put_into_one_that_lost_it(
+    provider: ScriptedProvider,
+) -> None:
+    with bare(provider) as client:
+        wrapped = ck.wrap(client)
+        for made in (reply_with("call_0", "A secret of A."), bare_of(reply_with("call_0"))):
+            ask(wrapped, [user("Look."), made, result("call_0")], model="qwen-plus")
+    assert "secret" in json.dumps(provider.requests[0])
+    assert "secret" not in json.dumps(provider.requests[1])
 
 
 def test_reasoning_that_the_list_has_stays_as_it_is(provider: ScriptedProvider) -> None:
