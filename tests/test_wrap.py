@@ -773,7 +773,7 @@ def test_reasoning_that_one_list_has_is_not_put_into_one_that_lost_it(
 ) -> None:
     with bare(provider) as client:
         wrapped = ck.wrap(client)
-        for made in (reply_with("call_0", "A secret of A."), bare_of(reply_with("call_0"))):
+        for made in (reply_with("call_0", "A secret of A."), call("call_0", name="look")):
             ask(wrapped, [user("Look."), made, result("call_0")], model="qwen-plus")
     assert "secret" in json.dumps(provider.requests[0])
     assert "secret" not in json.dumps(provider.requests[1])
