@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from contextkit.builder import ContextBuilder
 from contextkit.context import Context
-from contextkit.history import History
 from contextkit.messages import MessageLike
 from contextkit.providers.chat_completions import Answer, acomplete, astream
 from contextkit.replies import AsyncReplyStream, OpeningStream, Reply
-from contextkit.report import Report
 from contextkit.scope import Scope
-from contextkit.store import Store
-from contextkit.turns import Kept, Parts, Turn
+from contextkit.turns import ChatParts, Kept, Talk, Turn
 
 
-class AsyncChat:
+class AsyncChat(ChatParts):
     """Conversations with one model, by way of an official async client.
 
     Takes what `Chat` takes, with `openai.AsyncOpenAI()` as the client; summarizers and embedders
@@ -48,46 +42,13 @@ class AsyncChat:
         You said: Hello
     """
 
-    def __init__(
-        self,
-        client: Any,
-        *,
-        model: str | None = None,
-        store: str | Path | Store | None = None,
-        builder: ContextBuilder | None = None,
-        system: MessageLike | None = None,
-        options: Mapping[str, Any] | None = None,
-        **builder_options: Any,
-    ) -> None:
-        self._parts = Parts(
-            client,
-            model=model,
-            store=store,
-            builder=builder,
-            system=system,
-            options=options,
-            builder_options=builder_options,
-            is_async=True,
-        )
-
-    def __repr__(self) -> str:
-        return f"AsyncChat({self.builder.model!r}, {self.store!r})"
+    _is_async = True
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    @property
-    def builder(self) -> ContextBuilder:
-        """Builds the requests."""
-        return self._parts.builder
-
-    @property
-    def store(self) -> Store:
-        """Keeps the conversations."""
-        return self._parts.store
 
     async def close(self) -> None:
         """Close the store, if it was opened here. The client stays open."""
@@ -103,7 +64,7 @@ class AsyncChat:
         return AsyncConversation(await asyncio.to_thread(Kept, self._parts, scope))
 
 
-class AsyncConversation:
+class AsyncConversation(Talk):
     """One conversation of an async chat. Made by `AsyncChat.conversation`.
 
     What is said of `Conversation` holds here. A turn that is cancelled is not kept, unless it was
@@ -112,31 +73,6 @@ class AsyncConversation:
     Attributes:
         context: the request that was built last, answered or not; None before the first.
     """
-
-    def __init__(self, kept: Kept) -> None:
-        self.context: Context | None = None
-        self._kept = kept
-
-    def __repr__(self) -> str:
-        return (
-            f"AsyncConversation({self.scope}, {len(self.history)} messages, "
-            f"version {self._kept.version})"
-        )
-
-    @property
-    def scope(self) -> Scope:
-        """Whose conversation it is."""
-        return self._kept.scope
-
-    @property
-    def history(self) -> History:
-        """The conversation as it is kept: whole turns only."""
-        return self._kept.history
-
-    @property
-    def report(self) -> Report | None:
-        """What became of every message in the last request; None before the first."""
-        return self.context.report if self.context is not None else None
 
     async def reload(self) -> None:
         """Take the conversation from the store, with the turns that others have appended.

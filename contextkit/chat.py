@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from contextkit.builder import ContextBuilder
-from contextkit.context import Context
-from contextkit.history import History
 from contextkit.messages import MessageLike
 from contextkit.providers.chat_completions import complete, stream
 from contextkit.replies import Reply, ReplyStream
-from contextkit.report import Report
 from contextkit.scope import Scope
-from contextkit.store import Store
-from contextkit.turns import Kept, Parts
+from contextkit.turns import ChatParts, Kept, Talk
 
 
-class Chat:
+class Chat(ChatParts):
     """Conversations with one model, by way of an official client.
 
     Args:
@@ -56,46 +49,11 @@ class Chat:
         3
     """
 
-    def __init__(
-        self,
-        client: Any,
-        *,
-        model: str | None = None,
-        store: str | Path | Store | None = None,
-        builder: ContextBuilder | None = None,
-        system: MessageLike | None = None,
-        options: Mapping[str, Any] | None = None,
-        **builder_options: Any,
-    ) -> None:
-        self._parts = Parts(
-            client,
-            model=model,
-            store=store,
-            builder=builder,
-            system=system,
-            options=options,
-            builder_options=builder_options,
-            is_async=False,
-        )
-
-    def __repr__(self) -> str:
-        return f"Chat({self.builder.model!r}, {self.store!r})"
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def builder(self) -> ContextBuilder:
-        """Builds the requests."""
-        return self._parts.builder
-
-    @property
-    def store(self) -> Store:
-        """Keeps the conversations."""
-        return self._parts.store
 
     def close(self) -> None:
         """Close the store, if it was opened here. The client stays open."""
@@ -111,7 +69,7 @@ class Chat:
         return Conversation(Kept(self._parts, scope))
 
 
-class Conversation:
+class Conversation(Talk):
     """One conversation of a chat. Made by `Chat.conversation`.
 
     A turn is the new messages, what was decided for the request, and the reply with its usage. It
@@ -139,31 +97,6 @@ class Conversation:
         >>> talk.history[1]
         {'role': 'assistant', 'content': 'Good morning'}
     """
-
-    def __init__(self, kept: Kept) -> None:
-        self.context: Context | None = None
-        self._kept = kept
-
-    def __repr__(self) -> str:
-        return (
-            f"Conversation({self.scope}, {len(self.history)} messages, "
-            f"version {self._kept.version})"
-        )
-
-    @property
-    def scope(self) -> Scope:
-        """Whose conversation it is."""
-        return self._kept.scope
-
-    @property
-    def history(self) -> History:
-        """The conversation as it is kept: whole turns only."""
-        return self._kept.history
-
-    @property
-    def report(self) -> Report | None:
-        """What became of every message in the last request; None before the first."""
-        return self.context.report if self.context is not None else None
 
     def reload(self) -> None:
         """Take the conversation from the store, with the turns that others have appended.

@@ -56,16 +56,17 @@ class PlainLists:
         messages = messages if isinstance(messages, list) else list(messages)
         with self.known.lock:
             history, shared = self.known.find(scope, messages)
-            if self.reasoning:
-                messages = with_reasoning(
-                    messages,
-                    shared,
-                    history,
-                    scope=scope,
-                    known=self.known,
-                    store=self.store,
-                    view=self.view,
-                )
+        if self.reasoning:  # not under the lock: it may read the store, and others would wait
+            messages = with_reasoning(
+                messages,
+                shared,
+                history,
+                scope=scope,
+                known=self.known,
+                store=self.store,
+                view=self.view,
+            )
+        with self.known.lock:
             if history is None:
                 history = History(messages, scope=scope)
             else:

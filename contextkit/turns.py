@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from contextkit.budget import Budget, longest_reply, whole_number
 from contextkit.builder import ContextBuilder
@@ -22,6 +22,7 @@ from contextkit.providers.chat_completions import Answer
 from contextkit.recall import recall
 from contextkit.records import record_to_json
 from contextkit.replies import Reply
+from contextkit.report import Report
 from contextkit.scope import Scope
 from contextkit.storage.sqlite import SQLiteStore
 from contextkit.store import Store
@@ -184,6 +185,76 @@ class Kept:
         return Reply(
             text_of(answer.message), history[number], answer.usage, context, answer.finish_reason
         )
+
+
+class ChatParts:
+    """What `Chat` and its async twin have in common: what they are made of."""
+
+    _is_async: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        model: str | None = None,
+        store: str | Path | Store | None = None,
+        builder: ContextBuilder | None = None,
+        system: MessageLike | None = None,
+        options: Mapping[str, Any] | None = None,
+        **builder_options: Any,
+    ) -> None:
+        self._parts = Parts(
+            client,
+            model=model,
+            store=store,
+            builder=builder,
+            system=system,
+            options=options,
+            builder_options=builder_options,
+            is_async=self._is_async,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.builder.model!r}, {self.store!r})"
+
+    @property
+    def builder(self) -> ContextBuilder:
+        """Builds the requests."""
+        return self._parts.builder
+
+    @property
+    def store(self) -> Store:
+        """Keeps the conversations."""
+        return self._parts.store
+
+
+class Talk:
+    """What a conversation and its async twin know without asking anybody."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.context: Context | None = None
+        self._kept = kept
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.scope}, {len(self.history)} messages, "
+            f"version {self._kept.version})"
+        )
+
+    @property
+    def scope(self) -> Scope:
+        """Whose conversation it is."""
+        return self._kept.scope
+
+    @property
+    def history(self) -> History:
+        """The conversation as it is kept: whole turns only."""
+        return self._kept.history
+
+    @property
+    def report(self) -> Report | None:
+        """What became of every message in the last request; None before the first."""
+        return self.context.report if self.context is not None else None
 
 
 _BUILDER_OPTIONS = frozenset(inspect.signature(ContextBuilder.__init__).parameters) - {"self"}
