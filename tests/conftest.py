@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 OFFLINE = str(Path(__file__).parent / "offline")
@@ -29,3 +31,12 @@ settings.register_profile(
 if soak := os.environ.get("CONTEXTKIT_SOAK"):
     settings.register_profile("soak", settings.get_profile("default"), max_examples=int(soak))
 settings.load_profile("soak" if soak else "default")
+
+
+@pytest.fixture
+def provider() -> Iterator:
+    """A provider on loopback that answers what it is told to."""
+    from tests.scripted_provider import ScriptedProvider
+
+    with ScriptedProvider() as running:
+        yield running

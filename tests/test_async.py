@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace as Object
 from typing import Any
@@ -70,12 +70,6 @@ def test_the_builder_builds_alike_in_both() -> None:
     other = asyncio.run(builder(300).abuild(messages))
     assert one.edits
     assert (one.request(), one.edits) == (other.request(), other.edits)
-
-
-@pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as running:
-        yield running
 
 
 class SlowStore(ck.SQLiteStore):

@@ -51,12 +51,6 @@ def tool(name: str) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
 
 
-@pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as running:
-        yield running
-
-
 @pytest.fixture(params=["sync", "async"])
 def client(provider: ScriptedProvider, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Every test with a client holds for `Chat` and for `AsyncChat`."""

@@ -17,12 +17,6 @@ CALL = {
 
 
 @pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as running:
-        yield running
-
-
-@pytest.fixture
 def client(provider: ScriptedProvider) -> Iterator[OpenAI]:
     with OpenAI(base_url=provider.base_url, api_key="none", max_retries=0) as connected:
         yield connected

@@ -45,12 +45,6 @@ def calls_of(*deltas: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as running:
-        yield running
-
-
-@pytest.fixture
 def client(provider: ScriptedProvider) -> Iterator[OpenAI]:
     with OpenAI(base_url=provider.base_url, api_key="none", max_retries=0) as connected:
         yield connected
