@@ -145,9 +145,10 @@ def default_schedule(budget: Budget | None, profile: Profile) -> tuple[Schedule,
     """`WhenItPays` where a target is given and prices are known, else `AtLimit`."""
     if budget is None or budget.target is None:
         return AtLimit(), []
-    if profile.cache_read is None or profile.cache_write is None:
+    rules = profile.cache()
+    if rules is None or rules.read is None or rules.write is None:
         return AtLimit(), ["prices are not known: cuts are made at the limit only"]
-    return WhenItPays(read=profile.cache_read, write=profile.cache_write), []
+    return WhenItPays(read=rules.read, write=rules.write), []
 
 
 def changed_later(plan: Plan, coming: Plan) -> str:

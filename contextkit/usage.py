@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from contextkit.errors import InputError
@@ -17,6 +17,7 @@ class Usage:
         input_tokens: the whole input, what was read from the cache included.
         cache_read_tokens: the part of the input that was read from the cache.
         cache_write_tokens: the part of the input that was written to the cache at a price.
+        cache_writes: those by the name of their lifetime, such as `5m`, where that was reported.
         output_tokens: the reply, reasoning included.
         reasoning_tokens: the part of the reply that is reasoning.
     """
@@ -26,9 +27,18 @@ class Usage:
     cache_write_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_writes: Mapping[str, int] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        written: Any = self.cache_writes
+        if written is not None and (
+            not isinstance(written, Mapping) or None in [_tokens(n) for n in written.values()]
+        ):
+            raise InputError(
+                f"are numbers of tokens by lifetime, not {written!r:.60}",
+                place="Usage.cache_writes",
+            )
+        for name in (name for name in self.__slots__ if name != "cache_writes"):
             value = getattr(self, name)
             if value is not None and _tokens(value) != value:
                 raise InputError(f"is a number of tokens, not {value!r:.60}", place=f"Usage.{name}")
@@ -66,9 +76,14 @@ class Usage:
             reasoning_tokens=_tokens(outputs.get("reasoning_tokens")),
         )
 
-    def to_json(self) -> dict[str, int]:
+    def to_json(self) -> dict[str, Any]:
         """As JSON data, without what was not reported."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        known = ((item.name, getattr(self, item.name)) for item in fields(self))
+        return {
+            key: dict(value) if isinstance(value, Mapping) else value
+            for key, value in known
+            if value is not None
+        }
 
 
 def _tokens(reported: Any) -> int | None:

@@ -220,11 +220,9 @@ def test_when_it_pays_cuts_before_the_limit_and_at_limit_does_not() -> None:
 
 def test_the_default_schedule() -> None:
     with_target, unknown = ck.Budget(3_000, target=1_200), ck.profile_for("generic")
-    prices = ck.profile_for("qwen-plus")
+    rules = ck.profile_for("qwen-plus").cache()
     assert builder().schedule == ck.AtLimit()
-    assert builder(budget=with_target).schedule == ck.WhenItPays(
-        prices.cache_read, prices.cache_write
-    )
+    assert builder(budget=with_target).schedule == ck.WhenItPays(rules.read, rules.write)
     built = builder(budget=with_target, profile=unknown)
     assert built.schedule == ck.AtLimit()
     assert any("prices" in text for text in built.build([user("x")]).report.warnings)

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from openai import APIConnectionError, BadRequestError
 
-from contextkit.caching.forecast import Slot
 from contextkit.caching.prefix import canonical_tools
+from contextkit.caching.slots import Slot
 from contextkit.errors import ContextKitError, InputError, MissingExtra, ServerError
 from contextkit.providers import local
 from contextkit.providers.local import LocalServer

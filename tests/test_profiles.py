@@ -51,8 +51,7 @@ def test_an_unknown_model_is_an_error_that_names_near_ones_and_the_way_out():
 def test_the_generic_profile_claims_nothing():
     generic = profile_for("generic")
     assert generic.vocabulary == "estimate"
-    assert generic.cache_read is None
-    assert generic.cache_write is None
+    assert generic.cache() is None
     assert generic.window == 8192
 
 
@@ -63,9 +62,9 @@ def test_what_an_entry_is_like_it_takes_from_there():
 
 
 def test_caching_before_and_since_gpt_5_6():
-    before, since = profile_for("gpt-5"), profile_for("gpt-5.6")
-    assert (before.cache_read, before.cache_write) == (0.1, 1.0)
-    assert (since.cache_read, since.cache_write) == (0.1, 1.25)
+    before, since = profile_for("gpt-5").cache(), profile_for("gpt-5.6").cache()
+    assert (before.read, before.write, before.match) == (0.1, 1.0, "blocks")
+    assert (since.read, since.write, since.match) == (0.1, 1.25, "points")
 
 
 @pytest.mark.parametrize("model", ["gpt-5", "qwen-turbo"])
@@ -92,8 +91,9 @@ def test_every_profile_is_complete_dated_and_cited(profile):
     if profile.image is not None:
         assert profile.image.source.startswith("https://")
         assert isinstance(profile.image.checked, date)
-    for ratio in (profile.cache_read, profile.cache_write):
-        assert ratio is None or 0 <= ratio <= 2
+    for rules in profile.caches:
+        for ratio in (rules.read, rules.write):
+            assert ratio is None or 0 <= ratio <= 2
 
 
 def test_no_two_profiles_claim_the_same_models():

@@ -7,7 +7,7 @@ from dataclasses import replace
 from time import perf_counter, sleep
 from typing import Any
 
-from contextkit.caching.forecast import Slot
+from contextkit.caching.slots import Slot
 from contextkit.chatml import render_chatml
 from contextkit.cli.measured import Measured
 from contextkit.cli.ways import Way

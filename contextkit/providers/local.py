@@ -57,7 +57,7 @@ class LocalServer:
             up to a multiple of 256.
         slots: conversations whose tokens are held at the same time.
         ram_cache: MiB for what slots lose. With 0, the default, and one slot, what the server
-            reads from its cache can be foretold (`contextkit.caching.forecast`).
+            reads from its cache can be foretold (`contextkit.caching.slots`).
         threads: threads that compute.
         port: the port asked for; 0 lets the system choose a free one.
         timeout: seconds that the server may take to become ready.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextkit.caching.forecast import Slot, after_reply, common_prefix, predict_cached
+from contextkit.caching.slots import Slot, after_reply, common_prefix, predict_cached
 
 ids = st.lists(st.integers(0, 3), max_size=40)
 

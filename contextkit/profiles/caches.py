@@ -1,0 +1,149 @@
+"""CacheRules: how a provider's prompt cache matches, keeps and charges; Price: of its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import Any, Literal
+
+Mode = Literal["implicit", "explicit", "session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """A TTL that an entry of the cache can have.
+
+    Attributes:
+        name: as markers and usage say it, such as `5m`; empty where there is only one.
+        seconds: how long an unused entry surely lives; None where that is not stated.
+        write: price of a token written with it, by that of an uncached input token; None where
+            unknown.
+    """
+
+    name: str = ""
+    seconds: float | None = None
+    write: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Another value of a fact that a source states.
+
+    Attributes:
+        field: of the rules, such as `minimum`.
+        value: what that source says.
+        source: where it stands.
+        checked: when it was read there, or the date of the text.
+    """
+
+    field: str
+    value: Any
+    source: str
+    checked: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheRules:
+    """One kind of prompt cache that a provider has. Tokens are those of the input, from its start.
+
+    What a request can read is decided by `match`:
+
+        blocks   the longest prefix that an earlier request had too, in whole blocks of `block`
+        points   a prefix that ends where a cache point (marker) was placed and written, at most
+                 `lookback` content blocks before a point of the present request
+        units    whole stored units: the end of an earlier input, of a reply, of a prefix that
+                 two earlier requests had in common
+        slots    what a slot of a local engine holds: the last prompt that it was given
+
+    Attributes:
+        name: of the entry in the data file.
+        mode: how it is switched on: `implicit` is always on; `explicit` is asked for with markers
+            in a request; `session` with a header.
+        match: see above.
+        read: price of a token read, by that of an uncached input token; None where unknown.
+        lifetimes: the TTLs to choose from; the first is the one that holds where none is asked for.
+        renewed_by: what starts the lifetime again: `hit` or `nothing`.
+        minimum: a prefix of fewer tokens is neither written nor read.
+        block: what is read is a multiple of this (tokens); 1 where it is exact.
+        lookback: content blocks that are searched before each point; None: all of them.
+        points: the most markers in a request; 0 where there are none.
+        overflow: what more markers do: the `last` ones count, or the request is an `error`.
+        automatic: whether the provider places a point at the end of the newest input by itself.
+        marker: the keys that make a content block a cache point.
+        carriers: the roles of messages whose content blocks may carry one.
+        visible: when an entry can be read: once the response that wrote it `begins`, or `ends`.
+        replies: whether the tokens of replies are cached as they are generated.
+        headers: request headers that switch it on.
+        guaranteed: whether the provider promises a hit on what it has; else it may miss at will.
+        sources: where the facts stand.
+        checked: when they were read there.
+        unverified: names of fields whose value is a careful guess.
+        conflicts: other values that are stated elsewhere.
+    """
+
+    name: str
+    mode: Mode
+    match: Literal["blocks", "points", "units", "slots"]
+    read: float | None = None
+    lifetimes: tuple[Lifetime, ...] = (Lifetime(),)
+    renewed_by: Literal["hit", "nothing"] = "hit"
+    minimum: int = 0
+    block: int = 1
+    lookback: int | None = None
+    points: int = 0
+    overflow: Literal["last", "error"] = "last"
+    automatic: bool = False
+    marker: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    carriers: tuple[str, ...] = ()
+    visible: Literal["begins", "ends"] = "ends"
+    replies: bool = False
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    guaranteed: bool = True
+    sources: tuple[str, ...] = ()
+    checked: date | None = None
+    unverified: tuple[str, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def write(self) -> float | None:
+        """Price of a token written with the default lifetime; None where unknown."""
+        return self.lifetimes[0].write
+
+    @property
+    def ttl(self) -> float | None:
+        """Seconds of the default lifetime; None where not stated."""
+        return self.lifetimes[0].seconds
+
+    def lifetime(self, name: str = "") -> Lifetime:
+        """The lifetime of a name; the default one for the empty name.
+
+        Raises:
+            KeyError: when there is none of that name.
+        """
+        if not name:
+            return self.lifetimes[0]
+        return {lifetime.name: lifetime for lifetime in self.lifetimes}[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a million tokens cost, for requests of more than `above` input tokens.
+
+    The tier that a request falls in prices the whole of it.
+
+    Attributes:
+        input, output: a million uncached input tokens, and of output; None where unknown.
+        above: input tokens from which on it holds; 0 for the lowest tier.
+        currency: such as `USD`.
+        source: where it stands.
+        checked: when it was read there.
+    """
+
+    input: float
+    output: float | None = None
+    above: int = 0
+    currency: str = "USD"
+    source: str = ""
+    checked: date | None = None
