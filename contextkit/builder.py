@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from contextkit.budget import Budget, Schedule
 from contextkit.caching.tools import chat_tools, json_copy
@@ -31,6 +32,7 @@ from contextkit.plan import (
     check_parts,
     default_schedule,
     fitting_budget,
+    view_of,
 )
 from contextkit.profiles import Profile, profile_for
 from contextkit.recall import first_written
@@ -68,7 +70,8 @@ class ContextBuilder:
         arrival, compaction, tail: the strategies of each phase, in order.
         counter: counts the tokens of a text; by default the model's own vocabulary.
         store: keeps decisions (summaries, inserts) across processes, for scoped conversations.
-        view: the name under which edits are recorded.
+        view: the name under which edits are recorded. Where another model decided under it, the
+            name and this model's: a model has a cache of its own.
         pin: which messages inside the history are protected; by default system messages.
         max_bytes: bound on what is remembered of plain lists, in bytes of their messages.
 
@@ -256,6 +259,9 @@ class ContextBuilder:
                 lambda: self.lists.history_of(listed, scope, record=record)
             )
             end = len(listed)
+        if (name := view_of(history, self.view, self.model)) != self.view:
+            other = self._under(name)
+            return (yield from other._steps(conversation, scope, record=record))  # noqa: SLF001 - its own kind
         unscoped = history is not conversation and scope is None
         while True:
             attempt = self._attempt(history, end, notes, record=record)
@@ -265,6 +271,14 @@ class ContextBuilder:
                 context = yield from attempt
             if context is not None:
                 return context
+
+    def _under(self, view: str) -> Self:
+        """The same builder for another view."""
+        other = copy(self)
+        other.view = view
+        other.decider = replace(self.decider, name=view)
+        other.lists, other.plans = self.lists.under(view), self.plans.under(view)
+        return other
 
     def _attempt(
         self, history: History, end: int, notes: tuple[str, ...], *, record: bool
