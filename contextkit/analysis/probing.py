@@ -22,6 +22,8 @@ ROLES = ("system", "user", "assistant", "tool")
 
 _LARGE = 2_600, 6_000  # tokens to begin with where the minimum is not known
 _AGAIN = 6  # times that a prefix which must be cached is asked for
+_GIVEN_UP = 3  # of these, where none was a hit
+_MARGIN = 100_000  # tokens for a provider that is not as its profile says
 _TAIL = 12  # words behind a prefix
 _REPLY = 400  # tokens of a reply that another request can overtake
 _USUAL = (60, 120, 180, 240, 300, 600, 900, 1_200, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
@@ -50,7 +52,7 @@ def probe(
         mode: which cache: `implicit`, `explicit` (by markers) or `session` (by a header).
         profile: facts about the model, where the name does not find them.
         budget: tokens of input and output that are not passed; by default twice what
-            `Probing.expected` says. Where they end, what is known by then is given.
+            `Probing.expected` says, and some more. Where they end, what is known by then is given.
         ttl: seconds that an entry is waited for at most, to find out how long it lives; None does
             not wait. All in all it may take five times as long.
         options: further parameters of each request.
@@ -113,7 +115,7 @@ class Probing:
         self.marked = mode == "explicit" and bool(self.marker)
         self.ttl = ttl
         self.expected = _expected(rules, ttl, self.marker)
-        self.budget = 2 * self.expected if budget is None else budget
+        self.budget = 2 * self.expected + _MARGIN if budget is None else budget
         switches: dict[str, Any] = dict(options or {})
         if rules is not None and rules.headers:
             switches["extra_headers"] = {**rules.headers, **switches.get("extra_headers", {})}
@@ -224,20 +226,21 @@ class Probing:
         """Whether anything is cached at all, and how often what is cached is missed."""
         self._cold = self.asker.calibrate()
         known = self.rules
-        sizes = (
-            [ceil(1.5 * known.minimum) + 3 * known.block + 200] if known else list(_LARGE)
-        )
+        size = ceil(1.5 * known.minimum) + 3 * known.block + 200 if known else 0
+        sizes = [size] if size else []
         hits = 0
-        for size in sizes:
+        for size in (*sizes, *(large for large in _LARGE if large > size)):
             messages = [self._user(self._prefix(size))]
             first = self._ask(messages)
             hits = 0
-            for _ in range(_AGAIN):
+            for time in range(_AGAIN):
                 self._settle()
                 seen = self._ask(messages)
                 if self._hit(seen):
                     hits += 1
                     self._reads.add(seen.read)
+                elif time + 1 == _GIVEN_UP and not hits:
+                    break
             if hits:
                 self._enough = first.tokens
                 break
@@ -423,14 +426,17 @@ class Probing:
 
     def _replies(self) -> Iterator[Finding]:
         """Whether the tokens of a reply are read when it is sent back."""
-        wanted = 2 * self._block + 64
+        block, wanted = self._block, 128
+        # The prompt ends a little before a block does, so that the reply ends that block.
+        size = block * ceil((max(self._minimum, block) + 60) / block) - min(30, block - 1)
+        size = max(size, 60)
         short = True
 
         def read() -> bool:
             nonlocal short
-            text = f"{self._prefix()} Tell a long story with these words."
+            text = f"{self._prefix(size - 10)} Tell a long story with these words."
             first = self._ask([self._user(text)], reply=wanted)
-            if first.output < self._block + 16:
+            if first.output < 64:
                 return False
             short = False
             self._settle()
@@ -502,7 +508,9 @@ class Probing:
         """Which of so many markers in one request wrote an entry; None where it was refused."""
         counted: set[int] = set()
         for _ in range(self._repeats):
-            texts = [self._prefix(), *(self.asker.words(40) for _ in range(count - 1))]
+            # Each point so far behind the one before that a block tells them apart.
+            apart = self.asker.words_for(self._block) + 40
+            texts = [self._prefix(), *(self.asker.words(apart) for _ in range(count - 1))]
             marked = [self._part(text, mark=True) for text in texts]
             tail = self._part(self._tail())
             written = self._ask([{"role": "user", "content": [*marked, tail]}])
@@ -516,7 +524,7 @@ class Probing:
                 content = [*plain, marked[number], self._part(self._tail())]
                 seen = self._ask([{"role": "user", "content": content}])
                 behind = self.asker.tokens_of(_TAIL + 20)
-                if seen.read > seen.tokens - behind - 16:
+                if seen.read > seen.tokens - behind - self._block - 16:
                     counted.add(number)
             if len(counted) == count:
                 return counted, ""
@@ -565,9 +573,11 @@ class Probing:
             if place in ROLES and outcome == "cached":
                 carriers.append(place)
         known = self.rules.carriers if self.rules else ()
-        left = [role for role in known if role not in ROLES]  # developer: not every provider has it
+        # Not every provider knows a developer: what is not asked about is taken as it is known.
+        carriers += [role for role in known if role not in ROLES]
+        carriers.sort(key=(*known, *ROLES).index)
         said = ", ".join(f"{place} {outcome}" for place, outcome in outcomes.items())
-        yield self._finding("carriers", (*carriers, *left), f"in content blocks of: {said}")
+        yield self._finding("carriers", tuple(carriers), f"in content blocks of: {said}")
         for place in ("message", "tool definition"):
             yield self._finding(f"marker on {place}", outcomes[place], f"{place}: {outcomes[place]}")
 
@@ -714,4 +724,4 @@ def _expected(
         requests += 10 + 8 + 20  # points, look-back, places
     if ttl:
         requests += 2 * 3 * (4 + max(0.0, log(max(ttl, 30) / 30, 2)))
-    return round(requests * size, -3) + 1_000
+    return int(round(requests * size, -3)) + 1_000
