@@ -65,9 +65,21 @@ class CacheRules:
         read: price of a token read, by that of an uncached input token; None where unknown.
         lifetimes: the TTLs to choose from; the first is the one that holds where none is asked for.
         renewed_by: what starts the lifetime again: `hit` or `nothing`.
+        renewed_as_asked: whether a hit gives an entry the lifetime that the present request asks
+            for, instead of its own again.
+        longest_first: whether points of a longer lifetime must stand before those of a shorter.
+        timed_from: when a lifetime begins: as a request is `sent`, or as its response `ends`.
         minimum: a prefix of fewer tokens is neither written nor read.
         block: what is read is a multiple of this (tokens); 1 where it is exact.
-        lookback: content blocks that are searched before each point; None: all of them.
+        rest: tokens at the end of the input that are never read: engines compute the last one.
+        lookback: places that are searched for an entry, from each point backwards, the point's
+            own place counted; None: all of them.
+        lookback_of: what `lookback` counts: content `blocks` before each point, or the ends of
+            `messages` before the automatic point.
+        runs_as_one: whether tool results in a row count as one place of the look-back.
+        looked_up: how many of the newest markers are looked up, where that is more than are
+            written; None where it is the same.
+        looked_up_first: how many of the first markers are looked up besides.
         points: the most markers in a request; 0 where there are none.
         overflow: what more markers do: the `last` ones count, or the request is an `error`.
         automatic: whether the provider places a point at the end of the newest input by itself.
@@ -89,9 +101,17 @@ class CacheRules:
     read: float | None = None
     lifetimes: tuple[Lifetime, ...] = (Lifetime(),)
     renewed_by: Literal["hit", "nothing"] = "hit"
+    renewed_as_asked: bool = False
+    longest_first: bool = False
+    timed_from: Literal["sent", "ends"] = "ends"
     minimum: int = 0
     block: int = 1
+    rest: int = 0
     lookback: int | None = None
+    lookback_of: Literal["blocks", "messages"] = "blocks"
+    runs_as_one: bool = False
+    looked_up: int | None = None
+    looked_up_first: int = 0
     points: int = 0
     overflow: Literal["last", "error"] = "last"
     automatic: bool = False
