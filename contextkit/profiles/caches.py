@@ -72,10 +72,9 @@ class CacheRules:
         minimum: a prefix of fewer tokens is neither written nor read.
         block: what is read is a multiple of this (tokens); 1 where it is exact.
         rest: tokens at the end of the input that are never read: engines compute the last one.
-        lookback: places that are searched for an entry, from each point backwards, the point's
-            own place counted; None: all of them.
-        lookback_of: what `lookback` counts: content `blocks` before each point, or the ends of
-            `messages` before the automatic point.
+        lookback: how far before a point an entry is searched for; None: to the start.
+        lookback_of: what `lookback` counts: content `blocks` from each point backwards, its own
+            counted; or the ends of `messages` before the automatic point.
         runs_as_one: whether tool results in a row count as one place of the look-back.
         looked_up: how many of the newest markers are looked up, where that is more than are
             written; None where it is the same.
