@@ -83,10 +83,14 @@ class CacheRules:
         timed_from: when a lifetime begins: as a request is `sent`, or as its response `ends`.
         minimum: a prefix of fewer tokens is neither written nor read.
         block: what is read is a multiple of this (tokens); 1 where it is exact.
-        lookback: content blocks that are searched before each point; None: all of them.
-        lookback_of: what `lookback` counts: content `blocks`, or the ends of `messages`.
+        rest: tokens at the end of the input that are never read: engines compute the last one.
+        lookback: how far before a point an entry is searched for; None: to the start.
+        lookback_of: what `lookback` counts: content `blocks` from each point backwards, its own
+            counted; or the ends of `messages` before the automatic point.
+        runs_as_one: whether tool results in a row count as one place of the look-back.
         looked_up: how many of the newest markers are looked up, where that is more than are
             written; None where it is the same.
+        looked_up_first: how many of the first markers are looked up besides.
         points: the most markers in a request; 0 where there are none.
         overflow: what more markers do: the `last` ones count, or the request is an `error`.
         automatic: whether the provider places a point at the end of the newest input by itself.
@@ -119,9 +123,12 @@ class CacheRules:
     timed_from: Literal["sent", "ends"] = "ends"
     minimum: int = 0
     block: int = 1
+    rest: int = 0
     lookback: int | None = None
     lookback_of: Literal["blocks", "messages"] = "blocks"
+    runs_as_one: bool = False
     looked_up: int | None = None
+    looked_up_first: int = 0
     points: int = 0
     overflow: Literal["last", "error"] = "last"
     automatic: bool = False
@@ -146,7 +153,7 @@ class CacheRules:
         check_names(self)
         check_number(self, "read", most=MOST)
         check_number(self, "storage")
-        for name in ("minimum", "points"):
+        for name in ("minimum", "points", "rest", "looked_up_first"):
             check_number(self, name)
         for name in ("block", "lookback", "looked_up"):
             check_number(self, name, least=1)
