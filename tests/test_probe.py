@@ -111,3 +111,88 @@ def test_what_the_profile_says_is_not_taken_for_granted(name, others):
     check(found, played)
     differ = {one.field for one in found.found if one.agrees is False}
     assert differ == others.keys()
+
+
+def test_what_the_service_adds_by_itself_is_no_part_of_a_minimum():
+    for name in ("qwen implicit", "qwen explicit"):
+        rules, profile = CACHES[name]
+        found, _ = probed(rules, profile, overhead=10)
+        check(found, rules)
+
+
+def test_a_string_that_is_another_prefix_than_a_part_is_found_out():
+    for name in ("qwen implicit", "qwen explicit"):
+        rules, profile = CACHES[name]
+        found, _ = probed(rules, profile, alike=False)
+        assert found["string form"] is False
+
+
+@pytest.mark.parametrize("name", ["qwen implicit", "qwen explicit", "openai points"])
+def test_a_budget_is_never_passed_and_what_is_known_by_then_is_told(name):
+    rules, profile = CACHES[name]
+    whole, _ = probed(rules, profile)
+    assert whole.tokens > 60_000
+    for budget in (1, 3_000, 9_000, 20_000, 50_000):
+        found, provider = probed(rules, profile, budget=budget)
+        sent = sum(usage.input_tokens + usage.output_tokens for usage in provider.usages)
+        assert found.tokens == sent <= budget
+        assert found.requests == len(provider.usages)
+        assert "tokens allowed" in found.stopped
+        known = {one.field: one.value for one in whole.found}
+        assert all(known[one.field] == one.value for one in found.found)
+    assert {"match", "minimum", "block"} <= {one.field for one in found.found}
+
+
+def test_a_cache_that_is_not_there_ends_it_before_it_costs_much():
+    rules, profile = CACHES["qwen explicit"]
+    found, provider = probed(rules, profile, played=replace(rules, minimum=10**9))
+
+    assert found.stopped == "nothing was read from a cache"
+    assert found.tokens < 60_000
+    assert found.toml() == ""
+
+
+def test_two_runs_see_nothing_of_each_other():
+    rules, profile = CACHES["vllm blocks"]
+    with CachingProvider(rules) as provider, client_of(provider) as client:
+        for _ in range(2):
+            first = len(provider.usages)
+            probe(client, "vllm", profile=profile, settle=0)
+            assert provider.usages[first].cache_read_tokens == 0
+
+
+@pytest.mark.parametrize("name", ["qwen implicit", "qwen explicit", "openai points"])
+def test_the_lines_that_it_prints_make_a_profile(tmp_path, name):
+    rules, profile = CACHES[name]
+    others = {"minimum": 512, "lookback": 11} if rules.points else {"minimum": 256, "block": 64}
+    played = replace(rules, **others)
+    found, _ = probed(rules, profile, played=played, ttl=400 if rules.ttl == 300 else None)
+
+    (tmp_path / "own.toml").write_text(found.toml(), "utf-8")
+    model = profile.models[0]
+    own = profile_for(model, load_profiles(tmp_path / "own.toml"))
+
+    assert own.name == f"{profile.name}, measured"
+    measured = own.cache(rules.mode)
+    differ = {
+        field
+        for field in rules.__dataclass_fields__
+        if getattr(rules, field) != getattr(measured, field)
+    }
+    told = {"name", "sources", "checked", "unverified", "conflicts"}
+    assert differ - told == others.keys()
+    assert all(getattr(measured, field) == value for field, value in others.items())
+    assert "measured" in measured.sources[0]
+    assert [cache.mode for cache in own.caches if cache.mode != rules.mode] == [
+        cache.mode for cache in known_profiles()[profile.name].caches if cache.mode != rules.mode
+    ][: len(own.caches) - 1]
+
+
+def test_a_model_without_a_profile_is_probed_all_the_same():
+    rules, _ = CACHES["qwen implicit"]
+    clock = Clock()
+    with CachingProvider(rules, clock=clock) as provider, client_of(provider) as client:
+        found = probe(client, "nobody-knows-it", clock=clock, sleep=clock.sleep, seed=3)
+
+    assert (found["match"], found["minimum"], found["block"]) == ("blocks", 1024, 128)
+    assert tomllib.loads(found.toml())["cache"]["nobody-knows-it implicit, measured"]["block"] == 128

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from contextkit.profiles import CacheRules, Profile
+from contextkit.profiles import CacheRules, Lifetime, Profile
+from contextkit.profiles.reading import UNKNOWN, shipped
 
 SOURCE = "measured with contextkit probe"
 
@@ -18,8 +19,8 @@ class Finding:
     """One fact.
 
     Attributes:
-        field: of `CacheRules`; or `string form` (whether a string is the same prefix as one text
-            part) and `marker on …` (what a marker at a place does), which are no fields.
+        field: of `CacheRules`; or `hits`, `ttl`, `string form` (whether a string is the same prefix
+            as one text part) and `marker on …` (what a marker at a place does).
         value: what was found; None where it could not be told.
         seen: what was seen, in words.
         sure: probability that what was seen is no accident of a provider that may miss at will,
@@ -49,6 +50,7 @@ class Findings:
         model: that was asked.
         mode: `implicit`, `explicit` or `session`.
         rules: of the cache as the profile has it; None where the model has no profile.
+        profile: of the model; None where it has none.
         found: in the order in which it was found.
         tokens: of input and output that were sent and received.
         requests: that were sent.
@@ -58,6 +60,7 @@ class Findings:
     model: str
     mode: str
     rules: CacheRules | None = None
+    profile: Profile | None = None
     found: list[Finding] = field(default_factory=list)
     tokens: int = 0
     requests: int = 0
@@ -66,6 +69,14 @@ class Findings:
     def __getitem__(self, name: str) -> Any:
         """The value that was found for a field; None where none was."""
         return next((one.value for one in self.found if one.field == name), None)
+
+    def add(self, finding: Finding) -> None:
+        """Take in a finding; one of the same field gives way to it."""
+        for at, one in enumerate(self.found):
+            if one.field == finding.field:
+                self.found[at] = finding
+                return
+        self.found.append(finding)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data."""
@@ -88,11 +99,13 @@ class Findings:
             for one in self.found
         ]
 
-    def toml(self, profile: Profile | None = None, *, today: date | None = None) -> str:
-        """What was found as lines of a profile file, for `load_profiles`; empty for nothing.
+    def toml(self, *, today: date | None = None) -> str:
+        """What was found as lines of a file for `load_profiles`; empty where nothing was.
+
+        A cache with the measured figures, like the one that is known, and, where the model has a
+        profile, one like it that has this cache.
 
         Args:
-            profile: that the model has; the lines then make one like it, with this cache.
             today: the date of the measurement; by default the present one.
         """
         figures = self._figures()
@@ -102,16 +115,24 @@ class Findings:
         lines = [f"[cache.{json.dumps(name)}]"]
         if self.rules is not None:
             lines.append(f"like = {json.dumps(self.rules.name)}")
+            left = [known for known in self.rules.unverified if known not in figures]
+            figures = {**own_figures(self.rules), **figures, "unverified": left}
         else:
-            lines.append(f"mode = {json.dumps(self.mode)}")
-            figures = {"match": "blocks", **figures}
+            figures = {"mode": self.mode, "match": "blocks", **figures}
+        figures |= {"conflicts": []} if self.rules and self.rules.conflicts else {}
         lines += [f"{key} = {_toml(value)}" for key, value in figures.items()]
-        known = self.rules.unverified if self.rules else ()
-        left = [name for name in known if name not in figures]
-        if known:
-            lines.append(f"unverified = {_toml(left)}")
         lines.append(f"sources = {_toml([SOURCE])}")
         lines.append(f"checked = {today or datetime.now(UTC).date()}")
+        if self.profile is not None:
+            others = [_named(rules) for rules in self.profile.caches if rules.mode != self.mode]
+            lines += [
+                "",
+                "[[profile]]",
+                f"name = {json.dumps(f'{self.profile.name}, measured')}",
+                f"like = {json.dumps(self.profile.name)}",
+                f"models = {_toml([self.model])}",
+                f"caches = {_toml([name, *others])}",
+            ]
         return "\n".join(lines) + "\n"
 
     def _figures(self) -> dict[str, Any]:
@@ -122,13 +143,34 @@ class Findings:
             if one.value is not None and one.field in CacheRules.__dataclass_fields__
         }
         if (ttl := self["ttl"]) is not None:
-            first = self.rules.lifetimes[0] if self.rules else None
-            lifetime: dict[str, Any] = {"name": first.name} if first and first.name else {}
-            lifetime["seconds"] = ttl
-            if first is not None and first.write is not None:
-                lifetime["write"] = first.write
-            values["lifetimes"] = [lifetime]
+            first = self.rules.lifetimes[0] if self.rules else Lifetime()
+            rest = self.rules.lifetimes[1:] if self.rules else ()
+            values["lifetimes"] = [_plain(replace(first, seconds=ttl)), *map(_plain, rest)]
         return values
+
+
+def own_figures(rules: CacheRules) -> dict[str, Any]:
+    """The figures in which the rules of a model's cache differ from those of its name."""
+    shared = shipped().caches.get(rules.name, rules)
+    own = {
+        one.name: getattr(rules, one.name)
+        for one in fields(rules)
+        if getattr(rules, one.name) != getattr(shared, one.name)
+    }
+    if "lifetimes" in own:
+        own["lifetimes"] = [_plain(lifetime) for lifetime in rules.lifetimes]
+    return {key: value for key, value in own.items() if key not in ("sources", "checked", "name")}
+
+
+def _named(rules: CacheRules) -> str | dict[str, Any]:
+    """A cache as a profile names it: with the figures that the model has of its own."""
+    own = {key: value for key, value in own_figures(rules).items() if key != "conflicts"}
+    return {"rules": rules.name, **own} if own else rules.name
+
+
+def _plain(lifetime: Lifetime) -> dict[str, Any]:
+    named = {"name": lifetime.name, "seconds": lifetime.seconds, "write": lifetime.write}
+    return {key: value for key, value in named.items() if value not in (None, "")}
 
 
 def shown(value: Any) -> str:
@@ -149,4 +191,6 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_toml, value)) + "]"
+    if value is None:
+        return json.dumps(UNKNOWN)
     return json.dumps(value, ensure_ascii=False)  # texts, numbers, true and false are the same

@@ -39,6 +39,7 @@ def probe(
     budget: int | None = None,
     ttl: float | None = None,
     options: Mapping[str, Any] | None = None,
+    settle: float = 1.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
     seed: int | None = None,
@@ -56,6 +57,7 @@ def probe(
         ttl: seconds that an entry is waited for at most, to find out how long it lives; None does
             not wait. All in all it may take five times as long.
         options: further parameters of each request.
+        settle: seconds between a request and the one that looks for what it left.
         clock, sleep: the time, in seconds.
         seed: of the prefixes; None draws others in every run.
 
@@ -71,6 +73,7 @@ def probe(
         budget=budget,
         ttl=ttl,
         options=options,
+        settle=settle,
         clock=clock,
         sleep=sleep,
         seed=seed,
@@ -100,6 +103,7 @@ class Probing:
         budget: int | None = None,
         ttl: float | None = None,
         options: Mapping[str, Any] | None = None,
+        settle: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
         seed: int | None = None,
@@ -114,6 +118,7 @@ class Probing:
         self.marker = dict(rules.marker if rules else _CACHE_CONTROL)
         self.marked = mode == "explicit" and bool(self.marker)
         self.ttl = ttl
+        self.settle = settle
         self.expected = _expected(rules, ttl, self.marker)
         self.budget = 2 * self.expected + _MARGIN if budget is None else budget
         switches: dict[str, Any] = dict(options or {})
@@ -130,7 +135,7 @@ class Probing:
             sleep=sleep,
             seed=seed,
         )
-        self.findings = Findings(model, mode, rules)
+        self.findings = Findings(model, mode, rules, self.profile)
         self._least_reply = 16 if openai else 1  # below that some models of OpenAI refuse
         self._cold = 0  # tokens read of a prompt that was never sent: the template's own
         self._chance = 0.5  # of a miss of what is in the cache
@@ -148,7 +153,7 @@ class Probing:
             for experiment in self._experiments():
                 self._doubts = []
                 for finding in experiment():
-                    self.findings.found.append(finding)
+                    self.findings.add(finding)
                     yield finding
         except Spent:
             self.findings.stopped = (
@@ -165,7 +170,7 @@ class Probing:
         yield self._matching
         yield self._minimum_of
         yield self._block_of
-        if self._match == "blocks" and self._block == 1:
+        if self._match == "blocks":
             yield self._slots
         yield self._form
         yield self._replies
@@ -202,7 +207,8 @@ class Probing:
 
     def _settle(self) -> None:
         """A moment, for a provider that stores an entry after it has answered."""
-        self.asker.sleep(1.0)
+        if self.settle:
+            self.asker.sleep(self.settle)
 
     def _hit(self, seen: Seen, share: float = 0.4) -> bool:
         return seen.read - self._cold > share * (seen.tokens - self._cold)
@@ -246,14 +252,16 @@ class Probing:
                 break
         self._chance = (_AGAIN - hits + 1) / (_AGAIN + 2)
         self._repeats = min(8, max(2, ceil(log(0.01) / log(self._chance))))
-        said = f"{hits} of {_AGAIN} times a request of {first.tokens:,} tokens, sent again, was read"
+        said = f"a request of {first.tokens:,} tokens was sent again {_AGAIN} times"
         if not hits:
             self.findings.stopped = (
                 "nothing was read from a cache"
                 if self.asker.reported
                 else "the provider reports no tokens read from a cache"
             )
-        yield self._finding("guaranteed", None if hits == _AGAIN or not hits else False, said)
+        yield Finding("hits", f"{hits} of {_AGAIN}", said)
+        if 0 < hits < _AGAIN:
+            yield self._finding("guaranteed", False, f"{_AGAIN - hits} of {_AGAIN} missed")
 
     def _matching(self) -> Iterator[Finding]:
         """Whether a prefix is read that was never marked and never ended a request."""
@@ -271,9 +279,8 @@ class Probing:
             return False
 
         if self._ever(second):
-            self._match = "blocks"
-            said = "two requests that begin alike share what they begin with"
-        elif third:
+            return  # blocks, or slots: that is found out once the block is known
+        if third:
             self._match = "units"
             said = "what two requests began with was read by the third"
         else:
@@ -340,6 +347,8 @@ class Probing:
         start = max(self._minimum, known)
         if self._match == "blocks":
             reads, rest = self._cut(start, span)
+            if len(reads) < 3:  # blocks larger than was thought
+                reads, rest = self._cut(start, 10 * span)
         else:
             reads, rest = set(self._reads), 0
             while len(reads) < 7:
@@ -360,12 +369,8 @@ class Probing:
         said = f"read were {len(reads)} different numbers of tokens, all multiples of {block:,}"
         yield self._finding("block", block, said, 1 - 0.5 ** (len(reads) - 1))
         if self._minimum == 0 and self.findings["minimum"]:
-            # The shortest that was read is one block: there is no minimum besides.
-            for at, one in enumerate(self.findings.found):
-                if one.field == "minimum":
-                    self.findings.found[at] = Finding(
-                        "minimum", 0, f"one block; {one.seen}", one.sure, one.known
-                    )
+            self._doubts = []
+            yield self._finding("minimum", 0, "the shortest that was read is one block")
 
     def _cut(self, start: int, span: int) -> tuple[set[int], int]:
         """Tokens read of ever shorter beginnings of one prompt, and the most that was left."""
@@ -393,7 +398,7 @@ class Probing:
         return reads, rest
 
     def _slots(self) -> Iterator[Finding]:
-        """Whether an unrelated request in between displaces what was there."""
+        """Whether an unrelated request in between displaces what was there, as in a slot."""
 
         def stays() -> bool:
             messages = [self._user(self._prefix())]
@@ -401,14 +406,11 @@ class Probing:
             self._ask([self._user(self._prefix())])
             return self._hit(self._ask(messages))
 
-        if not self._ever(stays):
+        said = "two requests that begin alike share what they begin with"
+        if self._block == 1 and not self._ever(stays):
             self._match = "slots"
-            said = "another request in between displaced what was there"
-            for at, one in enumerate(self.findings.found):
-                if one.field == "match":
-                    self.findings.found[at] = self._finding("match", "slots", said)
-        return
-        yield
+            said += ", and another one in between displaces it"
+        yield self._finding("match", self._match, said)
 
     def _form(self) -> Iterator[Finding]:
         """Whether a string is the same prefix as one text part."""

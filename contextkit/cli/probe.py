@@ -66,6 +66,7 @@ def run(settings: Settings) -> int:
             budget=settings.budget,
             ttl=settings.ttl,
             options=options,
+            settle=0.0 if endpoint.embedded else 1.0,
         )
         if not (settings.yes or endpoint.embedded or _agreed(probing, endpoint, settings)):
             say("nothing was sent")
