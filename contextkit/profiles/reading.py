@@ -71,7 +71,7 @@ class Shelf:
         for number, entry in enumerate(data["profile"], 1):
             key = entry.get("name", number)
             with _at(f"{name}: profile {key!r}"):
-                entries[key] = _whole(entry, entries, providers)
+                entries[key] = _whole(entry, entries, providers, priced=data["provider"])
                 profiles[key] = _profile(entries[key], images, caches)
         return Shelf(images, caches, providers, entries, profiles)
 
@@ -121,7 +121,9 @@ def load_profiles(path: str | Path) -> Mapping[str, Profile]:
     before = shipped()
     after = before.with_file(text, str(path))
     own = [
-        profile for key, profile in after.profiles.items() if before.profiles.get(key) != profile
+        profile
+        for key, profile in after.profiles.items()
+        if before.profiles.get(key) is not profile
     ]
     return MappingProxyType({prefix: profile for profile in own for prefix in profile.models})
 
@@ -159,28 +161,35 @@ def _whole(
     entry: Mapping[str, Any],
     entries: Mapping[str, Mapping[str, Any]],
     providers: Mapping[str, Mapping[str, Any]],
+    *,
+    priced: Mapping[str, Mapping[str, Any]],
 ) -> Mapping[str, Any]:
-    """An entry with what it has from the one that it is like, or from its provider."""
+    """An entry with what it has from the one that it is like, or from its provider.
+
+    What a provider's prices have in common, their source first of all, is said of those in the same
+    file alone.
+    """
     own = dict(entry)
     like, provider = own.pop("like", None), own.get("provider")
     if like is None and provider is None:
         raise ProfileError("it says neither `like`, an entry, nor `provider`")
-    if like is not None:
-        return {**_entry(entries, like, "like"), **own}
-    return {**_entry(providers, provider, "provider"), **own}
+    of = _entry(providers, provider, "provider") if like is None else _entry(entries, like, "like")
+    whole = {**of, **own}
+    shared = priced.get(whole["provider"], {}).get("price", {})
+    whole.pop("price", None)
+    if "prices" in own:
+        whole["prices"] = [{**shared, **price} for price in own["prices"]]
+    return whole
 
 
 def _profile(
     entry: Mapping[str, Any], images: Mapping[str, ImageRule], caches: Mapping[str, CacheRules]
 ) -> Profile:
-    values = _values(entry, Profile, besides=("price",))
-    shared = values.pop("price", {})
+    values = _values(entry, Profile)
     if values.get("image") is not None:
         values["image"] = _entry(images, values["image"], "image")
     values["caches"] = tuple(_of_model(caches, cache) for cache in entry.get("caches", ()))
-    values["prices"] = tuple(
-        Price(**_values({**shared, **price}, Price)) for price in entry.get("prices", ())
-    )
+    values["prices"] = tuple(Price(**_values(price, Price)) for price in entry.get("prices", ()))
     missing = [name for name in ("name", "models", "window", "reserve") if name not in values]
     if missing:
         raise ProfileError(f"it does not say {', '.join(missing)}")
