@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.endswith("/chat/completions"):
             self._send(404, {"error": {"message": f"nothing at {self.path}"}})
             return
-        self.server.provider._heard.headers = self.headers  # noqa: SLF001 - its own handler
+        self.server.provider._heard.headers = self.headers
         failure, completion = self.server.provider.receive(request)
         if failure and failure.body is not None:
             self._send(failure.status, failure.body)

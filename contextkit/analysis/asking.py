@@ -13,29 +13,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.errors import ReplyError
-from contextkit.providers.chat_completions import complete, stream
 from contextkit.messages import text_of
+from contextkit.providers.chat_completions import complete, stream
 from contextkit.usage import Usage
 
 Message = dict[str, Any]
 
-_WORDS = (
-    "able about above across after again age ago air all along also always among and animal answer "
-    "area arm art autumn away back bad bag ball bank base bed before begin behind below best big "
-    "bird black blood blue board boat body book both bottom box boy bread bring brother brown build "
-    "business buy call car care carry case cat cause center change child city class clear close "
-    "cold color come common cook cool corner cost count country course cover cross cry cut dark day "
-    "deep desk direct dog door down draw dream dress drink drive dry early earth east easy eat edge "
-    "egg eight end enough even evening eye face fact fall family far farm fast father feel field "
-    "fight fill find fine finger fire first fish five floor flower fly follow food foot force form "
-    "four free fresh friend front fruit full game garden girl give glass gold good grass great green "
-    "ground group grow half hall hand happy hard hat head hear heart heat heavy help high hill hold "
-    "home horse hot hour house ice idea inside iron island job just keep key kind king kitchen know "
-    "lady lake land large last late laugh law lead leaf learn leave left leg lesson letter life light "
-    "line lion list little long look lost lot love low lunch main map mark market matter meal mean "
-    "meat meet middle milk mind minute money month moon morning mother mountain mouth move music name "
-    "near neck new next nice night nine north nose note number ocean office oil old once one open"
-).split()
+_WORDS = """
+able about above across after again age ago air all along also always among and animal answer
+area arm art autumn away back bad bag ball bank base bed before begin behind below best big bird
+black blood blue board boat body book both bottom box boy bread bring brother brown build
+business buy call car care carry case cat cause center change child city class clear close cold
+color come common cook cool corner cost count country course cover cross cry cut dark day deep
+desk direct dog door down draw dream dress drink drive dry early earth east easy eat edge egg
+eight end enough even evening eye face fact fall family far farm fast father feel field fight
+fill find fine finger fire first fish five floor flower fly follow food foot force form four
+free fresh friend front fruit full game garden girl give glass gold good grass great green
+ground group grow half hall hand happy hard hat head hear heart heat heavy help high hill hold
+home horse hot hour house ice idea inside iron island job just keep key kind king kitchen know
+lady lake land large last late laugh law lead leaf learn leave left leg lesson letter life light
+line lion list little long look lost lot love low lunch main map mark market matter meal mean
+meat meet middle milk mind minute money month moon morning mother mountain mouth move music name
+near neck new next nice night nine north nose note number ocean office oil old once one open
+""".split()  # noqa: SIM905 - read as words, not as a list of 250 literals
 
 
 class Spent(Exception):

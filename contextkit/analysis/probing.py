@@ -1,16 +1,17 @@
 """A probe: what a provider's cache does that its documentation leaves open, found by asking it.
 
 A hit proves: nobody else has sent the prefix. A miss proves nothing, since a provider may miss at
-will. So what missed is asked again, as often as the share of misses among prefixes that surely were
-in the cache makes it needed for an error of at most 1 % (with Laplace's rule for that share: one
-more miss and one more hit than were seen).
+will. So what missed is asked again, as often as the share of misses so far among prefixes that were
+in the cache, as a hit showed, makes it needed for an error of at most 0.1 %. The share is taken by
+Laplace's rule: one more miss and one more hit than were seen.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import ceil, gcd, log, prod
+from functools import partial
+from math import ceil, gcd, log, log2, prod
 from typing import Any
 
 from contextkit.analysis.asking import Asker, Message, Seen, Spent
@@ -23,6 +24,7 @@ ROLES = ("system", "user", "assistant", "tool")
 _LARGE = 2_600, 6_000  # tokens to begin with where the minimum is not known
 _AGAIN = 6  # times that a prefix which must be cached is asked for
 _GIVEN_UP = 3  # of these, where none was a hit
+_ERROR = 0.001  # of taking for absent what is in the cache
 _MARGIN = 100_000  # tokens for a provider that is not as its profile says
 _TAIL = 12  # words behind a prefix
 _REPLY = 400  # tokens of a reply that another request can overtake
@@ -138,8 +140,7 @@ class Probing:
         self.findings = Findings(model, mode, rules, self.profile)
         self._least_reply = 16 if openai else 1  # below that some models of OpenAI refuse
         self._cold = 0  # tokens read of a prompt that was never sent: the template's own
-        self._chance = 0.5  # of a miss of what is in the cache
-        self._repeats = 3
+        self._there = [0, 0]  # how often what was in the cache was missed, and read
         self._doubts: list[float] = []
         self._match = "blocks"
         self._enough = 0  # tokens of a prefix that is surely cached
@@ -215,11 +216,25 @@ class Probing:
 
     def _ever(self, trial: Callable[[], bool]) -> bool:
         """Whether a trial succeeds once; that it never does is noted as a doubt."""
-        for _ in range(self._repeats):
+        repeats = self._repeats
+        for number in range(repeats):
             if trial():
+                self._there[0] += number
+                self._there[1] += 1
                 return True
-        self._doubts.append(self._chance**self._repeats)
+        self._doubts.append(self._chance**repeats)
         return False
+
+    @property
+    def _chance(self) -> float:
+        """Of a miss of what is in the cache."""
+        missed, read = self._there
+        return (missed + 1) / (missed + read + 2)
+
+    @property
+    def _repeats(self) -> int:
+        """How often it is asked before it is believed that something is not in the cache."""
+        return min(8, max(2, ceil(log(_ERROR) / log(self._chance))))
 
     def _finding(self, field: str, value: Any, seen: str, sure: float = 1.0) -> Finding:
         sure *= prod(1 - doubt for doubt in self._doubts)
@@ -239,19 +254,18 @@ class Probing:
             messages = [self._user(self._prefix(size))]
             first = self._ask(messages)
             hits = 0
-            for time in range(_AGAIN):
+            for again in range(_AGAIN):
                 self._settle()
                 seen = self._ask(messages)
                 if self._hit(seen):
                     hits += 1
                     self._reads.add(seen.read)
-                elif time + 1 == _GIVEN_UP and not hits:
+                elif again + 1 == _GIVEN_UP and not hits:
                     break
             if hits:
                 self._enough = first.tokens
                 break
-        self._chance = (_AGAIN - hits + 1) / (_AGAIN + 2)
-        self._repeats = min(8, max(2, ceil(log(0.01) / log(self._chance))))
+        self._there = [_AGAIN - hits, hits]
         said = f"a request of {first.tokens:,} tokens was sent again {_AGAIN} times"
         if not hits:
             self.findings.stopped = (
@@ -261,7 +275,8 @@ class Probing:
             )
         yield Finding("hits", f"{hits} of {_AGAIN}", said)
         if 0 < hits < _AGAIN:
-            yield self._finding("guaranteed", False, f"{_AGAIN - hits} of {_AGAIN} missed")
+            missed = f"{_AGAIN - hits} of {_AGAIN} missed"
+            yield self._finding("guaranteed", False, missed)  # noqa: FBT003 - a value like others
 
     def _matching(self) -> Iterator[Finding]:
         """Whether a prefix is read that was never marked and never ended a request."""
@@ -350,14 +365,11 @@ class Probing:
             if len(reads) < 3:  # blocks larger than was thought
                 reads, rest = self._cut(start, 10 * span)
         else:
-            reads, rest = set(self._reads), 0
-            while len(reads) < 7:
-                before = len(self._reads)
-                size = start + span * (0.3 + 0.1 * len(reads)) + 3
-                self._twice(self.asker.words_for(size))
-                if len(self._reads) == before:
-                    break
-                reads = set(self._reads)
+            for step in range(1, 9):
+                if len(self._reads) < 6:
+                    size = start + step * (1.37 * known + 20)
+                    self._twice(self.asker.words_for(size))
+            reads, rest = self._reads, 0
         block = gcd(*reads)
         if len(reads) < 3 or (rest and block > 2 * rest + 32):
             yield self._finding("block", None, f"read were only {sorted(reads)} tokens")
@@ -509,7 +521,8 @@ class Probing:
     def _counted(self, count: int) -> tuple[set[int] | None, str]:
         """Which of so many markers in one request wrote an entry; None where it was refused."""
         counted: set[int] = set()
-        for _ in range(self._repeats):
+        repeats = self._repeats
+        for _ in range(repeats):
             # Each point so far behind the one before that a block tells them apart.
             apart = self.asker.words_for(self._block) + 40
             texts = [self._prefix(), *(self.asker.words(apart) for _ in range(count - 1))]
@@ -530,7 +543,7 @@ class Probing:
                     counted.add(number)
             if len(counted) == count:
                 return counted, ""
-        self._doubts.append(self._chance**self._repeats)
+        self._doubts.append(self._chance**repeats)
         return counted, ""
 
     def _lookback(self) -> Iterator[Finding]:
@@ -543,7 +556,7 @@ class Probing:
         while high - low > 1:
             between = [guess for guess in guesses if low < guess < high]
             distance = between[0] if between else (low + high) // 2
-            if self._ever(lambda distance=distance: self._found_at(distance, messages=messages)):
+            if self._ever(partial(self._found_at, distance, messages=messages)):
                 low = distance
             else:
                 high = distance
@@ -581,7 +594,9 @@ class Probing:
         said = ", ".join(f"{place} {outcome}" for place, outcome in outcomes.items())
         yield self._finding("carriers", tuple(carriers), f"in content blocks of: {said}")
         for place in ("message", "tool definition"):
-            yield self._finding(f"marker on {place}", outcomes[place], f"{place}: {outcomes[place]}")
+            yield self._finding(
+                f"marker on {place}", outcomes[place], f"{place}: {outcomes[place]}"
+            )
 
     def _marker_at(self, place: str) -> str:
         """`cached`, `ignored` or `refused`: what a marker at a place alone does."""
@@ -663,19 +678,20 @@ class Probing:
         yield self._renewal(low)
 
     def _renewal(self, low: float) -> Finding:
-        prefixes = [self._written() for _ in range(self._repeats)]
+        """Whether being read starts the lifetime again."""
+        prefixes = [self._written() for _ in range(self._repeats + 2)]
         for share in (0.7, 1.4):
+            asked = len(prefixes)
             hits = []
             for messages, at in prefixes:
                 self.asker.sleep(max(0.0, at + share * low - self.asker.clock()))
                 hits.append(self._hit(self._ask(messages)))
             prefixes = [pair for pair, hit in zip(prefixes, hits, strict=True) if hit]
-        renewed = bool(prefixes)
-        if not renewed:
-            self._doubts.append(self._chance**self._repeats)
-        said = f"read at {0.7 * low:,.0f} s, it was {{}}read at {1.4 * low:,.0f} s"
-        value = "hit" if renewed else "nothing"
-        return self._finding("renewed_by", value, said.format("" if renewed else "not "))
+        if not prefixes:
+            self._doubts.append(self._chance**asked)
+        said = f"what was read after {0.7 * low:,.0f} s was {{}}read after {1.4 * low:,.0f} s"
+        value = "hit" if prefixes else "nothing"
+        return self._finding("renewed_by", value, said.format("" if prefixes else "not "))
 
     def _written(self) -> tuple[list[Message], float]:
         messages = [self._user(self._prefix())]
@@ -712,9 +728,7 @@ def _profile(model: str) -> Profile | None:
         return None
 
 
-def _expected(
-    rules: CacheRules | None, ttl: float | None, marker: Mapping[str, Any]
-) -> int:
+def _expected(rules: CacheRules | None, ttl: float | None, marker: Mapping[str, Any]) -> int:
     """About how many tokens a probe takes where little is missed that was in the cache."""
     least = rules.minimum if rules else _LARGE[0]
     block = rules.block if rules else 128
@@ -725,5 +739,5 @@ def _expected(
     if marker and (rules is None or rules.match == "points"):
         requests += 10 + 8 + 20  # points, look-back, places
     if ttl:
-        requests += 2 * 3 * (4 + max(0.0, log(max(ttl, 30) / 30, 2)))
+        requests += 2 * 3 * (4 + max(0.0, log2(max(ttl, 30) / 30)))
     return int(round(requests * size, -3)) + 1_000
