@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays
     from contextkit.builder import ContextBuilder
+    from contextkit.caching.explanation import explain
     from contextkit.caching.prefix import PrefixStabilizer
     from contextkit.chat import Chat
     from contextkit.context import Context
@@ -66,6 +67,7 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "budget",
+    "explain": "caching.explanation",
     "fold": "view",
     "profile_for": "profiles",
     "wrap": "wrapping",
@@ -101,6 +103,7 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "explain",
     "fold",
     "profile_for",
     "wrap",

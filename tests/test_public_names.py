@@ -35,6 +35,7 @@ NAMES = [
     "View",
     "Volatile",
     "WhenItPays",
+    "explain",
     "fold",
     "profile_for",
     "wrap",
