@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextkit.edits import Edit
     from contextkit.errors import BudgetExceeded, ContextKitError
     from contextkit.history import History
-    from contextkit.profiles import Profile, profile_for
+    from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
     from contextkit.scope import Scope
@@ -69,6 +69,7 @@ _MODULES = {
     "WhenItPays": "budget",
     "explain": "caching.explanation",
     "fold": "view",
+    "load_profiles": "profiles",
     "profile_for": "profiles",
     "wrap": "wrapping",
 }
@@ -105,6 +106,7 @@ __all__ = [
     "WhenItPays",
     "explain",
     "fold",
+    "load_profiles",
     "profile_for",
     "wrap",
 ]

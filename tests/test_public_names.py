@@ -37,6 +37,7 @@ NAMES = [
     "WhenItPays",
     "explain",
     "fold",
+    "load_profiles",
     "profile_for",
     "wrap",
 ]
