@@ -298,7 +298,7 @@ class ContextBuilder:
                 coming = self.plans.coming(history)
                 if plan.hash != coming.hash:
                     notes = (*notes, changed_later(plan, coming))
-                return self._context(view, made[-1:], (), plan, notes)
+                return self._context(view, made[-1:], (), plan, notes, again=True)
             plan = self.plans.coming(history)
             notes = (*notes, *self.plans.moves(history, plan))
             seen = len(made)
@@ -408,6 +408,7 @@ class ContextBuilder:
         notes: tuple[str, ...],
         *,
         failures: Sequence[Failure] = (),
+        again: bool = False,
     ) -> Context:
         return Context(
             model=plan.settings["model"],
@@ -426,6 +427,7 @@ class ContextBuilder:
                 or tuple(text for decision in decided for text in decision.failures)
             ),
             counter=self.counter,
+            again=again,
         )
 
     def _refuse_unscoped(self) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contextkit.caching.blocks import Block, blocks_of
+from contextkit.caching.consecutive import Asked
+from contextkit.caching.forecast import Compared, Forecast, compared
 from contextkit.edits import Decision, Edit
 from contextkit.messages import copy_json
 from contextkit.report import Report, fates_of
@@ -29,6 +31,7 @@ class Context:
         failures: what this build passed over, and why.
         options: further parameters of the request that are counted, such as `response_format`.
         counter: counted the tokens; it has the profile.
+        again: whether this point was decided before, and the request so probably sent.
     """
 
     model: str
@@ -44,6 +47,7 @@ class Context:
     notes: tuple[str, ...]
     failures: tuple[str, ...]
     counter: RequestCounter
+    again: bool = False
     _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
@@ -75,12 +79,44 @@ class Context:
 
         The tokens of all blocks are `tokens`. Costs the length of the request, once.
         """
-        if "blocks" not in self._kept:
-            request = {"messages": self.view.messages, "tools": self.tool_list, **self.options}
+        return self.asked.blocks
+
+    @property
+    def asked(self) -> Asked:
+        """The request with its blocks, for forecasts and explanations. Shared: read only."""
+        if "asked" not in self._kept:
+            request = {
+                "model": self.model,
+                "messages": self.view.messages,
+                "tools": self.tool_list,
+                **self.options,
+            }
             each = [entry.tokens for entry in self.view.entries]
-            self._kept["blocks"] = blocks_of(request, self.counter, fixed=self.fixed, tokens=each)
-        blocks: tuple[Block, ...] = self._kept["blocks"]
-        return blocks
+            blocks = blocks_of(request, self.counter, fixed=self.fixed, tokens=each)
+            self._kept["asked"] = Asked(request, blocks)
+        asked: Asked = self._kept["asked"]
+        return asked
+
+    @property
+    def compared(self) -> Compared:
+        """The request beside the one before it, as the log has it."""
+        if "compared" not in self._kept:
+            self._kept["compared"] = compared(
+                self.asked, self.view, self.decision, self.counter, again=self.again
+            )
+        found: Compared = self._kept["compared"]
+        return found
+
+    @property
+    def forecast(self) -> Forecast:
+        """What the request will read from the provider's cache, and cost.
+
+        Costs the length of the request, once; of the history, where the prefix moved.
+        """
+        if "forecast" not in self._kept:
+            self._kept["forecast"] = self.compared.forecast()
+        forecast: Forecast = self._kept["forecast"]
+        return forecast
 
     @property
     def prefix_hash(self) -> str:
@@ -92,6 +128,7 @@ class Context:
         """What became of every message, and why. Costs the length of the history."""
         point = self.decision.point
         view = self.view
+        usage = view.history.usages.get(point)
         return Report(
             model=self.model,
             view=view.name,
@@ -106,10 +143,17 @@ class Context:
             target=self.target,
             edits=self.edits,
             failures=self.failures,
-            warnings=(*self.notes, *_control_tokens(view, self.counter)),
+            warnings=(*self.notes, *_control_tokens(view, self.counter), *self._cold()),
             fates=fates_of(view, self.edits),
-            usage=view.history.usages.get(point),
+            usage=usage,
+            forecast=self.forecast,
+            explanation=self.compared.explanation(usage) if usage is not None else None,
         )
+
+    def _cold(self) -> tuple[str, ...]:
+        """What is said before a request that another model answers than the one before."""
+        loss = self.forecast.loss
+        return (str(loss),) if loss.cause == "model changed" else ()
 
     def _repr_html_(self) -> str:
         return self.report._repr_html_()

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
+from contextkit.caching.explanation import Explanation
+from contextkit.caching.forecast import Forecast
 from contextkit.edits import Edit
 from contextkit.folding import with_part
 from contextkit.groups import Entry
@@ -61,6 +63,8 @@ class Report:
         warnings: what the user should know (state lost, tokens estimated, …).
         fates: one for each message, in order.
         usage: what the provider reported, once the reply is appended.
+        forecast: what the request was to read from the provider's cache.
+        explanation: why it read less than was there, once that was reported.
     """
 
     model: str
@@ -74,6 +78,8 @@ class Report:
     warnings: tuple[str, ...]
     fates: tuple[Fate, ...]
     usage: Usage | None = None
+    forecast: Forecast | None = None
+    explanation: Explanation | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data. Without content, except what edits show."""
@@ -89,6 +95,8 @@ class Report:
             "warnings": list(self.warnings),
             "messages": [asdict(fate) for fate in self.fates],
             "usage": self.usage.to_json() if self.usage else None,
+            "forecast": self.forecast.to_json() if self.forecast else None,
+            "explanation": self.explanation.to_json() if self.explanation else None,
         }
 
     def __str__(self) -> str:
@@ -99,8 +107,13 @@ class Report:
             f"{self.model}: {parts['total']:,} of {self.limit:,} tokens ({of_parts})",
             f"{self._sent()} of {self.point} messages sent; this build: {self._edits()}",
         ]
+        if self.forecast is not None:
+            lines.append(f"forecast: {self.forecast}{self._reported()}")
         if self.usage is not None:
             lines.append(f"reported: {self.usage.to_json()}")
+        missed = self.explanation or (self.forecast.loss if self.forecast else None)
+        if missed is not None and missed.cause is not None:
+            lines.append(str(missed))
         lines += [f"warning: {text}" for text in self.warnings]
         lines += [f"passed over: {text}" for text in self.failures]
         lines += [
@@ -128,6 +141,10 @@ class Report:
             "<table><tr><th>message</th><th>role</th><th>fate</th><th>tokens</th><th>why</th></tr>"
             f"{rows}</table>"
         )
+
+    def _reported(self) -> str:
+        read = self.usage.cache_read_tokens if self.usage else None
+        return f"; reported {read:,}" if read is not None else ""
 
     def _sent(self) -> int:
         gone = {"dropped", "summarized", "set aside"}
