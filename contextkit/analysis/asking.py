@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from contextkit.errors import ReplyError
@@ -167,26 +168,36 @@ class Asker:
     def overtake(self, messages: Sequence[Mapping[str, Any]], *, reply: int) -> tuple[Seen, Seen]:
         """The same request twice, the second sent while the reply to the first still comes."""
         request = self._request(messages, (), reply)
+        coming = ceil(self._likely(messages, (), reply))
         at = self.clock()
-        with stream(self.client, request) as chunks:
-            second = None
-            for _ in chunks:
-                if second is None and chunks.last_text:
-                    second = self.ask(messages)
-            first = self._seen(chunks.answer.usage, chunks.reply.text, at)
-        return first, second or Seen()
+        self.spent += coming  # what the second may not spend
+        try:
+            with stream(self.client, request) as chunks:
+                second = None
+                for _ in chunks:
+                    if second is None and chunks.last_text:
+                        second = self.ask(messages)
+                answer = chunks.answer
+        finally:
+            self.spent -= coming
+        return self._seen(answer.usage, chunks.reply.text, at), second or Seen()
 
     def _request(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], reply: int
     ) -> dict[str, Any]:
-        words = len(f"{messages} {tools or ''}".split())
-        likely = 1.1 * words * self._per_word + self._frame + 20 * len(messages) + reply
-        if self.spent + likely > self.budget:
+        if self.spent + self._likely(messages, tools, reply) > self.budget:
             raise Spent
         request = {"model": self.model, "messages": list(messages), self.reply: reply}
         if tools:
             request["tools"] = list(tools)
         return {**request, **self.options}
+
+    def _likely(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], reply: int
+    ) -> float:
+        """The most tokens that a request and its reply may have."""
+        words = len(f"{messages} {tools or ''}".split())
+        return 1.1 * words * self._per_word + self._frame + 20 * len(messages) + reply
 
     def _seen(self, usage: Usage | None, text: str, at: float) -> Seen:
         usage = usage or Usage()

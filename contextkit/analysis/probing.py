@@ -27,7 +27,7 @@ _GIVEN_UP = 3  # of these, where none was a hit
 _ERROR = 0.001  # of taking for absent what is in the cache
 _MARGIN = 100_000  # tokens for a provider that is not as its profile says
 _TAIL = 12  # words behind a prefix
-_REPLY = 400  # tokens of a reply that another request can overtake
+_REPLY = 120  # tokens of a reply that another request can overtake
 _USUAL = (60, 120, 180, 240, 300, 600, 900, 1_200, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
 _CACHE_CONTROL: Mapping[str, Any] = {"cache_control": {"type": "ephemeral"}}
 

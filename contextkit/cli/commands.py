@@ -147,6 +147,78 @@ def chat(
 
 
 @app.command(epilog=EXIT_CODES)
+def bench(
+    *,
+    model: Annotated[
+        str | None,
+        typer.Option(help="qwen-plus, gpt-5.6, …; without it the embedded model answers."),
+    ] = None,
+    cache: Annotated[Cache, typer.Option(help="Which cache of the provider.")] = Cache.implicit,
+    turns: Annotated[
+        int | None, typer.Option(min=1, help="User messages.  [default: 10; embedded: 5]")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: the window]")
+    ] = None,
+    target: Annotated[
+        int | None, typer.Option(min=1, help="Tokens that a cut comes down to.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens of input and output that are never passed."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens of a reply at most.  [default: 200; embedded: 24]"),
+    ] = None,
+    options: Annotated[
+        str | None,
+        typer.Option(help='Further parameters of each request, as JSON: {"enable_thinking":false}'),
+    ] = None,
+    png: Annotated[Path | None, typer.Option(help="Write a plot there.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")
+    ] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
+    ] = False,
+) -> None:
+    """Hold a scripted conversation with a real endpoint: forecast against reported.
+
+    Shows for every request the prompt and cached tokens that were predicted before it was sent and
+    those that the provider reported, the time to the first token, and why less was read where it
+    was; in total the hit ratio, tokens written, and cost. The system prompt is as long as the cache
+    asks for, and new in every run. Says about how many tokens that takes, and asks.
+    """
+    from contextkit.cli.bench import Settings, run
+
+    settings = Settings(
+        model=model,
+        base_url=base_url,
+        mode=cache.value,
+        turns=turns,
+        limit=limit,
+        target=target,
+        budget=budget,
+        max_tokens=max_tokens,
+        options=options,
+        png=png,
+        yes=yes,
+        port=port,
+        threads=threads,
+        as_json=as_json,
+    )
+    with _ctrl_c():
+        raise typer.Exit(run(settings))
+
+
+@app.command(epilog=EXIT_CODES)
 def probe(
     *,
     model: Annotated[

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import sys
 
-from contextkit.profiles import Profile
 
-
-def consent(model: str, tokens: int, *, most: int, profile: Profile | None, more: str = "") -> bool:
+def consent(
+    model: str, tokens: int, *, most: int, money: tuple[float, str] | None, more: str = ""
+) -> bool:
     """Say what will be sent, and ask whether to go on; the end of the input is a no.
 
     Args:
         model: that it is sent to.
-        tokens: about so many.
+        tokens: of input and output, about so many.
         most: never more than so many.
-        profile: for the price, where it has one.
+        money: what that costs, and the currency; None where prices are not known.
         more: what else there is to know, such as a time.
     """
+    price = "its price is not known" if money is None else f"about {money[0]:,.3f} {money[1]}"
     sys.stderr.write(
-        f"This will send about {tokens:,} tokens to {model}{_money(tokens, profile)}, "
-        f"never more than {most:,}{more}. Go on? [y/N] "
+        f"This will send about {tokens:,} tokens to {model} ({price}), never more than {most:,}"
+        f"{more}. Go on? [y/N] "
     )
     sys.stderr.flush()
     try:
@@ -28,10 +29,3 @@ def consent(model: str, tokens: int, *, most: int, profile: Profile | None, more
         if not sys.stdin.isatty():
             sys.stderr.write("\n")
     return answer.strip().lower() in ("y", "yes")
-
-
-def _money(tokens: int, profile: Profile | None) -> str:
-    price = profile.price(1) if profile else None
-    if price is None:
-        return " (its price is not known)"
-    return f" (about {tokens * price.input / 1e6:,.2f} {price.currency} as uncached input)"

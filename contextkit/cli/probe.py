@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contextkit.analysis.findings import Finding, Findings, shown
 from contextkit.analysis.probing import Probing
-from contextkit.cli import FAILED, SERVER, exit_code, require, say
+from contextkit.cli import FAILED, require, say
 from contextkit.cli.consent import consent
-from contextkit.cli.endpoints import Endpoint, endpoint_for
-from contextkit.errors import ContextKitError, InputError
+from contextkit.cli.endpoints import Endpoint, endpoint_for, json_options
+from contextkit.errors import ContextKitError
 from contextkit.providers.local import LocalServer
 
 if TYPE_CHECKING:
@@ -83,34 +82,19 @@ def run(settings: Settings) -> int:
     elif findings.found:
         _show(console, findings)
     if stopped is not None:
-        return _ended(stopped, endpoint)
+        return endpoint.ended(stopped)
     if findings.stopped:
         say(f"ended before all was found out: {findings.stopped}")
         return FAILED
     return 0
 
 
-def json_options(text: str | None) -> Mapping[str, Any]:
-    """What `--options` says.
-
-    Raises:
-        InputError: when it is no JSON object.
-    """
-    try:
-        options = json.loads(text or "{}")
-    except ValueError as error:
-        raise InputError(f"is not JSON: {error}", place="--options") from error
-    if not isinstance(options, dict):
-        raise InputError('is a JSON object, such as {"enable_thinking": false}', place="--options")
-    return options
-
-
 def _agreed(probing: Probing, endpoint: Endpoint, settings: Settings) -> bool:
     waits = f", and wait {settings.ttl / 12:,.0f} minutes or longer" if settings.ttl else ""
     expected = min(probing.expected, probing.budget)
-    return consent(
-        endpoint.model, expected, most=probing.budget, profile=probing.profile, more=waits
-    )
+    price = probing.profile.price(1) if probing.profile else None
+    money = None if price is None else (expected * price.input / 1e6, price.currency)
+    return consent(endpoint.model, expected, most=probing.budget, money=money, more=waits)
 
 
 def _line(finding: Finding) -> str:
@@ -132,15 +116,3 @@ def _show(console: Console, findings: Findings) -> None:
     told = f"{findings.requests:,} requests, {findings.tokens:,} tokens"
     console.print(Text(f"{told}. For a file that load_profiles reads:\n"), soft_wrap=True)
     console.print(Text(findings.toml()), soft_wrap=True)
-
-
-def _ended(error: BaseException, endpoint: Endpoint) -> int:
-    """Say what ended the command, without the key, and give the exit code."""
-    if isinstance(error, KeyboardInterrupt):
-        say("stopped by Ctrl-C")
-        return exit_code(error)
-    if isinstance(error, ContextKitError):
-        say(error)
-        return exit_code(error)
-    say(f"{endpoint.without_key(str(error)).rstrip('.') or type(error).__name__}")
-    return SERVER
