@@ -3,8 +3,9 @@
     with CachingProvider(profile_for("qwen-plus").cache("implicit")) as provider:
         client = OpenAI(base_url=provider.base_url, api_key="none")
 
-Its token is a word, and every message has two more for its frame. What a request reads and writes
-is what the simulator says of the rules, reported in the form that the provider itself uses.
+Its token is a word, and every message has two more for its frame; or it counts as contextkit does
+for a model, with a counter. What a request reads and writes is what the simulator says of the
+rules, reported in the form that the provider itself uses.
 """
 
 import json
@@ -13,9 +14,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from contextkit.caching.blocks import Block, Sent
+from contextkit.caching.blocks import Block, Sent, blocks_of
 from contextkit.caching.simulator import Simulator
 from contextkit.profiles.caches import CacheRules
+from contextkit.tokens import RequestCounter
 from contextkit.usage import Usage
 from tests.scripted_provider import Failure, ScriptedProvider
 
@@ -48,6 +50,7 @@ class CachingProvider(ScriptedProvider):
         alike: whether a string is the same prefix as one text part.
         overhead: tokens that the service appends to every request by itself.
         slots: of a local engine.
+        counter: counts tokens in place of words.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class CachingProvider(ScriptedProvider):
         alike: bool = True,
         overhead: int = 0,
         slots: int = 1,
+        counter: RequestCounter | None = None,
     ) -> None:
         super().__init__()
         self.rules = rules
@@ -68,6 +72,7 @@ class CachingProvider(ScriptedProvider):
         self.clock = clock or Clock()
         self.alike = alike
         self.overhead = overhead
+        self.counter = counter
         self.sent: list[Sent] = []
         self.usages: list[Usage] = []
         self._misses = misses
@@ -100,7 +105,13 @@ class CachingProvider(ScriptedProvider):
             return self.replies.popleft()
         words = request.get("max_tokens") or request.get("max_completion_tokens") or 20
         start = self._random.randrange(1_000)
-        return " ".join(f"word{start + n * n % 997}" for n in range(min(words, 400)))
+        said = [f"word{start + n * n % 997}" for n in range(min(words, 400))]
+        while self.counter is not None and self._output(" ".join(said)) > words:
+            said.pop()
+        return " ".join(said)
+
+    def _output(self, reply: str) -> int:
+        return len(reply.split()) if self.counter is None else self.counter.counter.count(reply)
 
     def _took(self, completion: dict[str, Any]) -> tuple[float, float]:
         words = len(str(completion["choices"][0]["message"]["content"]).split())
@@ -118,10 +129,8 @@ class CachingProvider(ScriptedProvider):
         reply = str(message["content"])
         begun = FIRST_TOKEN
         ended = begun + TOKEN * len(reply.split())
-        finely = self.rules.match in ("blocks", "slots")
-        blocks = tuple(self._tokens(request) if finely else self._blocks(request))
-        answer = self._token_blocks(message)[1:] if finely else self._part_blocks(message)
-        sent = Sent(blocks, self.clock.now, begun, ended, tuple(answer))
+        blocks, answer, behind = self._seen(request, message)
+        sent = Sent(blocks, self.clock.now, begun, ended, answer)
         self.sent.append(sent)
         on = all(self.headers.get(name) == value for name, value in self.rules.headers.items())
         usage = self._simulator.send(sent) if on else Usage(sent.tokens, 0, 0)
@@ -130,16 +139,28 @@ class CachingProvider(ScriptedProvider):
             written = usage.cache_write_tokens
             usage = Usage(sent.tokens, 0, None if written is None else written + read)
         usage = Usage(
-            sent.tokens + self.overhead,
+            sent.tokens + behind + self.overhead,
             usage.cache_read_tokens or 0,
             usage.cache_write_tokens,
-            len(reply.split()),
+            self._output(reply),
             cache_writes=usage.cache_writes,
         )
         self.usages.append(usage)
         return reported(usage, self.provider, self.rules)
 
     # -- requests as a cache sees them -------------------------------------------------------
+
+    def _seen(
+        self, request: Mapping[str, Any], message: Mapping[str, Any]
+    ) -> tuple[tuple[Block, ...], tuple[Block, ...], int]:
+        """Request and reply as the cache takes them, and the tokens behind the last message."""
+        if self.counter is not None:
+            *blocks, last = blocks_of(request, self.counter)
+            answer = blocks_of({"messages": [message]}, self.counter)[:-1]
+            return tuple(blocks), answer, last.tokens
+        if self.rules.match in ("blocks", "slots"):
+            return tuple(self._tokens(request)), tuple(self._token_blocks(message)[1:]), 0
+        return tuple(self._blocks(request)), tuple(self._part_blocks(message)), 0
 
     def _tokens(self, request: Mapping[str, Any]) -> Iterator[Block]:
         for word in json.dumps(request["tools"]).split() if request.get("tools") else ():

@@ -169,17 +169,17 @@ class Asker:
         """The same request twice, the second sent while the reply to the first still comes."""
         request = self._request(messages, (), reply)
         coming = ceil(self._likely(messages, (), reply))
+        if self.spent + 2 * coming > self.budget:
+            raise Spent
         at = self.clock()
-        self.spent += coming  # what the second may not spend
-        try:
-            with stream(self.client, request) as chunks:
-                second = None
-                for _ in chunks:
-                    if second is None and chunks.last_text:
-                        second = self.ask(messages)
-                answer = chunks.answer
-        finally:
-            self.spent -= coming
+        self.spent += coming  # what the second may not spend; it stays spent if the stream breaks
+        with stream(self.client, request) as chunks:
+            second = None
+            for _ in chunks:
+                if second is None and chunks.last_text:
+                    second = self.ask(messages)
+            answer = chunks.answer
+        self.spent -= coming
         return self._seen(answer.usage, chunks.reply.text, at), second or Seen()
 
     def _request(

@@ -358,12 +358,13 @@ class Probing:
     def _block_of(self) -> Iterator[Finding]:
         """What the tokens read are multiples of."""
         known = self.rules.block if self.rules else 128
-        span = max(384, 6 * known)
+        span = max(60, 6 * known)
         start = max(self._minimum, known)
         if self._match == "blocks":
-            reads, rest = self._cut(start, span)
-            if len(reads) < 3:  # blocks larger than was thought
-                reads, rest = self._cut(start, 10 * span)
+            for larger in (1, 10, 40):  # blocks may be larger than was thought
+                reads, rest = self._cut(start, larger * span)
+                if len(reads) > 2:
+                    break
         else:
             for step in range(1, 9):
                 if len(self._reads) < 6:
@@ -440,7 +441,7 @@ class Probing:
 
     def _replies(self) -> Iterator[Finding]:
         """Whether the tokens of a reply are read when it is sent back."""
-        block, wanted = self._block, 128
+        block, wanted = self._block, 64
         # The prompt ends a little before a block does, so that the reply ends that block.
         size = block * ceil((max(self._minimum, block) + 60) / block) - min(30, block - 1)
         size = max(size, 60)
@@ -450,7 +451,7 @@ class Probing:
             nonlocal short
             text = f"{self._prefix(size - 10)} Tell a long story with these words."
             first = self._ask([self._user(text)], reply=wanted)
-            if first.output < 64:
+            if first.output < 40:
                 return False
             short = False
             self._settle()

@@ -238,6 +238,10 @@ def probe(
         float | None,
         typer.Option(min=1, help="Find out how long entries live, up to so many seconds: waits."),
     ] = None,
+    settle: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds before what was cached is asked for.  [default: 1]"),
+    ] = None,
     options: Annotated[
         str | None,
         typer.Option(help='Further parameters of each request, as JSON: {"enable_thinking":false}'),
@@ -267,6 +271,7 @@ def probe(
         mode=cache.value,
         budget=budget,
         ttl=ttl,
+        settle=settle,
         options=options,
         yes=yes,
         port=port,

@@ -74,7 +74,7 @@ def rehearse(
     rules: CacheRules | None,
     reply: int,
 ) -> tuple[int, Cost | None]:
-    """Tokens of input and output, and cost, of the conversation if every reply is as long as it may be.
+    """Tokens of input and output, and cost, if every reply is as long as it may be.
 
     Nothing is sent.
     """

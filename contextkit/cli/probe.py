@@ -30,6 +30,7 @@ class Settings:
     mode: str
     budget: int | None
     ttl: float | None
+    settle: float | None
     options: str | None
     yes: bool
     port: int
@@ -58,6 +59,9 @@ def run(settings: Settings) -> int:
             client = stack.enter_context(stack.enter_context(server).client())
         else:
             client = stack.enter_context(endpoint.client())
+        settle = settings.settle
+        if settle is None:
+            settle = 0.0 if endpoint.embedded else 1.0
         probing = Probing(
             client,
             endpoint.model,
@@ -65,7 +69,7 @@ def run(settings: Settings) -> int:
             budget=settings.budget,
             ttl=settings.ttl,
             options=options,
-            settle=0.0 if endpoint.embedded else 1.0,
+            settle=settle,
         )
         if not (settings.yes or endpoint.embedded or _agreed(probing, endpoint, settings)):
             say("nothing was sent")
@@ -90,7 +94,8 @@ def run(settings: Settings) -> int:
 
 
 def _agreed(probing: Probing, endpoint: Endpoint, settings: Settings) -> bool:
-    waits = f", and wait {settings.ttl / 12:,.0f} minutes or longer" if settings.ttl else ""
+    # A wave waits as long as the longest wait; there are about five.
+    waits = f", and wait about {settings.ttl / 12:,.0f} minutes" if settings.ttl else ""
     expected = min(probing.expected, probing.budget)
     price = probing.profile.price(1) if probing.profile else None
     money = None if price is None else (expected * price.input / 1e6, price.currency)
