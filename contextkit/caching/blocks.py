@@ -75,12 +75,16 @@ def _token(number: int) -> Block:
     return Block(number, 1)
 
 
+Made = dict[int, tuple[Mapping[str, Any], tuple[Block, ...]]]
+
+
 def blocks_of(
     request: Mapping[str, Any],
     counter: RequestCounter,
     *,
     fixed: int | None = None,
     tokens: Sequence[int] | None = None,
+    made: Made | None = None,
 ) -> tuple[Block, ...]:
     """A request in cache order: tools, then a block for each content part of each message.
 
@@ -93,6 +97,7 @@ def blocks_of(
         counter: counts what is not given.
         fixed: tokens of everything around the messages.
         tokens: of each message.
+        made: keeps the blocks of messages that stand in several requests, by the message's `id`.
 
     Raises:
         InputError: `messages` or `tools` is no list of dicts, or holds what is not JSON.
@@ -109,8 +114,14 @@ def blocks_of(
             Block(_key(canonical_tool_blocks(request), response_format), fixed - opening, "tools")
         )
     for number, (_, message) in enumerate(placed_dicts(request, "messages")):
+        if made is not None and id(message) in made:
+            blocks += made[id(message)][1]
+            continue
         whole = counter.message(message) if tokens is None else tokens[number]
-        blocks += _message_blocks(message, whole, counter)
+        found = tuple(_message_blocks(message, whole, counter))
+        blocks += found
+        if made is not None:
+            made[id(message)] = (message, found)
     return (*blocks, Block(REPLY, opening, REPLY))
 
 

@@ -146,6 +146,17 @@ def explain(
     return explained(Consecutive(before, now, rules, counting, reply, elapsed), read)
 
 
+def foretold(pair: Consecutive) -> Usage:
+    """What the provider will report for the later of two requests, by its rules."""
+    before, now = pair.before.request, pair.now.request
+    changed = changed_parameters(before, now, pair.counter.profile)
+    if before.get("model") != now.get("model") or "all" in changed.values():
+        return pair.read(now=salted(pair.now.blocks))
+    if changed:
+        return pair.read(now=salted(pair.now.blocks, from_messages=True))
+    return pair.read(now=_without_dropped(pair))
+
+
 def explained(pair: Consecutive, usage: Usage, moved_by: str = "") -> Explanation:
     """The explanation of two requests whose blocks are known.
 
@@ -155,12 +166,12 @@ def explained(pair: Consecutive, usage: Usage, moved_by: str = "") -> Explanatio
         moved_by: what moved the prefix, where that is known.
     """
     read = usage.cache_read_tokens or 0
-    moved = diff(pair.before.request, pair.now.request)
     full = _readable(pair)
     slack = _slack(pair, usage)
     missed = (min(full, pair.resent) if pair.moved else full) - read
     if missed <= slack:
         return Explanation(None)
+    moved = diff(pair.before.request, pair.now.request)
     faults = [
         (found, level, reads)
         for found, level, reads in _faults(pair, moved)

@@ -10,10 +10,11 @@ from typing import Any
 from contextkit.caching.blocks import Sent, blocks_of
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
 from contextkit.caching.costs import Cost, cost_of
-from contextkit.caching.explanation import Explanation, explained
+from contextkit.caching.explanation import Explanation, explained, foretold
 from contextkit.caching.simulator import Simulator
 from contextkit.edits import Decision, Edit
 from contextkit.history import History
+from contextkit.profiles import CacheRules
 from contextkit.tokens import RequestCounter
 from contextkit.usage import Usage
 from contextkit.view import View, fold
@@ -62,12 +63,14 @@ class Compared:
     Attributes:
         now: the request.
         pair: both; None for the first, and where no rules are known.
+        rules: of the cache; None where they are not known.
         moved_by: the edits that moved the prefix, in words.
         counter: counted the tokens.
     """
 
     now: Asked
     pair: Consecutive | None
+    rules: CacheRules | None
     moved_by: str
     counter: RequestCounter
 
@@ -75,11 +78,13 @@ class Compared:
         """What the request will read and cost."""
         profile, blocks = self.counter.profile, self.now.blocks
         tokens = sum(block.tokens for block in blocks)
-        rules = rules_in_use(profile, blocks) if self.pair is None else self.pair.rules
+        rules = self.rules
         if rules is None:
             return Forecast(tokens, None, None, None, Explanation(None, None))
         usage = (
-            Simulator(tolerant(rules)).peek(Sent(blocks)) if self.pair is None else self.pair.read()
+            Simulator(tolerant(rules)).peek(Sent(blocks))
+            if self.pair is None
+            else foretold(self.pair)
         )
         loss = self.explanation(usage) if self.pair else Explanation(None)
         cost = cost_of(usage, profile, rules)
@@ -106,35 +111,46 @@ def compared(
     """
     history = view.history
     if again:
-        return _pair(now, now, counter)
+        return beside(now, now, counter)
     last = _last(history, view.name, decision)
     if last is None:
-        return Compared(now, None, "", counter)
+        return beside(None, now, counter)
     before = _before(now, view, last, decision, counter)
-    return _pair(
+    return beside(
         before,
         now,
         counter,
-        reply=_reply(history, last.point),
-        elapsed=_seconds(last.time, decision.time),
-        moved_by=_moved_by(decision.edits, last.point) if last.view == view.name else "",
+        reply=reply_at(history, last.point),
+        elapsed=seconds_between(last, decision),
+        moved=moved_by(decision.edits, last.point) if last.view == view.name else "",
     )
 
 
-def _pair(
-    before: Asked,
+def beside(
+    before: Asked | None,
     now: Asked,
     counter: RequestCounter,
     *,
     reply: Answered | None = None,
     elapsed: float | None = None,
-    moved_by: str = "",
+    moved: str = "",
 ) -> Compared:
-    rules = rules_in_use(counter.profile, (*before.blocks, *now.blocks))
+    """A request beside another one.
+
+    Args:
+        before: the earlier one; None where there is none.
+        now: the request.
+        counter: counted its tokens.
+        reply: to the earlier one.
+        elapsed: seconds between the two.
+        moved: what moved the prefix, in words, where that is known.
+    """
+    earlier = before.blocks if before is not None else ()
+    rules = rules_in_use(counter.profile, (*earlier, *now.blocks))
     pair = None
-    if rules is not None:
+    if rules is not None and before is not None:
         pair = Consecutive(before, now, rules, counter, reply or Answered(), elapsed)
-    return Compared(now, pair, moved_by, counter)
+    return Compared(now, pair, rules, moved, counter)
 
 
 def _last(history: History, view: str, decision: Decision) -> Decision | None:
@@ -186,11 +202,15 @@ def _beginning(now: Asked, view: View, point: int) -> Asked:
     return Asked(request, (*blocks, *now.blocks[len(now.held) :]))
 
 
-def _seconds(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else second - first
+def seconds_between(first: Decision, second: Decision) -> float | None:
+    """Seconds between two decisions; None where no clock was kept."""
+    if first.time is None or second.time is None:
+        return None
+    return max(0.0, second.time - first.time)
 
 
-def _reply(history: History, number: int) -> Answered:
+def reply_at(history: History, number: int) -> Answered:
+    """What is known of the reply of a number."""
     message = history.data[number] if number < len(history) else None
     if message is None or message["role"] != "assistant":
         return Answered()
@@ -204,7 +224,7 @@ def _touches(edit: Edit, point: int) -> bool:
     return first is not None and (first < point or (edit.at is not None and edit.at < point))
 
 
-def _moved_by(edits: Iterable[Edit], point: int) -> str:
+def moved_by(edits: Iterable[Edit], point: int) -> str:
     """The edits that changed what had been sent, in words."""
     said = Counter(f"{edit.kind} by {edit.by}" for edit in edits if _touches(edit, point))
     return ", ".join(f"{count} {what}" for what, count in said.items())
