@@ -177,9 +177,17 @@ class Kept:
         """What is sent."""
         return {**context.request(), **self.parts.options}
 
+    def begun(self, context: Context) -> None:
+        """The provider has taken a request; whether its answer will be kept is not known yet.
+
+        What it has in its cache then is not what the last kept turn left there.
+        """
+        self.history.unanswered[context.view.name] = context
+
     def end(self, turn: Turn, context: Context, answer: Answer) -> Reply:
         """Keep a turn with its answer, whole."""
         history = turn.history
+        history.unanswered.pop(context.view.name, None)
         try:
             if (role := answer.message.get("role")) != "assistant":
                 raise MessageError(f"role {role!r:.60} is not the assistant's")

@@ -125,11 +125,15 @@ def blocks_of(
     return (*blocks, Block(REPLY, opening, REPLY))
 
 
+_BESIDE = frozenset({"content", *MARKERS})
+
+
 def _message_blocks(
     message: Mapping[str, Any], tokens: int, counter: RequestCounter
 ) -> Iterator[Block]:
     role, content = str(message.get("role")), message.get("content")
-    around = {key: value for key, value in message.items() if key not in {"content", *MARKERS}}
+    around = {key: value for key, value in message.items() if key not in _BESIDE}
+    more = {key: value for key, value in around.items() if key != "role" and value is not None}
     parts = content if isinstance(content, list | tuple) and content else [content]
     last, before = len(parts) - 1, 0
     for place, part in enumerate(parts):
@@ -140,8 +144,12 @@ def _message_blocks(
             upto = counter.message(shorter)
         marker, bare = _bare(part)
         ends = place == last
+        text_alone = place == last == 0 and type(bare) is str and not more
         yield Block(
-            _key(role, place, bare, around if ends else None),
+            # Most messages are nothing but text: JSON would take three times as long.
+            _hash(f"{role}\n{bare}")
+            if text_alone
+            else _key(role, place, bare, around if ends else None),
             upto - before,
             role,
             ends,
@@ -157,11 +165,13 @@ def _bare(part: Any) -> tuple[Any, Any]:
         return None, part
     marker = next((part[key] for key in part if key in MARKERS and part[key] is not None), None)
     bare = {key: value for key, value in part.items() if key not in MARKERS and value is not None}
-    return marker, bare["text"] if bare.keys() == {"type", "text"} and bare[
-        "type"
-    ] == "text" else bare
+    plain = bare.keys() == {"type", "text"} and bare["type"] == "text"
+    return marker, bare["text"] if plain else bare
 
 
 def _key(*parts: Any) -> str:
-    text = canonical_json(without_nulls(list(parts)))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    return _hash(canonical_json(without_nulls(list(parts))))
+
+
+def _hash(text: str) -> str:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -219,9 +219,10 @@ def _faults(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]
         else:
             source = f"{pair.elapsed:,.0f} s between the requests"
             found.append(("expired", source, reads))
-    dense = rules if rules.match in ("blocks", "slots") else replace(rules, match="blocks")
-    source = f"{rules.minimum:,} tokens are cached at least"
-    add("below the minimum", source, now=whole, rules=dense)
+    if rules.minimum:
+        dense = rules if rules.match in ("blocks", "slots") else replace(rules, match="blocks")
+        source = f"{rules.minimum:,} tokens are cached at least"
+        add("below the minimum", source, now=whole, rules=dense)
     if rules.match == "points":
         placed = replace(rules, minimum=0, lookback=None, lookback_of="blocks")
         add("point missing", _last_point(pair), now=whole, rules=placed)

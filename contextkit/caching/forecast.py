@@ -112,6 +112,9 @@ def compared(
     history = view.history
     if again:
         return beside(now, now, counter)
+    unanswered = history.unanswered.get(view.name)
+    if unanswered is not None:  # a stream that was left, or an answer that could not be kept
+        return beside(unanswered.asked, now, counter)
     last = _last(history, view.name, decision)
     if last is None:
         return beside(None, now, counter)
@@ -214,7 +217,7 @@ def reply_at(history: History, number: int) -> Answered:
     message = history.data[number] if number < len(history) else None
     if message is None or message["role"] != "assistant":
         return Answered()
-    usage = history.usages.get(number) or Usage()
+    usage = history.usages.get(number) or history.heard.get(number) or Usage()
     return Answered(message, usage.output_tokens, usage.reasoning_tokens)
 
 
