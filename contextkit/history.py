@@ -81,7 +81,7 @@ class History:
         self.folds: dict[Hashable, KeptFold] = {}
         # What replies said that a caller's list may lose, by place and ids of tool calls.
         self.reasoning: dict[tuple[int, tuple[str, ...]], Mapping[str, Any]] = {}
-        # What was reported for requests whose answers, and usage, come back by a caller's list only.
+        # The usage of requests whose answers come back in a caller's list, which has no usage.
         self.heard: dict[int, Usage] = {}
         # By view the request that the provider took last without an answer being kept.
         self.unanswered: dict[str, Any] = {}
