@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -91,10 +90,3 @@ def _check_settings(view: Any, data: Any) -> None:
             raise InputError(f"{key} of settings is {data[key]!r:.60}")
     if not isinstance(data.get("response_format"), Mapping | None):
         raise InputError("the response format of settings is an object")
-
-
-def record_digest(previous: str, line: Mapping[str, Any]) -> str:
-    """The digest of one line of the log, chained to the one before it."""
-    # Not canonical: the order of keys in a message is part of what must not change.
-    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return blake2b((previous + text).encode(), digest_size=16).hexdigest()

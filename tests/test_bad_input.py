@@ -27,7 +27,7 @@ import pytest
 import contextkit as ck
 from contextkit.errors import ContextKitError
 from contextkit.grammar import violations
-from contextkit.records import record_digest
+from contextkit.log_lines import write_lines
 from tests.support import (
     SCOPE,
     Characters,
@@ -318,12 +318,7 @@ def forged(*records: dict[str, Any]) -> str:
     """A log whose hashes are right, whatever its records say."""
     lines: list[dict[str, Any]] = [{"contextkit": "contextkit/1", "id": "ab"}]
     lines += [{"type": "message", "message": FINE}, *records]
-    lines.append({"end": len(lines)})
-    digest, text = "", ""
-    for line in lines:
-        digest = record_digest(digest, line)
-        text += json.dumps({**line, "hash": digest}) + "\n"
-    return text
+    return write_lines(lines)
 
 
 def decision(*edits: Any, **more: Any) -> dict[str, Any]:
