@@ -411,19 +411,7 @@ class ContextBuilder:
                 tuple(str(failure) for failure in failures)
                 or tuple(text for decision in decided for text in decision.failures)
             ),
-            warnings_in=self._warnings_in,
-        )
-
-    def _warnings_in(self, view: View) -> tuple[str, ...]:
-        """Strings in the messages that the provider would take for control tokens."""
-        if self.profile.special_tokens != "control":
-            return ()
-        found = {
-            token for entry in view.entries for token in self.counter.special_tokens_in(entry.data)
-        }
-        return tuple(
-            f"{token!r} stands in a message and acts as a control token on this server"
-            for token in sorted(found)
+            counter=self.counter,
         )
 
     def _refuse_unscoped(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from contextkit.caching.blocks import Block, blocks_of
 from contextkit.edits import Decision, Edit
 from contextkit.messages import copy_json
 from contextkit.report import Report, fates_of
+from contextkit.tokens import RequestCounter
 from contextkit.view import View
 
 
@@ -26,6 +28,7 @@ class Context:
         edits: the edits that this build recorded; none when the point was decided before.
         failures: what this build passed over, and why.
         options: further parameters of the request that are counted, such as `response_format`.
+        counter: counted the tokens; it has the profile.
     """
 
     model: str
@@ -40,7 +43,8 @@ class Context:
     options: Mapping[str, Any]
     notes: tuple[str, ...]
     failures: tuple[str, ...]
-    warnings_in: Callable[[View], tuple[str, ...]]
+    counter: RequestCounter
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
         return (
@@ -66,6 +70,19 @@ class Context:
         return request
 
     @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The request as a provider's cache sees it: tools, then a block for each content part.
+
+        The tokens of all blocks are `tokens`. Costs the length of the request, once.
+        """
+        if "blocks" not in self._kept:
+            request = {"messages": self.view.messages, "tools": self.tool_list, **self.options}
+            each = [entry.tokens for entry in self.view.entries]
+            self._kept["blocks"] = blocks_of(request, self.counter, fixed=self.fixed, tokens=each)
+        blocks: tuple[Block, ...] = self._kept["blocks"]
+        return blocks
+
+    @property
     def prefix_hash(self) -> str:
         """The prefix hash of the conversation at this decision point, in hex."""
         return self.view.history.prefix_hash(self.decision.point, self.view.name)
@@ -89,10 +106,21 @@ class Context:
             target=self.target,
             edits=self.edits,
             failures=self.failures,
-            warnings=(*self.notes, *self.warnings_in(view)),
+            warnings=(*self.notes, *_control_tokens(view, self.counter)),
             fates=fates_of(view, self.edits),
             usage=view.history.usages.get(point),
         )
 
     def _repr_html_(self) -> str:
         return self.report._repr_html_()
+
+
+def _control_tokens(view: View, counter: RequestCounter) -> tuple[str, ...]:
+    """Warnings of strings in the messages that the provider would take for control tokens."""
+    if counter.profile.special_tokens != "control":
+        return ()
+    found = {token for entry in view.entries for token in counter.special_tokens_in(entry.data)}
+    return tuple(
+        f"{token!r} stands in a message and acts as a control token on this server"
+        for token in sorted(found)
+    )

@@ -138,8 +138,8 @@ def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> PrefixDiff:
     for place, request in given:
         if not isinstance(request, Mapping) or "messages" not in request:
             raise InputError("is a request: a dict with `messages`", place=place)
-    old_tools, old = _tool_blocks(earlier), _message_blocks(earlier)
-    new_tools, new = _tool_blocks(later), _message_blocks(later)
+    old_tools, old = canonical_tool_blocks(earlier), _message_blocks(earlier)
+    new_tools, new = canonical_tool_blocks(later), _message_blocks(later)
     if old_tools != new_tools:
         at, position, before, now = _first_difference(old_tools, new_tools)
         cause = printable(cause_in_tools(old_tools, new_tools, at))
@@ -167,10 +167,11 @@ def canonical_blocks(request: Mapping[str, Any]) -> list[str]:
     Raises:
         InputError: `messages` or `tools` is no list of dicts, or holds what is not JSON.
     """
-    return _tool_blocks(request) + _message_blocks(request)
+    return canonical_tool_blocks(request) + _message_blocks(request)
 
 
-def _tool_blocks(request: Mapping[str, Any]) -> list[str]:
+def canonical_tool_blocks(request: Mapping[str, Any]) -> list[str]:
+    """The tools of a request as texts, in their order."""
     blocks = []
     for place, tool in _dicts(request, "tools"):
         bare = {
