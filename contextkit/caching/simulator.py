@@ -174,14 +174,14 @@ class _BlockCache(_TreeCache):
     """Every prefix of what was sent can be read."""
 
     def find(self, path: Path) -> Found:
-        node, inside, place = self.tree.root, 0, 0
+        last, through, place = self.tree.root, 0, 0
         for node, inside in self.tree.walk(path):
             if not node.readable(path.at):
-                return Found(path.sums[place])
-            place += inside
+                break
+            last, through, place = node, inside, place + inside
             if node.unread and inside == len(node.keys):
                 return Found(path.sums[place] - node.unread)
-        return Found(path.sums[place] + self.tree.beyond(path, node, inside, place))
+        return Found(path.sums[place] + self.tree.beyond(path, last, through, place))
 
     def keep(self, path: Path, found: Found, sent: Sent) -> None:
         size = len(path.blocks)
@@ -189,9 +189,9 @@ class _BlockCache(_TreeCache):
         readable = True
         for node, place in self.tree.grow(whole, (size, len(whole.blocks))):
             generated = place > size
-            if not generated:
+            if not generated or place < len(whole.blocks):
                 node.unread = 0
-            elif not node.entry:
+            elif not node.alive(path.at):
                 node.unread = self.rules.rest
             readable = readable and node.readable(path.at)
             if readable:
