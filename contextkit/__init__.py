@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from contextkit.edits import Edit
     from contextkit.errors import BudgetExceeded, ContextKitError
     from contextkit.history import History
-    from contextkit.profiles import Profile, profile_for
+    from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
     from contextkit.scope import Scope
@@ -67,6 +67,7 @@ _MODULES = {
     "Volatile": "strategies.volatile",
     "WhenItPays": "budget",
     "fold": "view",
+    "load_profiles": "profiles",
     "profile_for": "profiles",
     "wrap": "wrapping",
 }
@@ -102,6 +103,7 @@ __all__ = [
     "Volatile",
     "WhenItPays",
     "fold",
+    "load_profiles",
     "profile_for",
     "wrap",
 ]

@@ -59,7 +59,8 @@ class Wrapping:
                 raise InputError(hint, place=f"wrap(…, {name}=…)")
         given: Any = profiles
         if not isinstance(given, Mapping) or not all(
-            isinstance(profile, Profile) for profile in given.values()
+            isinstance(model, str) and isinstance(profile, Profile)
+            for model, profile in given.items()
         ):
             raise InputError("is a dict of profiles by model", place="wrap.profiles")
         if on_request is not None and not callable(on_request):
@@ -87,7 +88,7 @@ class Wrapping:
         model = given["model"]
         tools = [*(given.get("tools") or ()), *_functions(given.get("functions"))]
         response_format = _response_format(given.get("response_format"))
-        profile = self.options.get("profile") or self.profiles.get(model) or profile_for(model)
+        profile = self.options.get("profile") or profile_for(model, self.profiles)
         budget = self._budget(profile, longest_reply(given))
         key = json.dumps([model, tools, response_format, repr(budget), apart], default=repr)
         with self._lock:

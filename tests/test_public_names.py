@@ -36,6 +36,7 @@ NAMES = [
     "Volatile",
     "WhenItPays",
     "fold",
+    "load_profiles",
     "profile_for",
     "wrap",
 ]
