@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.budget import Budget, Schedule
+from contextkit.caching.points import CacheChoice, chosen_cache
 from contextkit.caching.tools import chat_tools, json_copy
 from contextkit.context import Context
 from contextkit.deciding import Decider, points_between
@@ -35,6 +36,7 @@ from contextkit.plan import (
 from contextkit.profiles import Profile, profile_for
 from contextkit.recall import first_written
 from contextkit.records import Settings
+from contextkit.rendering import checked_documents, recorded
 from contextkit.scope import Scope
 from contextkit.store import Store
 from contextkit.strategies.base import Need, Strategy, describe
@@ -62,6 +64,14 @@ class ContextBuilder:
         budget: limit, target, reserve.
         profile: facts about the model, where the name does not find them.
         tools: tool schemas in OpenAI form.
+        documents: messages that stand right behind the system block in every request: documents,
+            examples. Like tools they are frozen: another list of them moves the prefix once.
+        cache: the kind of prompt cache to ask for. By default none: the one that works by itself,
+            if the model has one, and nothing in the request for it. `implicit` is that one, with
+            the markers that it allows besides. `explicit` puts markers into content blocks, for
+            which text is sent as blocks for good. `session` sends its header. `auto` is the one
+            of implicit and explicit that costs least where a prefix is read `EXPECTED_READS` (5)
+            times.
         response_format: counted, and put into each request.
         schedule: when to cut before the limit. By default `WhenItPays` at the profile's prices
             where a target is given, else `AtLimit`.
@@ -73,9 +83,9 @@ class ContextBuilder:
         max_bytes: bound on what is remembered of plain lists, in bytes of their messages.
 
     Raises:
-        ProfileError: when no profile fits the model.
+        ProfileError: when no profile fits the model, or it has no such cache.
         BudgetError: when the budget makes no sense.
-        InputError: when tools or strategies cannot be used.
+        InputError: when tools, documents or strategies cannot be used.
     """
 
     def __init__(
@@ -86,6 +96,8 @@ class ContextBuilder:
         budget: Budget | None = None,
         profile: Profile | None = None,
         tools: Iterable[Mapping[str, Any]] | None = (),
+        documents: Iterable[MessageLike] | None = (),
+        cache: CacheChoice | None = None,
         response_format: Mapping[str, Any] | None = None,
         schedule: Schedule | None = None,
         arrival: Sequence[Strategy] = (),
@@ -154,6 +166,7 @@ class ContextBuilder:
             "pin": describe(pin),
             "tools": list(chat_tools(tools)),
             "response_format": json_copy(response_format, "response_format"),
+            **recorded(chosen_cache(self.profile, cache), checked_documents(documents)),
         }
         self.plans = Plans(view, self.counter, settings)
 
@@ -304,7 +317,7 @@ class ContextBuilder:
                     view.applied += 1
                     return self._context(view, [decision], (), plan, notes)
             scratch = view.copy()
-        scratch.tools = plan.tools
+        scratch.tools, scratch.rendering = plan.tools, plan.rendering
         scratch.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
         failures: list[Failure] = []
         decided = yield from self.decider.decide_each(scratch, plan, points, failures)
@@ -412,6 +425,7 @@ class ContextBuilder:
                 or tuple(text for decision in decided for text in decision.failures)
             ),
             counter=self.counter,
+            rendering=plan.rendering,
         )
 
     def _refuse_unscoped(self) -> None:
