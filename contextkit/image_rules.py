@@ -1,6 +1,6 @@
 """Image rules: how many tokens a provider makes of an image of a given size.
 
-A rule is data, in `profiles.toml`, with its source and date; here is the arithmetic of the three
+A rule is data, in `profiles/data/`, with its source and date; here is the arithmetic of the three
 kinds there are. A size that is not known counts as the most that the rule can give, but for a level
 of detail that scales nothing down and that nobody asked for: see `Patches`.
 
@@ -205,7 +205,7 @@ def patches(size: tuple[int, int], side: int, most: int) -> int:
 
 
 def image_rule(data: Mapping[str, Any]) -> ImageRule:
-    """The rule that a table of `profiles.toml` describes; its field `rule` names the kind."""
+    """The rule that a table in `profiles/data/` describes; its field `rule` names the kind."""
     kinds: dict[str, type[ImageRule]] = {"tiles": Tiles, "patches": Patches, "pixels": Pixels}
     lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
     values = {**data, **lists}
