@@ -152,6 +152,9 @@ class ContextBuilder:
                 '{"type": "json_schema", "json_schema": {…}}',
                 place="response_format",
             )
+        asked = chosen_cache(self.profile, cache)
+        if asked is not None and asked.api:
+            self.notes.append(f"the {asked.mode} cache works in the {asked.api} API only")
         settings = {
             "model": model,
             "profile": self.profile.name,
@@ -166,7 +169,7 @@ class ContextBuilder:
             "pin": describe(pin),
             "tools": list(chat_tools(tools)),
             "response_format": json_copy(response_format, "response_format"),
-            **recorded(chosen_cache(self.profile, cache), checked_documents(documents)),
+            **recorded(asked, checked_documents(documents)),
         }
         self.plans = Plans(view, self.counter, settings)
 

@@ -79,7 +79,7 @@ def marked(
     for position in planned:
         assert rules is not None  # noqa: S101 - else nothing is planned
         number, place = places[position]
-        sent[number] = with_marker(sent[number], place, rules.marker)
+        sent[number] = with_marker(sent[number], place, rules.marked())
     upto = list(accumulate(block.tokens for block in blocks))
     points = [
         Point("", position, places[position][0], block.role, upto[position])
@@ -112,7 +112,7 @@ def marked_for_reading(view: View, messages: Messages) -> Messages:
             place = len(_parts(sent[number])) - 1
             fit = sent[number]["role"] in rules.carriers and can_carry(sent[number], place)
             if fit and not carries_marker(_parts(sent[number])[place]):
-                sent[number] = with_marker(sent[number], place, rules.marker)
+                sent[number] = with_marker(sent[number], place, rules.marked())
             if fit:
                 break
     return sent
@@ -206,10 +206,10 @@ def _outlook(
         previous=ends[_before_reply(messages, head)],
         stable=ends[stable],
         cut=cut_probability(room, view.body_tokens / (view.steps + 1)),
-        barred=frozenset(
+        fit=frozenset(
             position
             for position, (number, place) in places.items()
-            if not can_carry(messages[number], place)
+            if can_carry(messages[number], place)
         ),
     )
 

@@ -56,7 +56,8 @@ class Outlook:
         stable: with everything that the next request will repeat; behind it stands what it will
             not, such as a reply that is to be continued.
         cut: the probability that the next request makes a cut.
-        barred: blocks that cannot carry a marker: without content, or with empty text.
+        fit: positions of the blocks that can carry a marker, if their role may: content parts,
+            but for empty text.
     """
 
     system: int
@@ -65,7 +66,7 @@ class Outlook:
     previous: int
     stable: int
     cut: float
-    barred: frozenset[int] = frozenset()
+    fit: frozenset[int]
 
 
 def cut_probability(room: float, growth: float) -> float:
@@ -195,7 +196,7 @@ def plan_points(blocks: Sequence[Block], rules: CacheRules, outlook: Outlook) ->
         if position in own
         or (
             block.role in rules.carriers
-            and position not in outlook.barred
+            and position in outlook.fit
             and upto[position] >= rules.minimum
             and shared[position] > 0
         )
@@ -275,8 +276,8 @@ def cheapest_cache(
         w + k (r p + w (1 - p))
 
     p is 1 for a cache that promises a hit. For Qwen that makes explicit win over implicit where
-    1.25 + 0.1 k < 1 + k (0.2 p + 1 - p): from 3 reads on at p = 1, from 1 on at p <= 0.8. A cache
-    by session belongs to another API, and is never chosen; of equals the first.
+    1.25 + 0.1 k < 1 + k (0.2 p + 1 - p): from 3 reads on at p = 1, from 1 on at p <= 0.8. Those
+    that work in another API, or are made beforehand, are never chosen; of equals the first.
 
     Args:
         profile: of the model.
@@ -298,5 +299,9 @@ def cheapest_cache(
         sure = 1.0 if rules.guaranteed else hits
         return rules.write + reads * (rules.read * sure + rules.write * (1 - sure))
 
-    usable = [rules for rules in profile.caches if rules.mode != "session"]
+    usable = [
+        rules
+        for rules in profile.caches
+        if rules.mode in ("implicit", "explicit") and not rules.api
+    ]
     return min(usable, key=price, default=None)

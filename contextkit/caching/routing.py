@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from contextkit.messages import canonical_json
+from contextkit.messages import canonical_json, copy_json
 from contextkit.profiles import Profile
 from contextkit.rendering import Rendering
 from contextkit.scope import Scope
 
-_KNOWN_TO_CLIENT = frozenset({"prompt_cache_key", "user", "safety_identifier"})
+_KEY = "prompt_cache_key"
+"""The parameter that takes any text as its key. Others that profiles name mean something else: a
+slot's number, a salt that keeps conversations apart."""
+
+_KNOWN_TO_CLIENT = frozenset({_KEY, "prompt_cache_options"})
 """Parameters that the official client takes by name; others go into the body beside them."""
 
 
@@ -25,22 +29,21 @@ def routing_key(scope: Scope) -> str:
 
 
 def routing_of(profile: Profile, rendering: Rendering, scope: Scope | None) -> dict[str, Any]:
-    """Parameters of a request: routing keys, where there is a scope, and headers of the cache.
+    """Parameters of a request: what switches its cache on, and a routing key where a scope is.
 
-    A name with a hyphen in `Profile.routing` is a header's; headers go into `extra_headers`.
+    Where a profile has a header for the key, chat completions take it there.
     """
-    headers = dict(rendering.rules.headers) if rendering.rules is not None else {}
-    parameters: dict[str, Any] = {}
-    body: dict[str, Any] = {}
-    if scope is not None:
-        key = routing_key(scope)
-        for name in profile.routing:
-            if "-" in name:
-                headers[name] = key
-            elif name in _KNOWN_TO_CLIENT:
-                parameters[name] = key
-            else:
-                body[name] = key
+    headers: dict[str, str] = {}
+    asked: dict[str, Any] = {}
+    if rendering.rules is not None:
+        headers.update(rendering.rules.headers)
+        asked.update(copy_json(dict(rendering.rules.parameters)))
+    if scope is not None and profile.caches:
+        headers.update(dict.fromkeys(profile.routing_headers, routing_key(scope)))
+        if _KEY in profile.routing and not profile.routing_headers:
+            asked[_KEY] = routing_key(scope)
+    parameters = {name: value for name, value in asked.items() if name in _KNOWN_TO_CLIENT}
+    body = {name: value for name, value in asked.items() if name not in _KNOWN_TO_CLIENT}
     if headers:
         parameters["extra_headers"] = headers
     if body:
@@ -54,7 +57,7 @@ def with_own(request: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
     for key in ("extra_headers", "extra_body"):
         ours, theirs = request.get(key), own.get(key)
         if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-            named = {str(name).lower() for name in theirs}
+            named = {str(name).lower() for name in theirs}  # the names of headers
             kept = {name: value for name, value in ours.items() if name.lower() not in named}
             merged[key] = {**kept, **theirs}
         elif isinstance(ours, Mapping) and theirs is None:
