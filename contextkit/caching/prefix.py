@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
 from contextkit.caching.causes import cause_in_messages, cause_in_tools
-from contextkit.caching.slots import common_prefix
+from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.tools import canonical_tools, json_copy, ordered_keys
 from contextkit.errors import InputError
 from contextkit.messages import SYSTEM_ROLES, canonical_json, normal_form
