@@ -19,6 +19,7 @@ from itertools import accumulate
 from typing import Any, Literal, get_args
 
 from contextkit.caching.blocks import Block
+from contextkit.caching.places import OPENING
 from contextkit.errors import InputError
 from contextkit.profiles import CacheRules, Profile
 
@@ -203,12 +204,19 @@ def plan_points(blocks: Sequence[Block], rules: CacheRules, outlook: Outlook) ->
     ]
     if most < 1 or not rules.marker or not fit:
         return ()
-    placed = set(own)
+    placed, automatic = set(own), set[int]()
     if rules.automatic:
-        placed.add(fit[-1])
-        most += fit[-1] not in own
+        # Providers place none at instructions behind the first turn.
+        automatic = {
+            position
+            for position in fit
+            if position < outlook.documents or blocks[position].role not in OPENING
+        }
+        automatic = {max(automatic)} if automatic else set()
+        most += len(automatic - own)
+        placed |= automatic
     tail = fit[-1]
-    spacing = len(blocks) if rules.lookback is None else max(1, rules.lookback - _MARGIN)
+    spacing = _reach(rules, len(blocks))
     previous = max((position for position in fit if position < outlook.previous), default=None)
     far = previous is not None and tail - previous > spacing
     if far and previous is not None and most > 1:
@@ -223,7 +231,14 @@ def plan_points(blocks: Sequence[Block], rules: CacheRules, outlook: Outlook) ->
     points = {*placed, *(fit[position] for position in chosen)}
     if far and previous is not None and tail in points:
         points |= _spares(fit, previous, tail, spacing, most + len(own) - len(points))
-    return tuple(sorted(points - own - ({tail} if rules.automatic else set())))
+    return tuple(sorted(points - own - automatic))
+
+
+def _reach(rules: CacheRules, count: int) -> int:
+    """Blocks before the newest point in which an entry is surely found without a point there."""
+    if rules.lookback_of == "messages" and not rules.automatic:
+        return 0
+    return count if rules.lookback is None else max(0, rules.lookback - _MARGIN)
 
 
 def _spares(fit: Sequence[int], first: int, last: int, spacing: int, most: int) -> set[int]:
