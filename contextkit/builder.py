@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.budget import Budget, Schedule
-from contextkit.caching.points import CacheChoice, chosen_cache
+from contextkit.caching.markers import check_own
+from contextkit.caching.points import CacheChoice, cache_notes, chosen_cache
 from contextkit.caching.tools import chat_tools, json_copy
 from contextkit.context import Context
 from contextkit.deciding import Decider, points_between
@@ -153,8 +154,7 @@ class ContextBuilder:
                 place="response_format",
             )
         asked = chosen_cache(self.profile, cache)
-        if asked is not None and asked.api:
-            self.notes.append(f"the {asked.mode} cache works in the {asked.api} API only")
+        self.notes += cache_notes(self.profile, asked)
         settings = {
             "model": model,
             "profile": self.profile.name,
@@ -187,6 +187,7 @@ class ContextBuilder:
         Raises:
             GrammarError: when the conversation cannot be answered as it ends.
             MessageError: when a message cannot be sent.
+            InputError: when messages came with more cache markers than the provider takes.
             BudgetExceeded: when what must be kept is over the limit; nothing was recorded.
             ScopeError: when a plain list without a scope would need a summarizer, index or store.
         """
@@ -294,6 +295,7 @@ class ContextBuilder:
             if made and made[-1].point == end:
                 plan = self.plans.of(history, made[-1])
                 check_end(view.groups, bool(view.system))
+                check_own(view, plan.rendering)
                 if plan.fixed + view.tokens > plan.settings["limit"]:  # replayed, never sent
                     parts = self.decider.parts(view, plan, 0)
                     raise BudgetExceeded(plan.settings["limit"], parts)
@@ -314,6 +316,7 @@ class ContextBuilder:
                     and self.decider.passes(view, plan, end)
                 ):
                     check_end(view.groups, bool(view.system))
+                    check_own(view, plan.rendering)
                     decision = Decision(self.view, end, (), plan.hash, time=self.decider.time())
                     self._record(history, plan, end, [decision], seen)
                     view.pass_point(end)
@@ -324,6 +327,7 @@ class ContextBuilder:
         scratch.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
         failures: list[Failure] = []
         decided = yield from self.decider.decide_each(scratch, plan, points, failures)
+        check_own(scratch, plan.rendering)
         decisions = [decision for decision in decided if decision.edits or decision.point == end]
         edits = tuple(edit for decision in decisions for edit in decision.edits)
         if not record:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contextkit.caching.blocks import Block, blocks_of
-from contextkit.caching.markers import Marked, Point, check_own, marked, marker_warnings
+from contextkit.caching.markers import Marked, Point, marked, marker_warnings
 from contextkit.caching.routing import routing_of
 from contextkit.edits import Decision, Edit
 from contextkit.messages import copy_json
@@ -58,11 +58,7 @@ class Context:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The messages array, as copies that may be changed.
-
-        Raises:
-            InputError: when the messages came with more cache markers than the provider takes.
-        """
+        """The messages array, as copies that may be changed."""
         return [copy_json(message) for message in self.sent]
 
     @property
@@ -70,9 +66,7 @@ class Context:
         """The same, shared with the log: read only."""
         if not self._marks:
             return self.rendering.messages(len(self.view.system), self.view.messages)
-        messages = self._marked.messages
-        check_own(self.rendering, self.view.messages)
-        return messages
+        return self._marked.messages
 
     @property
     def tools(self) -> list[dict[str, Any]]:
@@ -83,9 +77,6 @@ class Context:
         """The parameters of `chat.completions.create`, as copies that may be changed.
 
         With the routing keys of the profile, where the conversation has a scope.
-
-        Raises:
-            InputError: as `messages`.
         """
         request: dict[str, Any] = {"model": self.model, "messages": self.messages}
         if self.tool_list:
@@ -168,7 +159,7 @@ class Context:
             warnings=(
                 *self.notes,
                 *_control_tokens(view, self.counter),
-                *marker_warnings(self.rendering, view.messages),
+                *marker_warnings(view, self.rendering),
             ),
             cache=self.rendering.rules,
             points=self.points if self._marks else (),

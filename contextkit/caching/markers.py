@@ -118,11 +118,12 @@ def marked_for_reading(view: View, messages: Messages) -> Messages:
     return sent
 
 
-def marker_warnings(rendering: Rendering, messages: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def marker_warnings(view: View, rendering: Rendering) -> tuple[str, ...]:
     """What is to be said about the markers that a caller has put into messages itself."""
     rules = rendering.rules
     if rules is None:
         return ()
+    messages = rendering.messages(len(view.system), view.messages)
     said = [
         f"the marker beside the content of messages[{number}] does nothing: it belongs into a "
         "content block"
@@ -139,7 +140,7 @@ def marker_warnings(rendering: Rendering, messages: Sequence[dict[str, Any]]) ->
     return tuple(said)
 
 
-def check_own(rendering: Rendering, messages: Sequence[dict[str, Any]]) -> None:
+def check_own(view: View, rendering: Rendering) -> None:
     """That a caller has not put more markers into messages than the provider takes.
 
     Raises:
@@ -148,7 +149,7 @@ def check_own(rendering: Rendering, messages: Sequence[dict[str, Any]]) -> None:
     rules = rendering.rules
     if rules is None or rules.overflow != "error" or not rules.points:
         return
-    if (own := _own(messages)) > rules.points:
+    if (own := _own((*rendering.documents, *view.messages))) > rules.points:
         raise InputError(
             f"{own} content blocks have a cache marker, and the provider refuses a request with "
             f"more than {rules.points}. Leave them out: they are placed here",

@@ -267,6 +267,20 @@ def chosen_cache(profile: Profile, choice: CacheChoice | None) -> CacheRules | N
     return cheapest_cache(profile) if choice == "auto" else profile.cache(choice)
 
 
+def cache_notes(profile: Profile, asked: CacheRules | None) -> list[str]:
+    """What is to be said about the cache that was asked for, or about none."""
+    if asked is not None:
+        return [f"the {asked.mode} cache works in the {asked.api} API only"] if asked.api else []
+    usual = profile.cache()
+    if usual is None or usual.match != "points" or not usual.points:
+        return []
+    note = (
+        "other conversations cannot read this one's system block: this model's cache ends at "
+        "breakpoints. cache='implicit' puts one behind it"
+    )
+    return [note]
+
+
 def checked_choice(choice: Any) -> None:
     """That a setting can be one of a cache.
 
