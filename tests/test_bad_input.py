@@ -109,6 +109,10 @@ def talk_with(reply: Any = None, **options: Any) -> ck.chat.Conversation:
     return ck.Chat(client(reply), **settings).conversation(SCOPE)
 
 
+def marked_by_caller() -> dict[str, Any]:
+    return user([{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}])
+
+
 # -- what is done with one row ---------------------------------------------------------------
 
 
@@ -700,6 +704,7 @@ CASES: dict[str, Case] = {
     "system prompt larger than the limit": too_large("system", system("x" * 9_000), FINE),
     "pins larger than the limit": too_large("pins", FINE, system("x" * 9_000), FINE),
     "tools larger than the limit": too_large("tools", FINE, tools=[tool("f", note="x" * 9_000)]),
+    "documents larger than the limit": too_large("documents", FINE, documents=["x" * 9_000]),
     "tail larger than the limit": too_large(
         "tail share", FINE, tail=[ck.Volatile("now", lambda: 1, share=500)]
     ),
@@ -720,6 +725,19 @@ CASES: dict[str, Case] = {
     "response format that is not JSON": settings(
         *({"response_format": {"a": odd}} for odd in (NAN, b"x", "\ud800", cyclic(), {5: 1}))
     ),
+    "documents that are no list": settings(*({"documents": odd} for odd in ("a text", FINE, 5))),
+    "documents that are no messages": settings({"documents": [{"role": "wizard"}, b"x"]}),
+    "documents that are not whole": settings(
+        {"documents": [FINE, call("a")]},
+        {"documents": [result("a")]},
+        {"documents": [answer("Once", partial=True)]},
+    ),
+    "unknown kind of cache": settings(*({"cache": odd} for odd in ("Explicit", True, 5, []))),
+    "cache that a model does not have": settings({"model": "qwen-max", "cache": "explicit"}),
+    "too many cache markers": raises(
+        lambda: builder(model="claude-opus-4-5", cache="explicit").build([marked_by_caller()] * 5)
+    ),
+    "cache markers of the caller": taken(*[marked_by_caller()] * 6, cache="explicit"),
     "model that is no name": settings(*({"model": odd} for odd in (None, 5, "", "\ud800"))),
     "unknown model": settings({"model": "no such model"}),
     "figure of a cache": raises(

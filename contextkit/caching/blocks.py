@@ -8,8 +8,9 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from contextkit.caching.prefix import MARKERS, canonical_tool_blocks
+from contextkit.caching.prefix import canonical_tool_blocks
 from contextkit.messages import canonical_json, without_nulls
+from contextkit.rendering import MARKERS
 from contextkit.tokens import RequestCounter
 
 REPLY = "reply"
