@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
@@ -61,7 +61,11 @@ class Decider:
         return not made or made[-1].point <= view.last_user  # else it was sent as it is
 
     def _due(self, view: View, plan: Plan, point: int) -> Figures | None:
-        """The figures of a cut that is due by what cuts come to as a rule; None where none is."""
+        """The figures of a cut that is due by what cuts come to as a rule; None where none is.
+
+        Whether its plan pays as well is looked at only where that may have changed, so that plans
+        are not made dry request after request.
+        """
         target = self.target(view, plan)
         if view.body_tokens <= target:
             return None
@@ -72,7 +76,30 @@ class Decider:
             idle = now - last if now is not None and last is not None else None
         summary = self.phases.summary_share
         figures = figures_of(view, target, idle, summary=summary, fixed=plan.fixed)
-        return figures if self.schedule.due(figures) else None
+        if not self.schedule.due(figures):
+            return None
+        plain = self.phases.plain and not view.standing_tokens  # the plan comes to just that
+        return figures if plain or self._worth_a_plan(figures) else None
+
+    def _worth_a_plan(self, figures: Figures) -> bool:
+        """Whether a plan may pay although that of the request before did not, if it was due.
+
+        So it may where this request makes the difference (it is large, the cache has expired, the
+        price steps up), or else once the tokens over the target have grown by an eighth: where
+        their first four binary digits are others.
+        """
+        over = figures.held - figures.target
+        if _first_digits(over) != _first_digits(over - figures.newest):
+            return True
+        before = replace(
+            figures,
+            held=figures.held - figures.newest,
+            keep=max(0, figures.keep - figures.newest),
+            newest=figures.held // max(1, figures.requests),
+            requests=max(1, figures.requests - 1),
+            idle=None,
+        )
+        return not self.schedule.due(before)
 
     def bounds(self, view: View, plan: Plan, decision: Decision | None = None) -> Bounds:
         """What a view is built for; where a decision says when, with the time since the last."""
@@ -173,6 +200,12 @@ class Decider:
             "newest turn": view.body_tokens - pins,
             "tail share": share,
         }
+
+
+def _first_digits(tokens: int) -> int:
+    """A number with all but its first four binary digits set to 0; 0 for what is below 0."""
+    shift = max(0, tokens.bit_length() - 4)
+    return max(0, tokens) >> shift << shift
 
 
 def points_between(history: History, after: int, end: int) -> list[int]:

@@ -92,8 +92,8 @@ def figures_of(
     """The figures of a view at its present decision point, for what a cut comes to as a rule.
 
     A request adds what stands since the last assistant message, that one included, so that the
-    steps of an agent loop count like the turns of a chat. A summarizer reads at least what the cut
-    takes, and writes what it leaves.
+    steps of an agent loop count like the turns of a chat. A summarizer is taken to read the request
+    as far as the cut takes it, and to write what it may leave.
 
     Args:
         target: tokens behind the system block that a cut comes down to.
@@ -108,6 +108,7 @@ def figures_of(
             break
     stays = view.standing_tokens
     held = view.body_tokens - stays
+    rest = fixed + view.system_tokens + stays
     kept = min(view.newest_turns(max(0, target - stays - summary)), held)
     return Figures(
         held=held,
@@ -117,8 +118,8 @@ def figures_of(
         requests=view.steps + 1,
         idle=idle,
         summary=summary,
-        fixed=fixed + view.system_tokens + stays,
-        calls=Calls(read=held - kept, output=summary) if summary else NO_CALLS,
+        fixed=rest,
+        calls=Calls(read=rest + held - kept, output=summary) if summary else NO_CALLS,
     )
 
 

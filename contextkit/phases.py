@@ -150,6 +150,11 @@ class Phases:
         return needing + [name_of(strategy) for strategy in self.tail]
 
     @property
+    def plain(self) -> bool:
+        """Whether a compaction drops the oldest turns, and does nothing else."""
+        return all(isinstance(strategy, DropOldest) for strategy in self.compaction)
+
+    @property
     def replayable(self) -> bool:
         """Whether compaction comes out the same for a past decision point.
 
