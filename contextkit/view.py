@@ -84,6 +84,13 @@ class View(Fold):
         return self.spans
 
     @property
+    def free_numbers(self) -> frozenset[int]:
+        """The numbers of the messages in `free`."""
+        if self.open_numbers is None:
+            self.open_numbers = frozenset(n for span in self.free for n in span.numbers)
+        return self.open_numbers
+
+    @property
     def last_resort(self) -> tuple[Span, ...]:
         """What else may go before a request is refused: summaries, then the turn before.
 
