@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
+    from contextkit.caching.explanation import explain
     from contextkit.caching.prefix import PrefixStabilizer
     from contextkit.chat import Chat
     from contextkit.context import Context
@@ -67,6 +68,7 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
+    "explain": "caching.explanation",
     "fold": "view",
     "load_profiles": "profiles",
     "profile_for": "profiles",
@@ -103,6 +105,7 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "explain",
     "fold",
     "load_profiles",
     "profile_for",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, Self
 
 from contextkit.budget import Budget, whole_number
 from contextkit.caching.tools import canonical_tools
@@ -62,6 +63,18 @@ class Plan:
         )
 
 
+def view_of(history: History, view: str, model: str) -> str:
+    """The name of the view under which requests to a model are decided.
+
+    A model has a cache, a vocabulary and a window of its own. Where a view was decided for another
+    one, its name and the model's make the name of another view.
+    """
+    current = history.current_settings(view)
+    if current is None or current.data.get("model") in (None, model):
+        return view
+    return view_of(history, f"{view} {model}", model)
+
+
 class Plans:
     """The plans of one builder for one view: one to begin with, others for what came before.
 
@@ -76,6 +89,12 @@ class Plans:
         self.counter = counter
         self.first = Plan.of(settings, counter)
         self._others: dict[str, Plan] = {}
+
+    def under(self, view: str) -> Self:
+        """The same plans for another view."""
+        other = copy(self)
+        other.view = view
+        return other
 
     def coming(self, history: History) -> Plan:
         """The plan for the next decision: what was sent once keeps its bytes, order and form.
@@ -105,8 +124,6 @@ class Plans:
         if current is None or current.hash == plan.hash:
             return []
         said = []
-        if current.data.get("model") != plan.settings["model"]:
-            said.append(f"the model was {current.data.get('model')!r}: the new one's cache is cold")
         if tuple(current.data.get("tools") or ()) != plan.tools:
             said.append("the tools have changed, and they stand first: the prefix moves once")
         before, now = Rendering.of(current.data), plan.rendering

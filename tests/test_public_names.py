@@ -35,6 +35,7 @@ NAMES = [
     "View",
     "Volatile",
     "WhenItPays",
+    "explain",
     "fold",
     "load_profiles",
     "profile_for",

@@ -8,7 +8,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from contextkit.caching.prefix import canonical_tool_blocks
+from contextkit.caching.parameters import is_rendered
+from contextkit.caching.prefix import canonical_tool_blocks, placed_dicts
 from contextkit.messages import canonical_json, without_nulls
 from contextkit.rendering import MARKERS
 from contextkit.tokens import RequestCounter
@@ -98,6 +99,8 @@ def blocks_of(
         InputError: `messages` or `tools` is no list of dicts, or holds what is not JSON.
     """
     tools, response_format = request.get("tools") or (), request.get("response_format")
+    if not is_rendered(counter.profile):
+        response_format = None
     opening = counter.fixed()
     if fixed is None:
         fixed = counter.fixed(tools, response_format)
@@ -106,7 +109,7 @@ def blocks_of(
         blocks.append(
             Block(_key(canonical_tool_blocks(request), response_format), fixed - opening, "tools")
         )
-    for number, message in enumerate(request["messages"]):
+    for number, (_, message) in enumerate(placed_dicts(request, "messages")):
         whole = counter.message(message) if tokens is None else tokens[number]
         blocks += _message_blocks(message, whole, counter)
     return (*blocks, Block(REPLY, opening, REPLY))

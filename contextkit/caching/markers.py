@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from contextkit.caching.blocks import Block
+from contextkit.caching.blocks import Block, blocks_of
 from contextkit.caching.points import Outlook, cut_probability, plan_points
 from contextkit.errors import InputError
 from contextkit.rendering import (
@@ -16,6 +16,7 @@ from contextkit.rendering import (
     carries_marker,
     with_marker,
 )
+from contextkit.tokens import RequestCounter
 from contextkit.view import View
 
 Messages = list[dict[str, Any]]
@@ -57,6 +58,36 @@ class Marked:
     messages: Messages
     blocks: tuple[Block, ...]
     points: tuple[Point, ...]
+
+
+def rendered(
+    view: View,
+    rendering: Rendering,
+    around: Mapping[str, Any],
+    counter: RequestCounter,
+    limit: int,
+    *,
+    fixed: int | None = None,
+) -> Marked:
+    """The request that a view is sent as, with its markers and blocks.
+
+    Args:
+        view: what the model sees.
+        rendering: how it is sent.
+        around: the parameters of the request that are counted: `tools`, `response_format`.
+        counter: counts what the view has not counted.
+        limit: tokens that a request may have.
+        fixed: tokens of everything around the messages of the view, documents among them.
+    """
+    messages = rendering.messages(len(view.system), view.messages)
+    documents = list(map(counter.message, rendering.documents))
+    each = [entry.tokens for entry in view.entries]
+    each[len(view.system) : len(view.system)] = documents
+    if fixed is not None:
+        fixed -= sum(documents)
+    blocks = blocks_of({**around, "messages": messages}, counter, fixed=fixed, tokens=each)
+    room = limit - sum(block.tokens for block in blocks)
+    return marked(view, rendering, messages, blocks, room)
 
 
 def marked(
