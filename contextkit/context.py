@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contextkit.caching.blocks import Block, blocks_of
+from contextkit.caching.markers import Marked, Point, marked, marker_warnings
+from contextkit.caching.routing import routing_of
 from contextkit.edits import Decision, Edit
 from contextkit.messages import copy_json
+from contextkit.profiles import CacheRules
+from contextkit.rendering import Rendering
 from contextkit.report import Report, fates_of
 from contextkit.tokens import RequestCounter
 from contextkit.view import View
@@ -22,13 +26,14 @@ class Context:
         model: the model's name.
         tokens: tokens of the whole request by the declared counter.
         limit, target: the budget that held.
-        fixed: tokens of tools, response format and template, a part of `tokens`.
+        fixed: tokens of tools, response format, template and documents, a part of `tokens`.
         view: what the model sees; its own copy. Shared data: read only.
         decision: what was decided at this decision point.
         edits: the edits that this build recorded; none when the point was decided before.
         failures: what this build passed over, and why.
         options: further parameters of the request that are counted, such as `response_format`.
         counter: counted the tokens; it has the profile.
+        rendering: what the request has that the view has not: documents, content blocks, markers.
     """
 
     model: str
@@ -44,17 +49,24 @@ class Context:
     notes: tuple[str, ...]
     failures: tuple[str, ...]
     counter: RequestCounter
+    rendering: Rendering
     _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
-        return (
-            f"Context({len(self.view.messages)} messages, {self.tokens:,} of {self.limit:,} tokens)"
-        )
+        number = len(self.view.messages) + len(self.rendering.documents)
+        return f"Context({number} messages, {self.tokens:,} of {self.limit:,} tokens)"
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The messages array, as copies that may be changed."""
-        return [copy_json(message) for message in self.view.messages]
+        return [copy_json(message) for message in self.sent]
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """The same, shared with the log: read only."""
+        if not self._marks:
+            return self.rendering.messages(len(self.view.system), self.view.messages)
+        return self._marked.messages
 
     @property
     def tools(self) -> list[dict[str, Any]]:
@@ -62,12 +74,31 @@ class Context:
         return [copy_json(tool) for tool in self.tool_list]
 
     def request(self) -> dict[str, Any]:
-        """The parameters of `chat.completions.create`, as copies that may be changed."""
+        """The parameters of `chat.completions.create`, as copies that may be changed.
+
+        With the routing keys of the profile, where the conversation has a scope.
+        """
         request: dict[str, Any] = {"model": self.model, "messages": self.messages}
         if self.tool_list:
             request["tools"] = self.tools
         request.update(copy_json(dict(self.options)))
+        request.update(self.routing)
         return request
+
+    @property
+    def routing(self) -> dict[str, Any]:
+        """Parameters of the request that lead it to its cache: routing keys, headers."""
+        return routing_of(self.counter.profile, self.rendering, self.view.history.scope)
+
+    @property
+    def cache(self) -> CacheRules | None:
+        """The rules of the cache that this request uses: the one asked for, or the implicit one."""
+        return self.rendering.rules or self.counter.profile.cache()
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The cache points of the request, in order: those placed here, and the caller's own."""
+        return self._marked.points
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -75,12 +106,29 @@ class Context:
 
         The tokens of all blocks are `tokens`. Costs the length of the request, once.
         """
-        if "blocks" not in self._kept:
-            request = {"messages": self.view.messages, "tools": self.tool_list, **self.options}
-            each = [entry.tokens for entry in self.view.entries]
-            self._kept["blocks"] = blocks_of(request, self.counter, fixed=self.fixed, tokens=each)
-        blocks: tuple[Block, ...] = self._kept["blocks"]
-        return blocks
+        return self._marked.blocks
+
+    @property
+    def _marks(self) -> bool:
+        """Whether markers are to be placed."""
+        return self.rendering.rules is not None and bool(self.rendering.rules.marker)
+
+    @property
+    def _marked(self) -> Marked:
+        """The request with its markers; made once."""
+        if "marked" not in self._kept:
+            view = self.view
+            messages = self.rendering.messages(len(view.system), view.messages)
+            documents = list(map(self.counter.message, self.rendering.documents))
+            each = [entry.tokens for entry in view.entries]
+            each[len(view.system) : len(view.system)] = documents
+            request = {"messages": messages, "tools": self.tool_list, **self.options}
+            fixed = self.fixed - sum(documents)
+            blocks = blocks_of(request, self.counter, fixed=fixed, tokens=each)
+            room = self.limit - self.tokens
+            self._kept["marked"] = marked(view, self.rendering, messages, blocks, room)
+        kept: Marked = self._kept["marked"]
+        return kept
 
     @property
     def prefix_hash(self) -> str:
@@ -92,13 +140,15 @@ class Context:
         """What became of every message, and why. Costs the length of the history."""
         point = self.decision.point
         view = self.view
+        documents = sum(map(self.counter.message, self.rendering.documents))
         return Report(
             model=self.model,
             view=view.name,
             point=point,
             tokens={
                 "system": view.system_tokens,
-                "tools": self.fixed,
+                "tools": self.fixed - documents,
+                **({"documents": documents} if documents else {}),
                 "history": view.body_tokens,
                 "total": self.tokens,
             },
@@ -106,7 +156,13 @@ class Context:
             target=self.target,
             edits=self.edits,
             failures=self.failures,
-            warnings=(*self.notes, *_control_tokens(view, self.counter)),
+            warnings=(
+                *self.notes,
+                *_control_tokens(view, self.counter),
+                *marker_warnings(view, self.rendering),
+            ),
+            cache=self.rendering.rules,
+            points=self.points if self._marks else (),
             fates=fates_of(view, self.edits),
             usage=view.history.usages.get(point),
         )

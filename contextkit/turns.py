@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from contextkit.budget import Budget, longest_reply, whole_number
 from contextkit.builder import ContextBuilder
+from contextkit.caching.routing import with_own
 from contextkit.context import Context
 from contextkit.edits import Decision
 from contextkit.errors import InputError, MessageError, ReplyError, ScopeError
@@ -155,7 +156,7 @@ class Kept:
 
     def request(self, context: Context) -> dict[str, Any]:
         """What is sent."""
-        return {**context.request(), **self.parts.options}
+        return with_own(context.request(), self.parts.options)
 
     def end(self, turn: Turn, context: Context, answer: Answer) -> Reply:
         """Keep a turn with its answer, whole."""

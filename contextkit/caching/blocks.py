@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from contextkit.caching.prefix import MARKERS, canonical_tool_blocks
+from contextkit.caching.prefix import canonical_tool_blocks
 from contextkit.messages import canonical_json, without_nulls
+from contextkit.rendering import MARKERS
 from contextkit.tokens import RequestCounter
 
 REPLY = "reply"
@@ -61,6 +63,16 @@ class Sent:
     def tokens(self) -> int:
         """Tokens of the input."""
         return sum(block.tokens for block in self.blocks)
+
+
+def token_blocks(ids: Iterable[int]) -> tuple[Block, ...]:
+    """A block for each token of a prompt or of a reply, for engines that match token by token."""
+    return tuple(map(_token, ids))
+
+
+@lru_cache(maxsize=1 << 17)
+def _token(number: int) -> Block:
+    return Block(number, 1)
 
 
 def blocks_of(

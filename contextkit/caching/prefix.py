@@ -13,10 +13,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
 from contextkit.caching.causes import cause_in_messages, cause_in_tools
-from contextkit.caching.slots import common_prefix
+from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.tools import canonical_tools, json_copy, ordered_keys
 from contextkit.errors import InputError
 from contextkit.messages import SYSTEM_ROLES, canonical_json, normal_form
+from contextkit.rendering import MARKERS
 
 if TYPE_CHECKING:
     from contextkit.caching.linter import Finding
@@ -28,9 +29,6 @@ Level = Literal["tools", "system", "messages"]
 
 HASH_VERSION = "p1"
 """Changes whenever the canonical form does, so that two hashes are never confused."""
-
-MARKERS = frozenset({"cache_control", "prompt_cache_breakpoint"})
-"""Keys that tell a provider where to cache; they are no part of what it caches."""
 
 _EXCERPT = 40
 
