@@ -316,6 +316,13 @@ like = "qwen-plus"
 window = 999000
 caches = [{ rules = "qwen implicit", read = "unknown" }]
 prices = [{ input = 5, source = "https://example.com/prices" }]
+
+[[profile]]
+name = "plain"
+provider = "qwen"
+models = ["plain"]
+window = 64000
+prices = [{ input = 5, source = "https://example.com/prices" }]
 """
 
 
@@ -327,7 +334,7 @@ def own(tmp_path):
 
 
 def test_a_file_of_own_profiles_says_only_what_is_different(own):
-    assert set(own) == {"ours/qwen", "qwen-plus"}
+    assert set(own) == {"ours/qwen", "qwen-plus", "plain"}
     cloud, plus = own["ours/qwen"], own["qwen-plus"]
     rules = cloud.cache("explicit")
     assert (rules.minimum, rules.read, rules.write, rules.points) == (512, 0.3, 1.1, 4)
@@ -341,8 +348,9 @@ def test_a_file_of_own_profiles_says_only_what_is_different(own):
 
 
 def test_the_source_of_shipped_prices_is_not_said_of_ones_own(own):
-    [price] = own["qwen-plus"].prices
-    assert (price.currency, price.note, price.checked) == ("USD", "", None)
+    for name in ("qwen-plus", "plain"):
+        [price] = own[name].prices
+        assert (price.currency, price.note, price.checked) == ("USD", "", None)
 
 
 def test_the_longest_prefix_decides_whoever_gave_it_and_ones_own_before_shipped(own):
