@@ -630,11 +630,16 @@ def test_llama_a_slot_that_is_busy_takes_no_other_request(source):
 
 
 @source(LLAMA)
-def test_llama_a_refused_request_leaves_the_slots_as_they_were(source):
+def test_llama_a_refused_request_leaves_what_the_slots_hold_but_counts_as_a_use(source):
     cache = simulator("smollm2", slots=2, capacity=1_000)
-    send(cache, *token_blocks(range(400)))
+    one, two, three = (token_blocks(range(n, n + 400)) for n in (0, 1_000, 2_000))
+    send(cache, *one)
+    send(cache, *two)
 
-    with pytest.raises(InputError, match="500 tokens do not fit into the window of 500"):
-        send(cache, *token_blocks(range(500)))
+    for refused in (cache.peek, cache.send):
+        with pytest.raises(InputError, match="500 tokens do not fit into the window of 500"):
+            refused(Sent(token_blocks(range(5_000, 5_500))))
 
-    assert send(cache, *token_blocks(range(400)))[0] == 399
+    assert send(cache, *three)[0] == 0  # takes the second slot: the first was used since
+    assert send(cache, *one)[0] == 399
+    assert send(cache, *two)[0] == 0
