@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
+    from contextkit.caching.explanation import explain
     from contextkit.caching.prefix import PrefixStabilizer
     from contextkit.chat import Chat
     from contextkit.context import Context
     from contextkit.edits import Edit
     from contextkit.errors import BudgetExceeded, ContextKitError
     from contextkit.history import History
-    from contextkit.profiles import Profile, profile_for
+    from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
@@ -67,7 +68,9 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
+    "explain": "caching.explanation",
     "fold": "view",
+    "load_profiles": "profiles",
     "profile_for": "profiles",
     "wrap": "wrapping",
 }
@@ -102,7 +105,9 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "explain",
     "fold",
+    "load_profiles",
     "profile_for",
     "wrap",
 ]

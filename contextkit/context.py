@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from contextkit.caching.blocks import Block
+from contextkit.caching.consecutive import Asked
+from contextkit.caching.forecast import Compared, Forecast, compared
+from contextkit.caching.markers import Marked, Point, marker_warnings, rendered
+from contextkit.caching.routing import routing_of
 from contextkit.edits import Decision, Edit
 from contextkit.messages import copy_json
+from contextkit.profiles import CacheRules
+from contextkit.rendering import Rendering
 from contextkit.report import Report, fates_of
+from contextkit.tokens import RequestCounter
 from contextkit.view import View
 
 
@@ -20,12 +28,15 @@ class Context:
         model: the model's name.
         tokens: tokens of the whole request by the declared counter.
         limit, target: the budget that held.
-        fixed: tokens of tools, response format and template, a part of `tokens`.
+        fixed: tokens of tools, response format, template and documents, a part of `tokens`.
         view: what the model sees; its own copy. Shared data: read only.
         decision: what was decided at this decision point.
         edits: the edits that this build recorded; none when the point was decided before.
         failures: what this build passed over, and why.
         options: further parameters of the request that are counted, such as `response_format`.
+        counter: counted the tokens; it has the profile.
+        rendering: what the request has that the view has not: documents, content blocks, markers.
+        again: whether this point was decided before, and the request so probably sent.
     """
 
     model: str
@@ -40,17 +51,26 @@ class Context:
     options: Mapping[str, Any]
     notes: tuple[str, ...]
     failures: tuple[str, ...]
-    warnings_in: Callable[[View], tuple[str, ...]]
+    counter: RequestCounter
+    rendering: Rendering
+    again: bool = False
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
-        return (
-            f"Context({len(self.view.messages)} messages, {self.tokens:,} of {self.limit:,} tokens)"
-        )
+        number = len(self.view.messages) + len(self.rendering.documents)
+        return f"Context({number} messages, {self.tokens:,} of {self.limit:,} tokens)"
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The messages array, as copies that may be changed."""
-        return [copy_json(message) for message in self.view.messages]
+        return [copy_json(message) for message in self.sent]
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """The same, shared with the log: read only."""
+        if not self._marks:
+            return self.rendering.messages(len(self.view.system), self.view.messages)
+        return self._marked.messages
 
     @property
     def tools(self) -> list[dict[str, Any]]:
@@ -58,12 +78,92 @@ class Context:
         return [copy_json(tool) for tool in self.tool_list]
 
     def request(self) -> dict[str, Any]:
-        """The parameters of `chat.completions.create`, as copies that may be changed."""
+        """The parameters of `chat.completions.create`, as copies that may be changed.
+
+        With the routing keys of the profile, where the conversation has a scope.
+        """
         request: dict[str, Any] = {"model": self.model, "messages": self.messages}
         if self.tool_list:
             request["tools"] = self.tools
         request.update(copy_json(dict(self.options)))
+        request.update(self.routing)
         return request
+
+    @property
+    def routing(self) -> dict[str, Any]:
+        """Parameters of the request that lead it to its cache: routing keys, headers."""
+        return routing_of(self.counter.profile, self.rendering, self.view.history.scope)
+
+    @property
+    def cache(self) -> CacheRules | None:
+        """The rules of the cache that this request uses: the one asked for, or the implicit one."""
+        return self.rendering.rules or self.counter.profile.cache()
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The cache points of the request, in order: those placed here, and the caller's own."""
+        return self._marked.points
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The request as a provider's cache sees it: tools, then a block for each content part.
+
+        The tokens of all blocks are `tokens`. Costs the length of the request, once.
+        """
+        return self._marked.blocks
+
+    @property
+    def _marks(self) -> bool:
+        """Whether markers are to be placed."""
+        return self.rendering.rules is not None and bool(self.rendering.rules.marker)
+
+    @property
+    def _marked(self) -> Marked:
+        """The request with its markers; made once."""
+        if "marked" not in self._kept:
+            around = {"tools": self.tool_list, **self.options}
+            self._kept["marked"] = rendered(
+                self.view, self.rendering, around, self.counter, self.limit, fixed=self.fixed
+            )
+        kept: Marked = self._kept["marked"]
+        return kept
+
+    @property
+    def asked(self) -> Asked:
+        """The request with its blocks, for forecasts and explanations. Shared: read only."""
+        request = {
+            "model": self.model,
+            "messages": self._marked.messages,
+            "tools": list(self.tool_list),
+            **self.options,
+        }
+        return Asked(request, self._marked.blocks)
+
+    @property
+    def compared(self) -> Compared:
+        """The request beside the one before it, as the log has it."""
+        if "compared" not in self._kept:
+            self._kept["compared"] = compared(
+                self.asked,
+                self.view,
+                self.decision,
+                self.counter,
+                rendering=self.rendering,
+                again=self.again,
+            )
+        found: Compared = self._kept["compared"]
+        return found
+
+    @property
+    def forecast(self) -> Forecast:
+        """What the request will read from the provider's cache, and cost.
+
+        Costs the length of the request, once; of the history, where the prefix moved.
+        """
+        if "forecast" not in self._kept:
+            self._kept["forecast"] = self.compared.forecast()
+        forecast: Forecast = self._kept["forecast"]
+        return forecast
 
     @property
     def prefix_hash(self) -> str:
@@ -75,13 +175,16 @@ class Context:
         """What became of every message, and why. Costs the length of the history."""
         point = self.decision.point
         view = self.view
+        documents = sum(map(self.counter.message, self.rendering.documents))
+        usage = view.history.usages.get(point)
         return Report(
             model=self.model,
             view=view.name,
             point=point,
             tokens={
                 "system": view.system_tokens,
-                "tools": self.fixed,
+                "tools": self.fixed - documents,
+                **({"documents": documents} if documents else {}),
                 "history": view.body_tokens,
                 "total": self.tokens,
             },
@@ -89,10 +192,35 @@ class Context:
             target=self.target,
             edits=self.edits,
             failures=self.failures,
-            warnings=(*self.notes, *self.warnings_in(view)),
+            warnings=(
+                *self.notes,
+                *_control_tokens(view, self.counter),
+                *marker_warnings(view, self.rendering),
+                *self._cold(),
+            ),
+            cache=self.rendering.rules,
+            points=self.points if self._marks else (),
             fates=fates_of(view, self.edits),
-            usage=view.history.usages.get(point),
+            usage=usage,
+            forecast=self.forecast,
+            explanation=self.compared.explanation(usage) if usage is not None else None,
         )
+
+    def _cold(self) -> tuple[str, ...]:
+        """What is said before a request that another model answers than the one before."""
+        loss = self.forecast.loss
+        return (str(loss),) if loss.cause == "model changed" else ()
 
     def _repr_html_(self) -> str:
         return self.report._repr_html_()
+
+
+def _control_tokens(view: View, counter: RequestCounter) -> tuple[str, ...]:
+    """Warnings of strings in the messages that the provider would take for control tokens."""
+    if counter.profile.special_tokens != "control":
+        return ()
+    found = {token for entry in view.entries for token in counter.special_tokens_in(entry.data)}
+    return tuple(
+        f"{token!r} stands in a message and acts as a control token on this server"
+        for token in sorted(found)
+    )

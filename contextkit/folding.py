@@ -18,6 +18,7 @@ from contextkit.grammar import is_leading_system, needs_mending
 from contextkit.groups import Entry, Group, Span
 from contextkit.history import History
 from contextkit.messages import REASONING_FIELDS, SYSTEM_ROLES, Message, call_ids
+from contextkit.rendering import Rendering
 
 CountMessage = Callable[[Mapping[str, Any]], int]
 Pin = Callable[[Mapping[str, Any]], bool]
@@ -50,6 +51,7 @@ class Fold:
         unplaced: results that do not stand behind their call.
         attention: assistant messages since `point` that arrival has to look at.
         tools: the tools that the request carries.
+        rendering: what else it has that the view has not.
         sent: the array as it is sent; None when it has to be made again.
         kept: by target, where `View.newest_turns` stopped, and the tokens before.
         spans: what `View.free` found; None when it has to look again.
@@ -75,6 +77,7 @@ class Fold:
         self.steps = 0
         self.standing_tokens = 0
         self.tools: tuple[dict[str, Any], ...] = ()
+        self.rendering = Rendering()
         self.room: int | None = None
         self.last_user: int | None = None
         self.tail: int | None = None

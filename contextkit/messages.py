@@ -172,7 +172,7 @@ def normal_form(data: Mapping[str, Any]) -> str:
 
     Null and absent are alike, at every depth; content of a single plain text part is its text.
     """
-    normal = {key: _without_nulls(value) for key, value in data.items() if value is not None}
+    normal = {key: without_nulls(value) for key, value in data.items() if value is not None}
     content = normal.get("content")
     if (
         isinstance(content, list | tuple)
@@ -238,11 +238,12 @@ def without_reasoning(message: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in message.items() if key not in REASONING_FIELDS}
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """JSON data without the keys whose value is null, at every depth."""
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
-        return [_without_nulls(item) for item in value]
+        return [without_nulls(item) for item in value]
     return value
 
 

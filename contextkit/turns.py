@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 
 from contextkit.budget import Budget, longest_reply, whole_number
 from contextkit.builder import ContextBuilder
+from contextkit.caching.routing import with_own
 from contextkit.context import Context
 from contextkit.edits import Decision
 from contextkit.errors import InputError, MessageError, ReplyError, ScopeError
 from contextkit.history import History
 from contextkit.messages import MessageLike, text_of
+from contextkit.plan import view_of
 from contextkit.profiles import Profile, profile_for
 from contextkit.providers.chat_completions import Answer
 from contextkit.recall import recall
@@ -142,7 +144,7 @@ class Kept:
         history = History(system=None if records else self.parts.system, scope=self.scope)
         history.restore(records)
         if records:
-            recall(history, self.parts.store, self.parts.builder.view)
+            self._recall(history)
         self.history, self.version = history, len(records)
 
     def begin(self, messages: tuple[MessageLike, ...]) -> Turn:
@@ -150,12 +152,16 @@ class Kept:
         history = self.history.fork()
         history.extend(messages)
         # What was decided for these very messages in a turn that then failed, here or elsewhere.
-        recall(history, self.parts.store, self.parts.builder.view)
+        self._recall(history)
         return Turn(history, self.version)
+
+    def _recall(self, history: History) -> None:
+        builder = self.parts.builder
+        recall(history, self.parts.store, view_of(history, builder.view, builder.model))
 
     def request(self, context: Context) -> dict[str, Any]:
         """What is sent."""
-        return {**context.request(), **self.parts.options}
+        return with_own(context.request(), self.parts.options)
 
     def end(self, turn: Turn, context: Context, answer: Answer) -> Reply:
         """Keep a turn with its answer, whole."""

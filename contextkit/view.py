@@ -12,6 +12,7 @@ from contextkit.groups import Entry, Group, Span
 from contextkit.history import MAIN, History
 from contextkit.messages import copy_json
 from contextkit.profiles import profile_for
+from contextkit.rendering import Rendering
 from contextkit.tokens import counter_for
 
 
@@ -110,7 +111,8 @@ class View(Fold):
     def request(self) -> dict[str, Any]:
         """The request that was built here, as copies: messages, and the recorded settings.
 
-        Rebuilds any earlier request: `fold(history, at=point).request()`.
+        Rebuilds any earlier request: `fold(history, at=point).request()`, without the cache
+        markers, headers and routing keys that it may have been sent with.
 
         Raises:
             InputError: when no request was built with these messages.
@@ -123,9 +125,9 @@ class View(Fold):
                 f"no request was built with {self.seen} messages; those that were: {points}",
                 place="View.request",
             )
-        messages = [copy_json(message) for message in self.messages]
         settings = self.history.settings[decision.settings].data
-        request = {"model": settings.get("model"), "messages": messages}
+        messages = Rendering.of(settings).messages(len(self.system), self.messages)
+        request = {"model": settings.get("model"), "messages": copy_json(messages)}
         for key in ("tools", "response_format"):
             if settings.get(key):
                 request[key] = copy_json(settings[key])

@@ -69,8 +69,9 @@ def wrap(
 
     Args:
         client: an `OpenAI` or `AsyncOpenAI`, or a subclass such as `AzureOpenAI`.
-        profiles: facts about models by name, where the name does not find them, such as the name
-            of an Azure deployment: `{"my-gpt4o": profile_for("gpt-4o")}`.
+        profiles: facts about models by what their names begin with, where the name does not find
+            them, such as the name of an Azure deployment: `{"my-gpt4o": profile_for("gpt-4o")}`, or
+            `load_profiles(path)`.
         on_request: gets the report of each request before it is sent; it costs the length of the
             history. What it raises stops the request.
         builder_options: limit, budget, compaction and so on, as `ContextBuilder` takes them;

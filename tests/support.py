@@ -35,7 +35,7 @@ def builder(limit: int = 400, **options: Any) -> ck.ContextBuilder:
     return ck.ContextBuilder(model, **{"counter": Characters(), **options})
 
 
-def system(text: str = "You are terse.") -> dict[str, Any]:
+def system(text: Any = "You are terse.") -> dict[str, Any]:
     return {"role": "system", "content": text}
 
 

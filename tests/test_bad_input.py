@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -23,11 +23,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from openai import OpenAI
 
 import contextkit as ck
 from contextkit.errors import ContextKitError
 from contextkit.grammar import violations
-from contextkit.records import record_digest
+from contextkit.log_lines import write_lines
+from contextkit.profiles import Price
 from tests.support import (
     SCOPE,
     Characters,
@@ -105,6 +107,10 @@ def completion(message: Any, **more: Any) -> dict[str, Any]:
 def talk_with(reply: Any = None, **options: Any) -> ck.chat.Conversation:
     settings = {"model": "qwen-plus", "counter": Characters(), "limit": 4_000, **options}
     return ck.Chat(client(reply), **settings).conversation(SCOPE)
+
+
+def marked_by_caller() -> dict[str, Any]:
+    return user([{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}])
 
 
 # -- what is done with one row ---------------------------------------------------------------
@@ -318,12 +324,7 @@ def forged(*records: dict[str, Any]) -> str:
     """A log whose hashes are right, whatever its records say."""
     lines: list[dict[str, Any]] = [{"contextkit": "contextkit/1", "id": "ab"}]
     lines += [{"type": "message", "message": FINE}, *records]
-    lines.append({"end": len(lines)})
-    digest, text = "", ""
-    for line in lines:
-        digest = record_digest(digest, line)
-        text += json.dumps({**line, "hash": digest}) + "\n"
-    return text
+    return write_lines(lines)
 
 
 def decision(*edits: Any, **more: Any) -> dict[str, Any]:
@@ -532,6 +533,67 @@ def function(identifier: str = "a", **fields: Any) -> dict[str, Any]:
 SUMMARIZE = ck.SummarizeOldest(lambda _: "s")
 GOOD_PART = {"type": "text", "text": "x"}
 
+QWEN = ck.profile_for("qwen-plus")
+ODD_FIGURES: dict[str, tuple[Any, ...]] = {
+    "read": (-1, NAN, float("inf"), 11, "0.1", True),
+    "write": (-0.1, NAN, 11, "x"),
+    "ttl": (0, -5, NAN, "5m"),
+    "minimum": (-1, 0.5, None),
+    "block": (0, "x"),
+    "lookback": (0, 2.5),
+    "points": (-1, 0, NAN),
+    "overflow": ("first", None),
+    "match": ("wish", 5),
+    "carriers": ("user", ["user"], ()),
+    "marker": ({}, 5),
+    "lifetimes": ((), (5,), None),
+    "unverified": (("wish",),),
+    "wish": (1,),
+}
+ENTRY = '[[profile]]\nname = "own"\nlike = "qwen-plus"\nmodels = ["own"]\n'
+ODD_FILES = (
+    "[[profile",
+    "wish = 1",
+    "profile = 5",
+    "[profile]",
+    "cache = 1",
+    '[cache]\n"own" = 5',
+    '[[profile]]\nname = "own"',
+    '[[profile]]\nprovider = "qwen"\nwindow = 9000',
+    '[[profile]]\nname = "own"\nlike = "nothing"',
+    '[[profile]]\nname = "own"\nprovider = "nobody"',
+    ENTRY + "wish = 1",
+    ENTRY + 'window = "128k"',
+    ENTRY + "window = nan",
+    ENTRY + 'image = "nothing"',
+    ENTRY + 'caches = ["nothing"]',
+    ENTRY + "caches = [5]",
+    ENTRY + "caches = 5",
+    ENTRY + 'caches = [{ rules = "qwen implicit", wish = 1 }]',
+    ENTRY + 'caches = [{ rules = "qwen implicit", read = -1 }]',
+    ENTRY + 'caches = [{ rules = "qwen implicit", lifetimes = 5 }]',
+    ENTRY + 'caches = [{ rules = "qwen implicit", lifetimes = [{ wish = 1 }] }]',
+    ENTRY + "prices = [{ output = 1 }]",
+    ENTRY + "prices = [{ input = 1, wish = 1 }]",
+    ENTRY + "prices = 5",
+    '[cache."own"]\nmode = "implicit"',
+    '[cache."own"]\nlike = "nothing"',
+    '[cache."own"]\nmode = "wish"\nmatch = "blocks"',
+    '[[image]]\n[image.rules]\n"own" = { rule = "wish" }',
+    '[[image]]\n[image.rules]\n"own" = { rule = "tiles", base = "x", tile = 5 }',
+)
+
+
+def profiles_in(text: str | bytes) -> Any:
+    """The profiles of a file; what is wrong with it is said with its name."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "own.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        error = caught(lambda: ck.load_profiles(path))
+        assert str(path) in str(error)
+        raise error
+
+
 CASES: dict[str, Case] = {
     # Text and values
     "lone surrogate": refused(user("a \ud800 b")),
@@ -642,6 +704,7 @@ CASES: dict[str, Case] = {
     "system prompt larger than the limit": too_large("system", system("x" * 9_000), FINE),
     "pins larger than the limit": too_large("pins", FINE, system("x" * 9_000), FINE),
     "tools larger than the limit": too_large("tools", FINE, tools=[tool("f", note="x" * 9_000)]),
+    "documents larger than the limit": too_large("documents", FINE, documents=["x" * 9_000]),
     "tail larger than the limit": too_large(
         "tail share", FINE, tail=[ck.Volatile("now", lambda: 1, share=500)]
     ),
@@ -662,8 +725,63 @@ CASES: dict[str, Case] = {
     "response format that is not JSON": settings(
         *({"response_format": {"a": odd}} for odd in (NAN, b"x", "\ud800", cyclic(), {5: 1}))
     ),
+    "documents that are no list": settings(*({"documents": odd} for odd in ("a text", FINE, 5))),
+    "documents that are no messages": settings({"documents": [{"role": "wizard"}, b"x"]}),
+    "documents that are not whole": settings(
+        {"documents": [FINE, call("a")]},
+        {"documents": [result("a")]},
+        {"documents": [answer("Once", partial=True)]},
+    ),
+    "unknown kind of cache": settings(*({"cache": odd} for odd in ("Explicit", True, 5, []))),
+    "cache that a model does not have": settings({"model": "qwen-max", "cache": "explicit"}),
+    "too many cache markers": raises(
+        lambda: builder(model="claude-opus-4-5", cache="explicit").build([marked_by_caller()] * 5)
+    ),
+    "cache markers of the caller": taken(*[marked_by_caller()] * 6, cache="explicit"),
     "model that is no name": settings(*({"model": odd} for odd in (None, 5, "", "\ud800"))),
     "unknown model": settings({"model": "no such model"}),
+    "figure of a cache": raises(
+        *(
+            lambda name=name, odd=odd: QWEN.with_cache("explicit", **{name: odd})
+            for name, odds in ODD_FIGURES.items()
+            for odd in odds
+        ),
+        lambda: QWEN.with_cache("implicit", points=2),
+        lambda: QWEN.with_cache("session", wish=2),
+        lambda: QWEN.with_cache("resource", read=0.1),
+    ),
+    "figure of a profile": raises(
+        *(
+            lambda change=change: replace(QWEN, **change)
+            for change in (
+                {"window": 100},
+                {"window": "128k"},
+                {"reserve": -1},
+                {"overhead": NAN},
+                {"audio": 0},
+                {"caches": [5]},
+                {"provider": "nobody"},
+                {"unverified": ("wish",)},
+                {"prices": (Price(input=1, above=5),)},
+                {"prices": (Price(input=1), Price(input=2))},
+                {"prices": (Price(input=1), Price(input=2, above=9, currency="CNY"))},
+            )
+        ),
+        lambda: Price(input=0),
+        lambda: Price(input=NAN),
+    ),
+    "profiles that are none": raises(
+        *(
+            lambda odd=odd: ck.profile_for("qwen-plus", odd)
+            for odd in ([QWEN], "x", {"a": 5}, {5: QWEN})
+        ),
+        *(lambda odd=odd: ck.wrap(OpenAI(api_key="x"), profiles=odd) for odd in ({"a": 5}, [QWEN])),
+    ),
+    "file of profiles": raises(
+        *(lambda text=text: profiles_in(text) for text in ODD_FILES),
+        lambda: profiles_in(b"\xff"),
+    ),
+    "file of profiles that is not there": raises(lambda: ck.load_profiles("/no/such/file")),
     "view that is no name": settings(*({"view": odd} for odd in (5, "", "a\nb", "\ud800"))),
     "no strategy": settings({"compaction": [object()]}, {"compaction": [ck.DropOldest]}),
     "strategy of another phase": settings({"arrival": [ck.DropOldest()]}),

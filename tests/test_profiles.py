@@ -20,7 +20,8 @@ PROFILES = list(known_profiles().values())
         ("qwen-max-2025-01-25", "qwen-max"),
         ("Qwen/Qwen3-8B", "qwen3"),
         ("qwen3-max", "qwen3-max"),
-        ("qwen3.6-plus", "qwen3.5 to 3.7"),
+        ("qwen3.6-plus", "qwen3.5 to 3.7, hosted"),
+        ("qwen3.6-27b", "qwen3.5 to 3.7"),
         ("gpt-4-0613", "gpt-4"),
         ("gpt-4-turbo-2024-04-09", "gpt-4-turbo"),
         ("gpt-4o-mini", "gpt-4o-mini"),
@@ -57,7 +58,8 @@ def test_the_generic_profile_claims_nothing():
 
 def test_what_an_entry_is_like_it_takes_from_there():
     mini, whole = profile_for("gpt-4o-mini"), profile_for("gpt-4o")
-    assert mini == replace(whole, name=mini.name, models=mini.models, image=mini.image)
+    own = ("name", "models", "image", "prices")
+    assert mini == replace(whole, **{field: getattr(mini, field) for field in own})
     assert mini.image != whole.image
 
 

@@ -35,7 +35,9 @@ NAMES = [
     "View",
     "Volatile",
     "WhenItPays",
+    "explain",
     "fold",
+    "load_profiles",
     "profile_for",
     "wrap",
 ]

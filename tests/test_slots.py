@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextkit.caching.slots import Slot, after_reply, common_prefix, predict_cached
+from contextkit.caching.common_prefix import common_prefix
+from contextkit.caching.slots import Slot
 
 ids = st.lists(st.integers(0, 3), max_size=40)
 
@@ -24,27 +25,27 @@ def test_common_prefix_agrees_with_counting_one_by_one(first: list[int], second:
 def test_at_least_one_token_of_the_prompt_is_always_evaluated(
     prompt: list[int], more: list[int]
 ) -> None:
-    assert predict_cached(prompt + more, prompt) == len(prompt) - 1
+    assert Slot((*prompt, *more)).cached(prompt) == len(prompt) - 1
 
 
 def test_an_empty_slot_and_an_empty_prompt_give_nothing() -> None:
-    assert predict_cached([], [1, 2]) == 0
-    assert predict_cached([1, 2], []) == 0
+    assert Slot().cached([1, 2]) == 0
+    assert Slot((1, 2)).cached([]) == 0
 
 
 def test_a_reply_that_ended_by_length_lacks_its_last_token() -> None:
-    assert after_reply([1, 2], [7, 8, 9], completion_tokens=3) == (1, 2, 7, 8)
+    assert Slot().after([1, 2], [7, 8, 9], completion_tokens=3).ids == (1, 2, 7, 8)
 
 
 def test_a_reply_that_ended_by_itself_is_held_whole() -> None:
     # The fourth token was the end-of-turn token: sampled, never fed back.
-    assert after_reply([1, 2], [7, 8, 9], completion_tokens=4) == (1, 2, 7, 8, 9)
+    assert Slot().after([1, 2], [7, 8, 9], completion_tokens=4).ids == (1, 2, 7, 8, 9)
 
 
 def test_an_aborted_reply_counts_what_arrived_but_the_last_token() -> None:
-    assert after_reply([1, 2], [7, 8, 9]) == (1, 2, 7, 8)
-    assert after_reply([1, 2], []) == (1, 2)
-    assert after_reply([1, 2], [], completion_tokens=1) == (1, 2)
+    assert Slot().after([1, 2], [7, 8, 9]).ids == (1, 2, 7, 8)
+    assert Slot().after([1, 2], []).ids == (1, 2)
+    assert Slot().after([1, 2], [], completion_tokens=1).ids == (1, 2)
 
 
 @given(ids.filter(bool), ids.filter(bool), ids.filter(bool))

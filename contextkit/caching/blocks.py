@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from contextkit.caching.parameters import is_rendered
+from contextkit.caching.prefix import canonical_tool_blocks, placed_dicts
+from contextkit.messages import canonical_json, without_nulls
+from contextkit.rendering import MARKERS
+from contextkit.tokens import RequestCounter
+
+REPLY = "reply"
+"""Role of the block that opens the reply and holds what the service appends: it stands last, and
+is in no cache, because the next request has something else there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +28,7 @@ class Block:
     Attributes:
         key: equal for blocks whose bytes are equal, and for no others.
         tokens: what it adds to the input, the template's frame around it included.
-        role: `tools`, or the role of its message.
+        role: `tools`, the role of its message, or `reply` for what stands behind all messages.
         ends: whether it is the last of its message.
         point: whether a cache marker stands at its end.
         lifetime: the lifetime that the marker asks for; empty for the default.
@@ -51,3 +64,94 @@ class Sent:
     def tokens(self) -> int:
         """Tokens of the input."""
         return sum(block.tokens for block in self.blocks)
+
+
+def token_blocks(ids: Iterable[int]) -> tuple[Block, ...]:
+    """A block for each token of a prompt or of a reply, for engines that match token by token."""
+    return tuple(map(_token, ids))
+
+
+@lru_cache(maxsize=1 << 17)
+def _token(number: int) -> Block:
+    return Block(number, 1)
+
+
+def blocks_of(
+    request: Mapping[str, Any],
+    counter: RequestCounter,
+    *,
+    fixed: int | None = None,
+    tokens: Sequence[int] | None = None,
+) -> tuple[Block, ...]:
+    """A request in cache order: tools, then a block for each content part of each message.
+
+    Keys are hashes of canonical bytes: without cache markers and nulls, a string as one text part.
+    The tools block holds the response format too, which providers put before the messages. The
+    last block has the role `reply`. The tokens of all blocks are those of the request.
+
+    Args:
+        request: a dict with `messages`, and perhaps `tools` and `response_format`.
+        counter: counts what is not given.
+        fixed: tokens of everything around the messages.
+        tokens: of each message.
+
+    Raises:
+        InputError: `messages` or `tools` is no list of dicts, or holds what is not JSON.
+    """
+    tools, response_format = request.get("tools") or (), request.get("response_format")
+    if not is_rendered(counter.profile):
+        response_format = None
+    opening = counter.fixed()
+    if fixed is None:
+        fixed = counter.fixed(tools, response_format)
+    blocks = []
+    if tools or fixed > opening:
+        blocks.append(
+            Block(_key(canonical_tool_blocks(request), response_format), fixed - opening, "tools")
+        )
+    for number, (_, message) in enumerate(placed_dicts(request, "messages")):
+        whole = counter.message(message) if tokens is None else tokens[number]
+        blocks += _message_blocks(message, whole, counter)
+    return (*blocks, Block(REPLY, opening, REPLY))
+
+
+def _message_blocks(
+    message: Mapping[str, Any], tokens: int, counter: RequestCounter
+) -> Iterator[Block]:
+    role, content = str(message.get("role")), message.get("content")
+    around = {key: value for key, value in message.items() if key not in {"content", *MARKERS}}
+    parts = content if isinstance(content, list | tuple) and content else [content]
+    last, before = len(parts) - 1, 0
+    for place, part in enumerate(parts):
+        upto = tokens
+        if place < last:
+            # What the calls of a message add comes behind its content.
+            shorter = {**around, "content": parts[: place + 1], "tool_calls": None}
+            upto = counter.message(shorter)
+        marker, bare = _bare(part)
+        ends = place == last
+        yield Block(
+            _key(role, place, bare, around if ends else None),
+            upto - before,
+            role,
+            ends,
+            point=marker is not None,
+            lifetime=str(marker.get("ttl") or "") if isinstance(marker, Mapping) else "",
+        )
+        before = upto
+
+
+def _bare(part: Any) -> tuple[Any, Any]:
+    """The marker of a content part, and the part without it: a text part as its text."""
+    if not isinstance(part, Mapping):
+        return None, part
+    marker = next((part[key] for key in part if key in MARKERS and part[key] is not None), None)
+    bare = {key: value for key, value in part.items() if key not in MARKERS and value is not None}
+    return marker, bare["text"] if bare.keys() == {"type", "text"} and bare[
+        "type"
+    ] == "text" else bare
+
+
+def _key(*parts: Any) -> str:
+    text = canonical_json(without_nulls(list(parts)))
+    return blake2b(text.encode(), digest_size=16).hexdigest()

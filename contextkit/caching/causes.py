@@ -7,8 +7,8 @@ import re
 import unicodedata
 from typing import Any
 
+from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.identifiers import UUID
-from contextkit.caching.slots import common_prefix
 from contextkit.messages import SYSTEM_ROLES
 
 _MONTH = (

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from contextkit.caching.causes import realigned
+from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.prefix import diff
 from contextkit.caching.renders import Change, Render, both
-from contextkit.caching.slots import common_prefix
 from contextkit.messages import text_of
 
 SLIDES = 3

@@ -13,10 +13,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
 from contextkit.caching.causes import cause_in_messages, cause_in_tools
-from contextkit.caching.slots import common_prefix
+from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.tools import canonical_tools, json_copy, ordered_keys
 from contextkit.errors import InputError
 from contextkit.messages import SYSTEM_ROLES, canonical_json, normal_form
+from contextkit.rendering import MARKERS
 
 if TYPE_CHECKING:
     from contextkit.caching.linter import Finding
@@ -28,9 +29,6 @@ Level = Literal["tools", "system", "messages"]
 
 HASH_VERSION = "p1"
 """Changes whenever the canonical form does, so that two hashes are never confused."""
-
-MARKERS = frozenset({"cache_control", "prompt_cache_breakpoint"})
-"""Keys that tell a provider where to cache; they are no part of what it caches."""
 
 _EXCERPT = 40
 
@@ -138,8 +136,8 @@ def diff(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> PrefixDiff:
     for place, request in given:
         if not isinstance(request, Mapping) or "messages" not in request:
             raise InputError("is a request: a dict with `messages`", place=place)
-    old_tools, old = _tool_blocks(earlier), _message_blocks(earlier)
-    new_tools, new = _tool_blocks(later), _message_blocks(later)
+    old_tools, old = canonical_tool_blocks(earlier), _message_blocks(earlier)
+    new_tools, new = canonical_tool_blocks(later), _message_blocks(later)
     if old_tools != new_tools:
         at, position, before, now = _first_difference(old_tools, new_tools)
         cause = printable(cause_in_tools(old_tools, new_tools, at))
@@ -167,12 +165,13 @@ def canonical_blocks(request: Mapping[str, Any]) -> list[str]:
     Raises:
         InputError: `messages` or `tools` is no list of dicts, or holds what is not JSON.
     """
-    return _tool_blocks(request) + _message_blocks(request)
+    return canonical_tool_blocks(request) + _message_blocks(request)
 
 
-def _tool_blocks(request: Mapping[str, Any]) -> list[str]:
+def canonical_tool_blocks(request: Mapping[str, Any]) -> list[str]:
+    """The tools of a request as texts, in their order."""
     blocks = []
-    for place, tool in _dicts(request, "tools"):
+    for place, tool in placed_dicts(request, "tools"):
         bare = {
             key: _bare(value) if key in ("function", "custom") else value
             for key, value in _bare(tool).items()
@@ -183,7 +182,7 @@ def _tool_blocks(request: Mapping[str, Any]) -> list[str]:
 
 def _message_blocks(request: Mapping[str, Any]) -> list[str]:
     blocks = []
-    for place, message in _dicts(request, "messages"):
+    for place, message in placed_dicts(request, "messages"):
         if not isinstance(message.get("role"), str):
             raise InputError("a message needs a role", place=place)
         bare = _bare(message)
@@ -203,7 +202,12 @@ def _text(value: Any, place: str) -> str:
         raise InputError(f"is not JSON: {error}", place=place) from error
 
 
-def _dicts(request: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+def placed_dicts(request: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The dicts of a list in a request, each with its place.
+
+    Raises:
+        InputError: it is no list of dicts.
+    """
     items = request.get(key) or ()
     if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
         raise InputError(f"is a list of dicts, not {type(items).__name__}", place=key)

@@ -14,9 +14,9 @@ from contextkit.caching.causes import (
     same_but_for_order,
     tool_name,
 )
+from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.identifiers import Lines
 from contextkit.caching.prefix import canonical_blocks, diff, excerpt, printable
-from contextkit.caching.slots import common_prefix
 from contextkit.messages import SYSTEM_ROLES
 
 _MOST_NAMES = 8  # of tools that are named in one line

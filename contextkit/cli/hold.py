@@ -7,11 +7,13 @@ from dataclasses import replace
 from time import perf_counter, sleep
 from typing import Any
 
-from contextkit.caching.slots import Slot
+from contextkit.caching.blocks import Block, Sent, token_blocks
+from contextkit.caching.simulator import Simulator
+from contextkit.caching.slots import reply_tokens
 from contextkit.chatml import render_chatml
 from contextkit.cli.measured import Measured
 from contextkit.cli.ways import Way
-from contextkit.errors import ReplyError, ServerError
+from contextkit.errors import ProfileError, ReplyError, ServerError
 from contextkit.messages import text_of
 from contextkit.providers.chat_completions import Answer, stream
 from contextkit.providers.local import LocalServer
@@ -24,8 +26,11 @@ class CacheForecast:
 
     def __init__(self, counter: RequestCounter) -> None:
         self.counter = counter
-        self.slot = Slot()
-        self.prompt: list[int] = []
+        rules = counter.profile.cache()
+        if rules is None:
+            raise ProfileError(f"{counter.profile.name} has no cache to foretell")
+        self.simulator = Simulator(rules)
+        self.prompt: tuple[Block, ...] = ()
         self.before = 0  # tokens of the prompt before
         self.reply = 0  # tokens that the text of its reply has
         self.generated = 0  # tokens that the server generated for it
@@ -33,8 +38,9 @@ class CacheForecast:
 
     def foretell(self, messages: Sequence[Mapping[str, Any]]) -> int:
         """Tokens of this request that will be read from the cache."""
-        self.before, self.prompt = len(self.prompt), self.counter.encode(render_chatml(messages))
-        self.cached = self.slot.cached(self.prompt)
+        self.before = len(self.prompt)
+        self.prompt = token_blocks(self.counter.encode(render_chatml(messages)))
+        self.cached = self.simulator.peek(Sent(self.prompt)).cache_read_tokens or 0
         return self.cached
 
     def why_not(self, reported: int) -> str:
@@ -59,7 +65,7 @@ class CacheForecast:
         """Take in the reply to the request that was foretold last."""
         ids = self.counter.encode(text)
         self.reply, self.generated = len(ids), generated
-        self.slot = self.slot.after(self.prompt, ids, generated)
+        self.simulator.send(Sent(self.prompt, reply=reply_tokens(ids, generated)))
 
 
 def hold(

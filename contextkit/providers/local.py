@@ -56,8 +56,8 @@ class LocalServer:
         n_ctx: tokens of the window of each slot, prompt and reply together; the server rounds it
             up to a multiple of 256.
         slots: conversations whose tokens are held at the same time.
-        ram_cache: MiB for what slots lose. With 0, the default, and one slot, what the server
-            reads from its cache can be foretold (`contextkit.caching.slots`).
+        ram_cache: MiB for what slots lose. With 0, the default, what the server reads from its
+            cache can be foretold (`contextkit.caching.simulator`).
         threads: threads that compute.
         port: the port asked for; 0 lets the system choose a free one.
         timeout: seconds that the server may take to become ready.

@@ -1,0 +1,240 @@
+"""Forecast: what a request will read from the cache and cost, before it is sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from contextkit.caching.blocks import Sent
+from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
+from contextkit.caching.costs import Cost, cost_of
+from contextkit.caching.explanation import Explanation, explained
+from contextkit.caching.markers import rendered
+from contextkit.caching.simulator import Simulator
+from contextkit.edits import Decision, Edit
+from contextkit.history import History
+from contextkit.profiles import CacheRules
+from contextkit.rendering import Rendering
+from contextkit.tokens import RequestCounter
+from contextkit.usage import Usage
+from contextkit.view import View, fold
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a request will read from the provider's cache, by the rules of its profile.
+
+    It knows the request before this one in the same view, and what was reported for it; not what
+    others have the provider cache meanwhile.
+
+    Attributes:
+        input_tokens: the whole input.
+        cache_read_tokens: of them read from the cache; None where its rules are not known.
+        cache_write_tokens: written to it at a price; None where writing costs nothing extra.
+        cost: of the input; None where prices are not known.
+        loss: what was sent before and will not be read, and why.
+    """
+
+    input_tokens: int
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    cost: Cost | None
+    loss: Explanation
+
+    def __str__(self) -> str:
+        if self.cache_read_tokens is None:
+            return f"{self.input_tokens:,} tokens; the rules of this model's cache are not known"
+        said = f"{self.cache_read_tokens:,} of {self.input_tokens:,} tokens from the cache"
+        if self.cache_write_tokens:
+            said += f", {self.cache_write_tokens:,} written to it"
+        if self.cost is not None and self.cost.money is not None:
+            said += f", {self.cost.money:.6f} {self.cost.currency}"
+        return said
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON data. Without content."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A request beside the one before it.
+
+    Attributes:
+        now: the request.
+        pair: both; None for the first, and where no rules are known.
+        moved_by: the edits that moved the prefix, in words.
+        counter: counted the tokens.
+    """
+
+    now: Asked
+    pair: Consecutive | None
+    moved_by: str
+    counter: RequestCounter
+
+    def forecast(self) -> Forecast:
+        """What the request will read and cost."""
+        profile, blocks = self.counter.profile, self.now.blocks
+        tokens = sum(block.tokens for block in blocks)
+        rules = rules_in_use(profile, blocks) if self.pair is None else self.pair.rules
+        if rules is None:
+            return Forecast(tokens, None, None, None, Explanation(None, None))
+        usage = (
+            Simulator(tolerant(rules)).peek(Sent(blocks)) if self.pair is None else self.pair.read()
+        )
+        loss = self.explanation(usage) if self.pair else Explanation(None)
+        cost = cost_of(usage, profile, rules)
+        return Forecast(tokens, usage.cache_read_tokens, usage.cache_write_tokens, cost, loss)
+
+    def explanation(self, usage: Usage) -> Explanation:
+        """Why it read less than the request before it had left in the cache."""
+        if usage.cache_read_tokens is None:
+            return Explanation(None, None)
+        return explained(self.pair, usage, self.moved_by) if self.pair else Explanation(None)
+
+
+def compared(
+    now: Asked,
+    view: View,
+    decision: Decision,
+    counter: RequestCounter,
+    *,
+    rendering: Rendering,
+    again: bool = False,
+) -> Compared:
+    """A request beside the one that the log has before it.
+
+    Args:
+        now: the request.
+        view: what the model sees in it, by itself.
+        decision: of the point where it stands.
+        counter: counted its tokens.
+        rendering: how the view became the request.
+        again: whether the point was decided before, so that the same request was sent already.
+    """
+    history = view.history
+    if again:
+        return _pair(now, now, counter, rendering.rules)
+    last = _last(history, view.name, decision)
+    if last is None:
+        return Compared(now, None, "", counter)
+    touched = any(_touches(edit, last.point) for edit in decision.edits)
+    before = None
+    if last.view == view.name and not touched:
+        before = _beginning(now, view, last, counter, rendering)
+    if before is None:
+        before = _rebuilt(now, view, last, counter)
+    return _pair(
+        before,
+        now,
+        counter,
+        rendering.rules,
+        reply=_reply(history, last.point),
+        elapsed=_seconds(last.time, decision.time),
+        moved_by=_moved_by(decision.edits, last.point) if last.view == view.name else "",
+    )
+
+
+def _pair(
+    before: Asked,
+    now: Asked,
+    counter: RequestCounter,
+    asked_for: CacheRules | None,
+    *,
+    reply: Answered | None = None,
+    elapsed: float | None = None,
+    moved_by: str = "",
+) -> Compared:
+    rules = asked_for or rules_in_use(counter.profile, (*before.blocks, *now.blocks))
+    pair = None
+    if rules is not None:
+        pair = Consecutive(before, now, rules, counter, reply or Answered(), elapsed)
+    return Compared(now, pair, moved_by, counter)
+
+
+def _last(history: History, view: str, decision: Decision) -> Decision | None:
+    """The decision for the request before: in the same view, else in the one that was newest."""
+    made = [one for one in history.decisions(view) if one.point < decision.point]
+    if made:
+        return made[-1]
+    for record in reversed(history.records):
+        if isinstance(record, Decision) and record.view != view and record.point < decision.point:
+            return record
+    return None
+
+
+def _beginning(
+    now: Asked, view: View, last: Decision, counter: RequestCounter, rendering: Rendering
+) -> Asked | None:
+    """The request that the present one goes on from; None where more than messages changed."""
+    settings, sent = _sent_with(view.history, last, counter)
+    marks = sent.rules is not None and bool(sent.rules.marker)  # placed anew in each request
+    if marks or sent != rendering:
+        return None
+    if any((now.request.get(key) or None) != (settings.get(key) or None) for key in _AROUND):
+        return None
+    size = sum(entry.number < last.point for entry in view.entries) + len(rendering.documents)
+    blocks, left = [], size
+    for block in now.held:
+        if block.role != "tools":
+            if not left:
+                break
+            left -= block.ends
+        blocks.append(block)
+    request = {**now.request, "messages": now.messages[:size]}
+    return Asked(request, (*blocks, *now.blocks[len(now.held) :]))
+
+
+def _rebuilt(now: Asked, view: View, last: Decision, counter: RequestCounter) -> Asked:
+    """The request that was sent for the decision before, folded anew."""
+    settings, sent = _sent_with(view.history, last, counter)
+    around = {key: settings.get(key) for key in _AROUND}
+    around["model"] = around["model"] or now.request.get("model")
+    known = {id(entry.data): entry.tokens for entry in view.entries}
+
+    def count(message: Mapping[str, Any]) -> int:
+        tokens = known.get(id(message))
+        return counter.message(message) if tokens is None else tokens
+
+    earlier = fold(view.history, last.view, at=last.point, count=count, pin=view.pin)
+    limit = settings.get("limit") or counter.profile.window
+    marked = rendered(earlier, sent, around, counter, limit)
+    return Asked({**around, "messages": marked.messages}, marked.blocks)
+
+
+_AROUND = ("model", "tools", "response_format")
+
+
+def _sent_with(
+    history: History, decision: Decision, counter: RequestCounter
+) -> tuple[Mapping[str, Any], Rendering]:
+    """The settings of a decision, and how its view was sent."""
+    recorded = history.settings.get(decision.settings)
+    settings = recorded.data if recorded is not None else {}
+    return settings, Rendering.of(settings, counter.profile)
+
+
+def _seconds(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else second - first
+
+
+def _reply(history: History, number: int) -> Answered:
+    message = history.data[number] if number < len(history) else None
+    if message is None or message["role"] != "assistant":
+        return Answered()
+    usage = history.usages.get(number) or Usage()
+    return Answered(message, usage.output_tokens, usage.reasoning_tokens)
+
+
+def _touches(edit: Edit, point: int) -> bool:
+    """Whether an edit changes what stood before a point."""
+    first = edit.covers[0] if edit.covers else edit.at
+    return first is not None and (first < point or (edit.at is not None and edit.at < point))
+
+
+def _moved_by(edits: Iterable[Edit], point: int) -> str:
+    """The edits that changed what had been sent, in words."""
+    said = Counter(f"{edit.kind} by {edit.by}" for edit in edits if _touches(edit, point))
+    return ", ".join(f"{count} {what}" for what, count in said.items())
