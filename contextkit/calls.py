@@ -15,6 +15,8 @@ from typing import Any
 from contextkit.budget import Budget, longest_reply
 from contextkit.builder import ContextBuilder
 from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
+from contextkit.caching.points import checked_choice
+from contextkit.caching.routing import with_own
 from contextkit.context import Context
 from contextkit.errors import InputError
 from contextkit.history import MAIN, History
@@ -71,8 +73,11 @@ class Wrapping:
             )
         if inspect.iscoroutinefunction(on_request):
             raise InputError("is async, and nobody would await it", place="wrap.on_request")
-        # What is wrong with the options is said now, not in the first call.
-        ContextBuilder("generic", **{"profile": profile_for("generic"), **options})
+        # What is wrong with the options is said now, not in the first call. Whether a model has
+        # the cache that is asked for shows when its name is known.
+        checked_choice(options.get("cache"))
+        known = {} if "profile" in options else {"profile": profile_for("generic"), "cache": None}
+        ContextBuilder("generic", **{**options, **known})
         self.options = dict(options)
         self.profiles = dict(profiles)
         self.on_request = on_request
@@ -174,7 +179,7 @@ class Call:
             self.wrapping.on_request(context.report)
         # Shared, not copied: the client makes of them new data of its own, and a copy of a thousand
         # messages would be a third of all that is done here.
-        request = {**self.given, "messages": list(context.view.messages)}
+        request = with_own(context.routing, {**self.given, "messages": list(context.sent)})
         if self.given.get("tools"):
             request["tools"] = _in_order(self.given["tools"], context.tools)
         return Built(builder, context, request, self.wrapping.ledger)
@@ -255,6 +260,7 @@ def _restated(builder: ContextBuilder, context: Context) -> Context | None:
         fixed=plan.fixed,
         tool_list=plan.tools,
         options=plan.options,
+        rendering=plan.rendering,
         notes=(*builder.notes, "decided before, with other tools or options: the messages stand"),
     )
 

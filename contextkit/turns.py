@@ -15,6 +15,7 @@ from contextkit.budget import Budget, longest_reply, whole_number
 from contextkit.builder import ContextBuilder
 from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
 from contextkit.caching.past import ledger_of
+from contextkit.caching.routing import with_own
 from contextkit.context import Context
 from contextkit.edits import Decision
 from contextkit.errors import InputError, MessageError, ReplyError, ScopeError
@@ -175,7 +176,7 @@ class Kept:
 
     def request(self, context: Context) -> dict[str, Any]:
         """What is sent."""
-        return {**context.request(), **self.parts.options}
+        return with_own(context.request(), self.parts.options)
 
     def begun(self, context: Context) -> None:
         """The provider has taken a request; whether its answer will be kept is not known yet.

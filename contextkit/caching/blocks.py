@@ -9,8 +9,9 @@ from hashlib import blake2b
 from typing import Any
 
 from contextkit.caching.parameters import is_rendered
-from contextkit.caching.prefix import MARKERS, canonical_tool_blocks, placed_dicts
+from contextkit.caching.prefix import canonical_tool_blocks, placed_dicts
 from contextkit.messages import canonical_json, without_nulls
+from contextkit.rendering import MARKERS
 from contextkit.tokens import RequestCounter
 
 REPLY = "reply"

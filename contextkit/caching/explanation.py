@@ -133,6 +133,7 @@ def explain(
         _asked(request, counting, name)
         for request, name in ((previous, "previous"), (current, "current"))
     )
+    rules = rules or getattr(getattr(current, "rendering", None), "rules", None)
     rules = rules or rules_in_use(counting.profile, (*before.blocks, *now.blocks)) or _UNKNOWN
     reported = Usage.of(previous_usage) or Usage()
     count = len(before.messages)

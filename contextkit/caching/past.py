@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from contextkit.caching.blocks import Made, blocks_of
+from contextkit.caching.blocks import Made
 from contextkit.caching.consecutive import Asked
-from contextkit.caching.forecast import beside, moved_by, reply_at, seconds_between
+from contextkit.caching.forecast import (
+    AROUND,
+    beside,
+    moved_by,
+    reply_at,
+    seconds_between,
+    sent_with,
+)
 from contextkit.caching.ledger import Ledger, Row
+from contextkit.caching.markers import rendered
 from contextkit.edits import Decision
 from contextkit.errors import ProfileError
 from contextkit.history import History
 from contextkit.messages import Message
 from contextkit.profiles import profile_for
 from contextkit.records import Record
+from contextkit.rendering import Rendering
 from contextkit.tokens import RequestCounter, counter_for
 from contextkit.view import View
 
@@ -62,24 +70,25 @@ class _Past:
 
     def row(self, decision: Decision, number: int) -> Row | None:
         """The row of a request; None where nothing is known of its model or usage."""
-        settings = self.history.settings.get(decision.settings)
-        model = settings.data.get("model") if settings else None
-        if settings is None or model is None or (counter := self._counter(model)) is None:
+        recorded = self.history.settings.get(decision.settings)
+        model = recorded.data.get("model") if recorded else None
+        if model is None or (counter := self._counter(model)) is None:
             return None
-        asked = self._asked(decision, settings.data, counter)
+        asked, rendering = self._asked(decision, counter)
         before = self.last.get(decision.view, self.newest)
         self.newest = self.last[decision.view] = (decision, asked)
         usage = self.history.usages.get(number)
         if usage is None:
             return None
         if before is None:
-            compared = beside(None, asked, counter)
+            compared = beside(None, asked, counter, rendering.rules)
         else:
             last, earlier = before
             compared = beside(
                 earlier,
                 asked,
                 counter,
+                rendering.rules,
                 reply=reply_at(self.history, last.point),
                 elapsed=seconds_between(last, decision),
                 moved=moved_by(decision.edits, last.point) if last.view == decision.view else "",
@@ -94,18 +103,16 @@ class _Past:
                 return None
         return self.counters[model]
 
-    def _asked(
-        self, decision: Decision, settings: Mapping[str, Any], counter: RequestCounter
-    ) -> Asked:
+    def _asked(self, decision: Decision, counter: RequestCounter) -> tuple[Asked, Rendering]:
+        """The request of a decision, and how it was made of its view."""
         key = (decision.view, counter.name)
         if key not in self.views:
             self.views[key] = View(self.history, decision.view, counter.message)
         view = self.views[key]
         view.advance(decision.point)
-        around = {key: settings.get(key) for key in ("model", "tools", "response_format")}
-        request = {**around, "messages": view.messages[:]}
-        tokens = [entry.tokens for entry in view.entries]
-        return Asked(
-            request,
-            blocks_of(request, counter, tokens=tokens, made=self.made.setdefault(counter.name, {})),
-        )
+        settings, rendering = sent_with(self.history, decision, counter)
+        around = {key: settings.get(key) for key in AROUND}
+        limit = settings.get("limit") or counter.profile.window
+        made = self.made.setdefault(counter.name, {})
+        sent = rendered(view, rendering, around, counter, limit, made=made)
+        return Asked({**around, "messages": sent.messages}, sent.blocks), rendering
