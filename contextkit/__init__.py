@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contextkit.async_chat import AsyncChat
-    from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays
+    from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
     from contextkit.caching.explanation import explain
+    from contextkit.caching.ledger import Ledger
     from contextkit.caching.prefix import PrefixStabilizer
     from contextkit.chat import Chat
     from contextkit.context import Context
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
+    from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
     from contextkit.strategies.base import Need, Strategy
@@ -39,7 +41,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "AsyncChat": "async_chat",
-    "AtLimit": "budget",
+    "AtLimit": "schedules",
     "Budget": "budget",
     "BudgetExceeded": "errors",
     "Chat": "chat",
@@ -53,12 +55,13 @@ _MODULES = {
     "Edit": "edits",
     "History": "history",
     "KeepLast": "strategies.truncation",
+    "Ledger": "caching.ledger",
     "Need": "strategies.base",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
     "Retrieve": "strategies.retrieval",
     "SQLiteStore": "storage.sqlite",
-    "Schedule": "budget",
+    "Schedule": "schedules",
     "Scope": "scope",
     "Strategy": "strategies.base",
     "SummarizeOldest": "strategies.summarization",
@@ -66,7 +69,7 @@ _MODULES = {
     "VectorIndex": "retrieval.index",
     "View": "view",
     "Volatile": "strategies.volatile",
-    "WhenItPays": "budget",
+    "WhenItPays": "schedules",
     "explain": "caching.explanation",
     "fold": "view",
     "load_profiles": "profiles",
@@ -90,6 +93,7 @@ __all__ = [
     "Edit",
     "History",
     "KeepLast",
+    "Ledger",
     "Need",
     "PrefixStabilizer",
     "Profile",

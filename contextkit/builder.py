@@ -12,7 +12,9 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from contextkit.budget import Budget, Schedule
+from contextkit.budget import Budget
+from contextkit.caching.markers import check_own
+from contextkit.caching.points import CacheChoice, cache_notes, chosen_cache
 from contextkit.caching.tools import chat_tools, json_copy
 from contextkit.context import Context
 from contextkit.deciding import Decider, points_between
@@ -30,13 +32,15 @@ from contextkit.plan import (
     Plans,
     changed_later,
     check_parts,
-    default_schedule,
     fitting_budget,
+    fitting_schedule,
     view_of,
 )
 from contextkit.profiles import Profile, profile_for
 from contextkit.recall import first_written
 from contextkit.records import Settings
+from contextkit.rendering import checked_documents, recorded
+from contextkit.schedules import Schedule
 from contextkit.scope import Scope
 from contextkit.store import Store
 from contextkit.strategies.base import Need, Strategy, describe
@@ -64,9 +68,17 @@ class ContextBuilder:
         budget: limit, target, reserve.
         profile: facts about the model, where the name does not find them.
         tools: tool schemas in OpenAI form.
+        documents: messages that stand right behind the system block in every request: documents,
+            examples. Like tools they are frozen: another list of them moves the prefix once.
+        cache: the kind of prompt cache to ask for. By default none: the one that works by itself,
+            if the model has one, and nothing in the request for it. `implicit` is that one, with
+            the markers that it allows besides. `explicit` puts markers into content blocks, for
+            which text is sent as blocks for good. `session` sends its header. `auto` is the one
+            of implicit and explicit that costs least where a prefix is read `EXPECTED_READS` (5)
+            times.
         response_format: counted, and put into each request.
-        schedule: when to cut before the limit. By default `WhenItPays` at the profile's prices
-            where a target is given, else `AtLimit`.
+        schedule: when to cut before the limit. By default `WhenItPays` where a target is given,
+            else `AtLimit`. What a `WhenItPays` does not say of prices is taken from the profile.
         arrival, compaction, tail: the strategies of each phase, in order.
         counter: counts the tokens of a text; by default the model's own vocabulary.
         store: keeps decisions (summaries, inserts) across processes, for scoped conversations.
@@ -76,9 +88,9 @@ class ContextBuilder:
         max_bytes: bound on what is remembered of plain lists, in bytes of their messages.
 
     Raises:
-        ProfileError: when no profile fits the model.
+        ProfileError: when no profile fits the model, or it has no such cache.
         BudgetError: when the budget makes no sense.
-        InputError: when tools or strategies cannot be used.
+        InputError: when tools, documents or strategies cannot be used.
     """
 
     def __init__(
@@ -89,6 +101,8 @@ class ContextBuilder:
         budget: Budget | None = None,
         profile: Profile | None = None,
         tools: Iterable[Mapping[str, Any]] | None = (),
+        documents: Iterable[MessageLike] | None = (),
+        cache: CacheChoice | None = None,
         response_format: Mapping[str, Any] | None = None,
         schedule: Schedule | None = None,
         arrival: Sequence[Strategy] = (),
@@ -117,9 +131,11 @@ class ContextBuilder:
         self.notes: list[str] = []
         self.budget, notes = fitting_budget(limit, budget, self.profile)
         self.notes += notes
-        usual, notes = default_schedule(budget, self.profile)
-        self.schedule = schedule or usual
-        self.notes += [] if schedule else notes
+        asked = chosen_cache(self.profile, cache)
+        self.notes += cache_notes(self.profile, asked)
+        rules = asked or self.profile.cache()
+        self.schedule, notes = fitting_schedule(schedule, budget, self.profile, rules)
+        self.notes += notes
         self.phases = Phases.of(arrival, compaction, tail, self.profile.reasoning)
         self.view, self.store, self.pin = view, store, pin
         self.decider = Decider(view, self.budget, self.schedule, self.phases)
@@ -157,6 +173,7 @@ class ContextBuilder:
             "pin": describe(pin),
             "tools": list(chat_tools(tools)),
             "response_format": json_copy(response_format, "response_format"),
+            **recorded(asked, checked_documents(documents)),
         }
         self.plans = Plans(view, self.counter, settings)
 
@@ -174,6 +191,7 @@ class ContextBuilder:
         Raises:
             GrammarError: when the conversation cannot be answered as it ends.
             MessageError: when a message cannot be sent.
+            InputError: when messages came with more cache markers than the provider takes.
             BudgetExceeded: when what must be kept is over the limit; nothing was recorded.
             ScopeError: when a plain list without a scope would need a summarizer, index or store.
         """
@@ -292,6 +310,7 @@ class ContextBuilder:
             if made and made[-1].point == end:
                 plan = self.plans.of(history, made[-1])
                 check_end(view.groups, bool(view.system))
+                check_own(view, plan.rendering)
                 if plan.fixed + view.tokens > plan.settings["limit"]:  # replayed, never sent
                     parts = self.decider.parts(view, plan, 0)
                     raise BudgetExceeded(plan.settings["limit"], parts)
@@ -312,16 +331,18 @@ class ContextBuilder:
                     and self.decider.passes(view, plan, end)
                 ):
                     check_end(view.groups, bool(view.system))
+                    check_own(view, plan.rendering)
                     decision = Decision(self.view, end, (), plan.hash, time=self.decider.time())
                     self._record(history, plan, end, [decision], seen)
                     view.pass_point(end)
                     view.applied += 1
                     return self._context(view, [decision], (), plan, notes)
             scratch = view.copy()
-        scratch.tools = plan.tools
+        scratch.tools, scratch.rendering = plan.tools, plan.rendering
         scratch.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
         failures: list[Failure] = []
         decided = yield from self.decider.decide_each(scratch, plan, points, failures)
+        check_own(scratch, plan.rendering)
         decisions = [decision for decision in decided if decision.edits or decision.point == end]
         edits = tuple(edit for decision in decisions for edit in decision.edits)
         if not record:
@@ -410,13 +431,15 @@ class ContextBuilder:
         failures: Sequence[Failure] = (),
         again: bool = False,
     ) -> Context:
+        seen = view.copy()
+        seen.bounds = self.decider.bounds(view, plan, decided[-1])
         return Context(
             model=plan.settings["model"],
             tokens=plan.fixed + view.tokens,
             limit=plan.settings["limit"],
-            target=self.decider.target(view, plan),
+            target=seen.bounds.target,
             fixed=plan.fixed,
-            view=view.copy(),
+            view=seen,
             decision=decided[-1],
             edits=edits,
             tool_list=plan.tools,
@@ -427,6 +450,7 @@ class ContextBuilder:
                 or tuple(text for decision in decided for text in decision.failures)
             ),
             counter=self.counter,
+            rendering=plan.rendering,
             again=again,
         )
 

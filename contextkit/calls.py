@@ -14,6 +14,9 @@ from typing import Any
 
 from contextkit.budget import Budget, longest_reply
 from contextkit.builder import ContextBuilder
+from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
+from contextkit.caching.points import checked_choice
+from contextkit.caching.routing import with_own
 from contextkit.context import Context
 from contextkit.errors import InputError
 from contextkit.history import MAIN, History
@@ -22,6 +25,7 @@ from contextkit.profiles import Profile, profile_for
 from contextkit.reasoning import remember_reasoning
 from contextkit.report import Report
 from contextkit.scope import Scope
+from contextkit.usage import Usage
 
 log = logging.getLogger("contextkit")
 
@@ -69,11 +73,15 @@ class Wrapping:
             )
         if inspect.iscoroutinefunction(on_request):
             raise InputError("is async, and nobody would await it", place="wrap.on_request")
-        # What is wrong with the options is said now, not in the first call.
-        ContextBuilder("generic", **{"profile": profile_for("generic"), **options})
+        # What is wrong with the options is said now, not in the first call. Whether a model has
+        # the cache that is asked for shows when its name is known.
+        checked_choice(options.get("cache"))
+        known = {} if "profile" in options else {"profile": profile_for("generic"), "cache": None}
+        ContextBuilder("generic", **{**options, **known})
         self.options = dict(options)
         self.profiles = dict(profiles)
         self.on_request = on_request
+        self.ledger = Ledger(last=KEPT_ROWS)
         self.known = Known(options.get("max_bytes", 256_000_000))
         self._builders: OrderedDict[str, ContextBuilder] = OrderedDict()
         self._lock = Lock()
@@ -171,10 +179,10 @@ class Call:
             self.wrapping.on_request(context.report)
         # Shared, not copied: the client makes of them new data of its own, and a copy of a thousand
         # messages would be a third of all that is done here.
-        request = {**self.given, "messages": list(context.view.messages)}
+        request = with_own(context.routing, {**self.given, "messages": list(context.sent)})
         if self.given.get("tools"):
             request["tools"] = _in_order(self.given["tools"], context.tools)
-        return Built(builder, context, request)
+        return Built(builder, context, request, self.wrapping.ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +192,28 @@ class Built:
     Attributes:
         builder, context: what built it, and what came of it.
         request: the arguments to send.
+        ledger: gets what it read and cost.
     """
 
     builder: ContextBuilder
     context: Context
     request: dict[str, Any]
+    ledger: Ledger
 
     @property
     def wants_reply(self) -> bool:
         """Whether something of the reply is kept."""
         return self.builder.lists.reasoning
+
+    def reported(self, usage: Usage) -> None:
+        """Enter the request into the ledger; what fails there is logged."""
+        context = self.context
+        try:
+            row = Row.of(context.decision.point, context.model, context.compared, usage)
+            self.ledger.add(row)
+            context.view.history.heard[context.decision.point] = usage
+        except Exception:  # counters and profiles may be the caller's own
+            log.exception("a request could not be entered into the ledger")
 
     def answered(self, message: Mapping[str, Any]) -> None:
         """Keep of a reply what the caller's list may lose.
@@ -240,6 +260,7 @@ def _restated(builder: ContextBuilder, context: Context) -> Context | None:
         fixed=plan.fixed,
         tool_list=plan.tools,
         options=plan.options,
+        rendering=plan.rendering,
         notes=(*builder.notes, "decided before, with other tools or options: the messages stand"),
     )
 

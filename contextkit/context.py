@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contextkit.caching.blocks import Block, blocks_of
+from contextkit.caching.blocks import Block
 from contextkit.caching.consecutive import Asked
 from contextkit.caching.forecast import Compared, Forecast, compared
+from contextkit.caching.markers import Marked, Point, marker_warnings, rendered
+from contextkit.caching.routing import routing_of
 from contextkit.edits import Decision, Edit
 from contextkit.messages import copy_json
+from contextkit.profiles import CacheRules
+from contextkit.rendering import Rendering
 from contextkit.report import Report, fates_of
 from contextkit.tokens import RequestCounter
 from contextkit.view import View
@@ -24,13 +28,14 @@ class Context:
         model: the model's name.
         tokens: tokens of the whole request by the declared counter.
         limit, target: the budget that held.
-        fixed: tokens of tools, response format and template, a part of `tokens`.
+        fixed: tokens of tools, response format, template and documents, a part of `tokens`.
         view: what the model sees; its own copy. Shared data: read only.
         decision: what was decided at this decision point.
         edits: the edits that this build recorded; none when the point was decided before.
         failures: what this build passed over, and why.
         options: further parameters of the request that are counted, such as `response_format`.
         counter: counted the tokens; it has the profile.
+        rendering: what the request has that the view has not: documents, content blocks, markers.
         again: whether this point was decided before, and the request so probably sent.
     """
 
@@ -47,18 +52,25 @@ class Context:
     notes: tuple[str, ...]
     failures: tuple[str, ...]
     counter: RequestCounter
+    rendering: Rendering
     again: bool = False
     _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
-        return (
-            f"Context({len(self.view.messages)} messages, {self.tokens:,} of {self.limit:,} tokens)"
-        )
+        number = len(self.view.messages) + len(self.rendering.documents)
+        return f"Context({number} messages, {self.tokens:,} of {self.limit:,} tokens)"
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The messages array, as copies that may be changed."""
-        return [copy_json(message) for message in self.view.messages]
+        return [copy_json(message) for message in self.sent]
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """The same, shared with the log: read only."""
+        if not self._marks:
+            return self.rendering.messages(len(self.view.system), self.view.messages)
+        return self._marked.messages
 
     @property
     def tools(self) -> list[dict[str, Any]]:
@@ -66,12 +78,31 @@ class Context:
         return [copy_json(tool) for tool in self.tool_list]
 
     def request(self) -> dict[str, Any]:
-        """The parameters of `chat.completions.create`, as copies that may be changed."""
+        """The parameters of `chat.completions.create`, as copies that may be changed.
+
+        With the routing keys of the profile, where the conversation has a scope.
+        """
         request: dict[str, Any] = {"model": self.model, "messages": self.messages}
         if self.tool_list:
             request["tools"] = self.tools
         request.update(copy_json(dict(self.options)))
+        request.update(self.routing)
         return request
+
+    @property
+    def routing(self) -> dict[str, Any]:
+        """Parameters of the request that lead it to its cache: routing keys, headers."""
+        return routing_of(self.counter.profile, self.rendering, self.view.history.scope)
+
+    @property
+    def cache(self) -> CacheRules | None:
+        """The rules of the cache that this request uses: the one asked for, or the implicit one."""
+        return self.rendering.rules or self.counter.profile.cache()
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The cache points of the request, in order: those placed here, and the caller's own."""
+        return self._marked.points
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -79,30 +110,46 @@ class Context:
 
         The tokens of all blocks are `tokens`. Costs the length of the request, once.
         """
-        return self.asked.blocks
+        return self._marked.blocks
+
+    @property
+    def _marks(self) -> bool:
+        """Whether markers are to be placed."""
+        return self.rendering.rules is not None and bool(self.rendering.rules.marker)
+
+    @property
+    def _marked(self) -> Marked:
+        """The request with its markers; made once."""
+        if "marked" not in self._kept:
+            around = {"tools": self.tool_list, **self.options}
+            self._kept["marked"] = rendered(
+                self.view, self.rendering, around, self.counter, self.limit, fixed=self.fixed
+            )
+        kept: Marked = self._kept["marked"]
+        return kept
 
     @property
     def asked(self) -> Asked:
         """The request with its blocks, for forecasts and explanations. Shared: read only."""
-        if "asked" not in self._kept:
-            request = {
-                "model": self.model,
-                "messages": self.view.messages,
-                "tools": self.tool_list,
-                **self.options,
-            }
-            each = [entry.tokens for entry in self.view.entries]
-            blocks = blocks_of(request, self.counter, fixed=self.fixed, tokens=each)
-            self._kept["asked"] = Asked(request, blocks)
-        asked: Asked = self._kept["asked"]
-        return asked
+        request = {
+            "model": self.model,
+            "messages": self._marked.messages,
+            "tools": list(self.tool_list),
+            **self.options,
+        }
+        return Asked(request, self._marked.blocks)
 
     @property
     def compared(self) -> Compared:
         """The request beside the one before it, as the log has it."""
         if "compared" not in self._kept:
             self._kept["compared"] = compared(
-                self.asked, self.view, self.decision, self.counter, again=self.again
+                self.asked,
+                self.view,
+                self.decision,
+                self.counter,
+                rendering=self.rendering,
+                again=self.again,
             )
         found: Compared = self._kept["compared"]
         return found
@@ -128,6 +175,7 @@ class Context:
         """What became of every message, and why. Costs the length of the history."""
         point = self.decision.point
         view = self.view
+        documents = sum(map(self.counter.message, self.rendering.documents))
         usage = view.history.usages.get(point)
         return Report(
             model=self.model,
@@ -135,7 +183,8 @@ class Context:
             point=point,
             tokens={
                 "system": view.system_tokens,
-                "tools": self.fixed,
+                "tools": self.fixed - documents,
+                **({"documents": documents} if documents else {}),
                 "history": view.body_tokens,
                 "total": self.tokens,
             },
@@ -143,7 +192,14 @@ class Context:
             target=self.target,
             edits=self.edits,
             failures=self.failures,
-            warnings=(*self.notes, *_control_tokens(view, self.counter), *self._cold()),
+            warnings=(
+                *self.notes,
+                *_control_tokens(view, self.counter),
+                *marker_warnings(view, self.rendering),
+                *self._cold(),
+            ),
+            cache=self.rendering.rules,
+            points=self.points if self._marks else (),
             fates=fates_of(view, self.edits),
             usage=usage,
             forecast=self.forecast,

@@ -67,7 +67,8 @@ class BudgetExceeded(BudgetError):
     Attributes:
         limit: tokens allowed.
         needed: tokens that the protected parts take together.
-        parts: tokens by name: `system`, `tools`, `pins`, `newest turn`, `tail share`.
+        parts: tokens by name: `system`, `tools`, `documents` where there are any, `pins`,
+            `newest turn`, `tail share`.
     """
 
     def __init__(self, limit: int, parts: Mapping[str, int]) -> None:
@@ -86,6 +87,7 @@ class BudgetExceeded(BudgetError):
         return {
             "tail share": "give the strategies of the tail a smaller share",
             "tools": "send fewer or shorter tools",
+            "documents": "send fewer or shorter documents",
             "system": "shorten the system prompt",
             "pins": "pin less",
         }.get(

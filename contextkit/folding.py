@@ -18,6 +18,7 @@ from contextkit.grammar import is_leading_system, needs_mending
 from contextkit.groups import Entry, Group, Span
 from contextkit.history import History
 from contextkit.messages import REASONING_FIELDS, SYSTEM_ROLES, Message, call_ids
+from contextkit.rendering import Rendering
 
 CountMessage = Callable[[Mapping[str, Any]], int]
 Pin = Callable[[Mapping[str, Any]], bool]
@@ -50,9 +51,11 @@ class Fold:
         unplaced: results that do not stand behind their call.
         attention: assistant messages since `point` that arrival has to look at.
         tools: the tools that the request carries.
+        rendering: what else it has that the view has not.
         sent: the array as it is sent; None when it has to be made again.
         kept: by target, where `View.newest_turns` stopped, and the tokens before.
         spans: what `View.free` found; None when it has to look again.
+        open_numbers: the numbers of the messages in it; the same while edits are one to one.
         room: the most tokens that the messages of a summarizer's request may take.
     """
 
@@ -74,6 +77,7 @@ class Fold:
         self.steps = 0
         self.standing_tokens = 0
         self.tools: tuple[dict[str, Any], ...] = ()
+        self.rendering = Rendering()
         self.room: int | None = None
         self.last_user: int | None = None
         self.tail: int | None = None
@@ -83,6 +87,7 @@ class Fold:
         self.attention: list[int] = []
         self.sent: list[dict[str, Any]] | None = []
         self.spans: tuple[Span, ...] | None = None
+        self.open_numbers: frozenset[int] | None = None
         self.kept: dict[int, tuple[int, int]] = {}
 
     # -- reading ---------------------------------------------------------------------------
@@ -169,7 +174,7 @@ class Fold:
             self.standing_tokens += tokens
         if self.sent is not None:
             self.sent.append(message.data)
-        self.spans = None
+        self.spans = self.open_numbers = None
 
     def _take_result(self, number: int, message: Message) -> None:
         last = self.groups[-1] if self.groups else None
@@ -181,7 +186,7 @@ class Fold:
         self._put(len(self.groups) - 1, last.with_result(entry, pinned=pinned))
         if self.sent is not None:
             self.sent.append(message.data)
-        self.spans = None
+        self.spans = self.open_numbers = None
 
     def apply_decision(self, decision: Decision) -> None:
         """Fold in one recorded decision."""
@@ -228,6 +233,8 @@ class Fold:
             self._remove(edit)
         self.sent = None
         self.spans = None
+        if edit.kind not in ONE_TO_ONE or edit.kind == "move":
+            self.open_numbers = None
         self.kept = {}
         return replaced
 
@@ -416,7 +423,7 @@ class Fold:
         if self.tail is not None and self.tail >= at:
             self.tail = None
         self.sent = None
-        self.spans = None
+        self.spans = self.open_numbers = None
         self.kept = {}
 
 

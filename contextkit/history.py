@@ -8,7 +8,6 @@ chains every record as it was written, so that a changed log shows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from secrets import token_hex
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 from contextkit.edits import Decision
 from contextkit.errors import EditError, InputError, StoreCorrupt
+from contextkit.log_lines import chained, read_lines, write_lines
 from contextkit.messages import (
     SCHEMA,
     SYSTEM_ROLES,
@@ -29,7 +29,6 @@ from contextkit.records import (
     Record,
     Reported,
     Settings,
-    record_digest,
     record_from_json,
     record_to_json,
 )
@@ -81,6 +80,10 @@ class History:
         self.folds: dict[Hashable, KeptFold] = {}
         # What replies said that a caller's list may lose, by place and ids of tool calls.
         self.reasoning: dict[tuple[int, tuple[str, ...]], Mapping[str, Any]] = {}
+        # The usage of requests whose answers come back in a caller's list, which has no usage.
+        self.heard: dict[int, Usage] = {}
+        # By view the request that the provider took last without an answer being kept.
+        self.unanswered: dict[str, Any] = {}
         self.lock = RLock()
         self.size = 0
         self._decisions: dict[str, list[Decision]] = {}
@@ -230,7 +233,7 @@ class History:
     @property
     def record_hash(self) -> str:
         """Chains every record in the order and the bytes in which it was written, in hex."""
-        return str(list(self._lines())[-1]["hash"])
+        return str(list(chained(self._lines()))[-1]["hash"])
 
     # -- branching -------------------------------------------------------------------------
 
@@ -249,6 +252,8 @@ class History:
             other.loose = [number for number in self.loose if number < at]
             other.reasoning = {key: said for key, said in self.reasoning.items() if key[0] <= at}
             other.usages = {n: usage for n, usage in self.usages.items() if n < at}
+            other.heard = {n: usage for n, usage in self.heard.items() if n <= at}
+            other.unanswered = dict(self.unanswered)
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):
                 other.size = self.size
@@ -279,30 +284,17 @@ class History:
 
     # -- JSON Lines ------------------------------------------------------------------------
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def _lines(self) -> list[dict[str, Any]]:
         with self.lock:
             records = self.records[:]
         header: dict[str, Any] = {"contextkit": SCHEMA, "id": self.id}
         if self.scope:
             header["scope"] = list(self.scope.key)
-        digest = record_digest("", header)
-        yield {**header, "hash": digest}
-        for record in records:
-            line = record_to_json(record)
-            digest = record_digest(digest, line)
-            yield {**line, "hash": digest}
+        return [header, *map(record_to_json, records)]
 
     def dumps(self) -> str:
-        """The whole log as JSON Lines: header with schema version, a record a line, an end line.
-
-        Without its end line a log was cut off, and is not read.
-        """
-        lines = list(self._lines())
-        end: dict[str, Any] = {"end": len(lines)}
-        lines.append({**end, "hash": record_digest(lines[-1]["hash"], end)})
-        return "".join(
-            json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines
-        )
+        """The whole log as JSON Lines: header with schema version, a record a line, an end line."""
+        return write_lines(self._lines())
 
     def dump(self, path: str | Path) -> None:
         """Write the log to a file; the file is replaced whole or not at all."""
@@ -325,44 +317,24 @@ class History:
         """
         if not isinstance(text, str):
             raise InputError(f"is a str, not {type(text).__name__}", place="History.loads")
-        history: History | None = None
-        digest = ""
-        ended = False
-        # Not splitlines(): a message may hold U+2028 and other characters that it splits at.
-        text_lines = text.removesuffix("\n").split("\n")
-        for position, text_line in enumerate(text_lines):
-            if ended:
-                raise StoreCorrupt("stands behind the end of the log", position=position)
-            line = _parse(text_line, position)
-            recorded = line.pop("hash", None)
-            try:
-                digest = record_digest(digest, line)
-            except (ValueError, RecursionError) as error:
-                raise StoreCorrupt(f"is not JSON: {error}", position=position) from error
-            if recorded != digest:
-                raise StoreCorrupt("is not what was written here", position=position)
-            if history is None:
-                if line.get("contextkit") != SCHEMA:
-                    raise StoreCorrupt(
-                        f"schema {line.get('contextkit')!r} is not {SCHEMA!r}, which this version "
-                        "reads",
-                        position=position,
-                    )
-                try:
-                    history = cls(scope=Scope(*line["scope"]) if "scope" in line else None)
-                except (InputError, TypeError) as error:
-                    raise StoreCorrupt(f"no scope: {error}", position=position) from error
-                history.id = line.get("id", "")
-                if not isinstance(history.id, str):
-                    raise StoreCorrupt("its id is no string", position=position)
-            elif "end" in line:
-                ended = True
-            else:
+        history = cls()
+        for position, line in read_lines(text):
+            if position:
                 history.restore([line], position=position)
-        if history is None or not ended:
-            raise StoreCorrupt(
-                "is missing: the log was cut off before its end", position=len(text_lines)
-            )
+                continue
+            if line.get("contextkit") != SCHEMA:
+                raise StoreCorrupt(
+                    f"schema {line.get('contextkit')!r} is not {SCHEMA!r}, which this version "
+                    "reads",
+                    position=position,
+                )
+            try:
+                history.scope = Scope(*line["scope"]) if "scope" in line else None
+            except (InputError, TypeError) as error:
+                raise StoreCorrupt(f"no scope: {error}", position=position) from error
+            history.id = line.get("id", "")
+            if not isinstance(history.id, str):
+                raise StoreCorrupt("its id is no string", position=position)
         return history
 
     @classmethod
@@ -411,16 +383,6 @@ class History:
                     raise StoreCorrupt(f"lacks {error}", position=position + offset) from error
                 except (EditError, InputError, TypeError, ValueError, AttributeError) as error:
                     raise StoreCorrupt(str(error), position=position + offset) from error
-
-
-def _parse(text: str, position: int) -> dict[str, Any]:
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise StoreCorrupt(f"is not JSON: {error}", position=position) from error
-    if not isinstance(line, dict):
-        raise StoreCorrupt("is not a JSON object", position=position)
-    return line
 
 
 def _split_completion(value: Any) -> tuple[Any, Usage | None]:

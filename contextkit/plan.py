@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Self
 
-from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays, whole_number
+from contextkit.budget import Budget, whole_number
 from contextkit.caching.tools import canonical_tools
 from contextkit.edits import Decision
 from contextkit.errors import BudgetError, CounterError, InputError
 from contextkit.history import History
-from contextkit.profiles import Profile
+from contextkit.profiles import CacheRules, Profile
 from contextkit.records import Settings
+from contextkit.rendering import BLOCK_ROLES, CACHE, Rendering
+from contextkit.schedules import AtLimit, Schedule, WhenItPays
 from contextkit.tokens import RequestCounter
 
 _MOST_PLANS = 64
@@ -30,7 +32,9 @@ class Plan:
         hash: names the settings.
         tools: in the order and the bytes in which they are sent.
         options: further parameters of the request, which are counted.
-        fixed: tokens of tools, options and template.
+        fixed: tokens of tools, options, documents and template.
+        rendering: what else a request has that its view has not.
+        documents: the tokens of the documents in it.
     """
 
     settings: Mapping[str, Any]
@@ -38,18 +42,24 @@ class Plan:
     tools: tuple[dict[str, Any], ...]
     options: Mapping[str, Any]
     fixed: int
+    rendering: Rendering
+    documents: int
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], counter: RequestCounter) -> Plan:
         """The plan that some settings make."""
         tools = tuple(settings.get("tools") or ())
         response_format = settings.get("response_format")
+        rendering = Rendering.of(settings, counter.profile)
+        documents = sum(map(counter.message, rendering.documents))
         return cls(
             settings=settings,
             hash=Settings("", 0, settings).hash,
             tools=tools,
             options={} if response_format is None else {"response_format": response_format},
-            fixed=counter.fixed(tools, response_format),
+            fixed=counter.fixed(tools, response_format) + documents,
+            rendering=rendering,
+            documents=documents,
         )
 
 
@@ -87,17 +97,25 @@ class Plans:
         return other
 
     def coming(self, history: History) -> Plan:
-        """The plan for the next decision: tools keep bytes and order they were first sent in."""
+        """The plan for the next decision: what was sent once keeps its bytes, order and form.
+
+        Tools are sent in the order that they were first sent in; text that was once sent as a
+        content block stays one.
+        """
         current = history.current_settings(self.view)
         if current is None or current.hash == self.first.hash:
             return self.first
         first_seen = tuple(current.data.get("tools") or ())
-        if first_seen == self.first.tools:
+        block_roles = {*(current.data.get(BLOCK_ROLES) or ()), *self.first.rendering.block_roles}
+        if first_seen == self.first.tools and block_roles == set(self.first.rendering.block_roles):
             return self.first
         key = f"after {current.hash}"
         if (plan := self._others.get(key)) is None:
             tools = list(canonical_tools(self.first.tools, first_seen))
-            plan = self._keep(key, {**self.first.settings, "tools": tools})
+            settings = {**self.first.settings, "tools": tools}
+            if block_roles:
+                settings[BLOCK_ROLES] = sorted(block_roles)
+            plan = self._keep(key, settings)
         return plan
 
     def moves(self, history: History, plan: Plan) -> list[str]:
@@ -105,9 +123,22 @@ class Plans:
         current = history.current_settings(self.view)
         if current is None or current.hash == plan.hash:
             return []
+        said = []
         if tuple(current.data.get("tools") or ()) != plan.tools:
-            return ["the tools have changed, and they stand first: the prefix moves once"]
-        return []
+            said.append("the tools have changed, and they stand first: the prefix moves once")
+        before, now = Rendering.of(current.data), plan.rendering
+        if before.documents != now.documents:
+            said.append(
+                "the documents have changed: the prefix moves once, behind the system block"
+            )
+        if current.data.get(CACHE) != plan.settings.get(CACHE):
+            said.append("another kind of cache is asked for: what the old one holds is not read")
+        if before.block_roles != now.block_roles:
+            said.append(
+                "text is sent as content blocks from now on, which may carry markers: a provider "
+                "that renders them otherwise sees the prefix move once"
+            )
+        return said
 
     def of(self, history: History, decision: Decision) -> Plan:
         """The plan that a decision was made with, which may not be the coming one."""
@@ -157,19 +188,32 @@ def fitting_budget(
     return Budget(capped, target, reserve), notes
 
 
-def default_schedule(budget: Budget | None, profile: Profile) -> tuple[Schedule, list[str]]:
-    """`WhenItPays` where a target is given and prices are known, else `AtLimit`."""
-    if budget is None or budget.target is None:
-        return AtLimit(), []
-    rules = profile.cache()
-    if rules is None or rules.read is None or rules.write is None:
+def fitting_schedule(
+    schedule: Schedule | None,
+    budget: Budget | None,
+    profile: Profile,
+    rules: CacheRules | None,
+) -> tuple[Schedule, list[str]]:
+    """The schedule that holds for a model and the cache in use, and what is to be said about it.
+
+    By default `WhenItPays` where a target is given, else `AtLimit`; where prices are neither given
+    nor known, `AtLimit`.
+    """
+    if schedule is None:
+        given = budget is not None and budget.target is not None
+        schedule = WhenItPays() if given else AtLimit()
+    at = getattr(schedule, "at", None)
+    if at is not None:
+        schedule = at(profile, rules)
+    if isinstance(schedule, WhenItPays) and (schedule.read is None or schedule.write is None):
         return AtLimit(), ["prices are not known: cuts are made at the limit only"]
-    return WhenItPays(read=rules.read, write=rules.write), []
+    return schedule, []
 
 
 def changed_later(plan: Plan, coming: Plan) -> str:
     """What is said of a point that was decided with other settings than the coming ones."""
-    changed = [key for key, value in coming.settings.items() if plan.settings.get(key) != value]
+    keys = dict.fromkeys([*coming.settings, *plan.settings])
+    changed = [key for key in keys if plan.settings.get(key) != coming.settings.get(key)]
     return (
         f"this request was decided before with other settings ({', '.join(changed)}), and is the "
         "same again: changed settings act from the next message on. To build this point anew, give "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -83,18 +82,18 @@ def _check_settings(view: Any, data: Any) -> None:
     """That settings can be built with: what is read of them is of its kind."""
     if not isinstance(view, str) or not isinstance(data, Mapping):
         raise InputError("settings are an object, and belong to a view")
-    tools = data.get("tools") or []
-    if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
-        raise InputError("the tools of settings are a list of objects")
+    for key in ("tools", "documents"):
+        items = data.get(key) or []
+        if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+            raise InputError(f"the {key} of settings are a list of objects")
+    if not all(isinstance(document.get("role"), str) for document in data.get("documents") or ()):
+        raise InputError("the documents of settings are messages with a role")
+    roles = data.get("block_roles") or []
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise InputError("the block roles of settings are a list of strings")
     for key, wanted in (("model", str), ("limit", int), ("target", int)):
         if not isinstance(data.get(key), wanted | None):
             raise InputError(f"{key} of settings is {data[key]!r:.60}")
-    if not isinstance(data.get("response_format"), Mapping | None):
-        raise InputError("the response format of settings is an object")
-
-
-def record_digest(previous: str, line: Mapping[str, Any]) -> str:
-    """The digest of one line of the log, chained to the one before it."""
-    # Not canonical: the order of keys in a message is part of what must not change.
-    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return blake2b((previous + text).encode(), digest_size=16).hexdigest()
+    for key in ("response_format", "cache"):
+        if not isinstance(data.get(key), Mapping | None):
+            raise InputError(f"the {key.replace('_', ' ')} of settings is an object")

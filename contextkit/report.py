@@ -9,9 +9,11 @@ from typing import Any
 
 from contextkit.caching.explanation import Explanation
 from contextkit.caching.forecast import Forecast
+from contextkit.caching.markers import Point
 from contextkit.edits import Edit
 from contextkit.folding import with_part
 from contextkit.groups import Entry
+from contextkit.profiles import CacheRules
 from contextkit.usage import Usage
 from contextkit.view import View
 
@@ -56,13 +58,16 @@ class Report:
     """What one build did.
 
     Attributes:
-        tokens: tokens of the request by part: `system`, `tools`, `history`, `total`.
+        tokens: tokens of the request by part: `system`, `tools`, `documents` where there are any,
+            `history`, `total`.
         limit, target: the budget that held, in tokens.
         edits: those that this build recorded.
         failures: what was passed over, and why.
         warnings: what the user should know (state lost, tokens estimated, …).
         fates: one for each message, in order.
         usage: what the provider reported, once the reply is appended.
+        cache: the rules of the cache that was asked for; None where none was.
+        points: the cache points of the request, in order.
         forecast: what the request was to read from the provider's cache.
         explanation: why it read less than was there, once that was reported.
     """
@@ -78,6 +83,8 @@ class Report:
     warnings: tuple[str, ...]
     fates: tuple[Fate, ...]
     usage: Usage | None = None
+    cache: CacheRules | None = None
+    points: tuple[Point, ...] = ()
     forecast: Forecast | None = None
     explanation: Explanation | None = None
 
@@ -95,18 +102,28 @@ class Report:
             "warnings": list(self.warnings),
             "messages": [asdict(fate) for fate in self.fates],
             "usage": self.usage.to_json() if self.usage else None,
+            "cache": {"mode": self.cache.mode, "rules": self.cache.name} if self.cache else None,
+            "points": [asdict(point) for point in self.points],
             "forecast": self.forecast.to_json() if self.forecast else None,
             "explanation": self.explanation.to_json() if self.explanation else None,
         }
 
     def __str__(self) -> str:
         parts = self.tokens
-        names = {"system": "system", "tools": "tools and template", "history": "history"}
-        of_parts = ", ".join(f"{said} {parts[name]:,}" for name, said in names.items())
+        names = {
+            "system": "system",
+            "tools": "tools and template",
+            "documents": "documents",
+            "history": "history",
+        }
+        held = {said: parts[name] for name, said in names.items() if name in parts}
+        of_parts = ", ".join(f"{said} {tokens:,}" for said, tokens in held.items())
         lines = [
             f"{self.model}: {parts['total']:,} of {self.limit:,} tokens ({of_parts})",
             f"{self._sent()} of {self.point} messages sent; this build: {self._edits()}",
         ]
+        if self.cache is not None and self.cache.marker:
+            lines.append(f"cache points: {self._placed(self.cache)}")
         if self.forecast is not None:
             lines.append(f"forecast: {self.forecast}{self._reported()}")
         if self.usage is not None:
@@ -141,6 +158,13 @@ class Report:
             "<table><tr><th>message</th><th>role</th><th>fate</th><th>tokens</th><th>why</th></tr>"
             f"{rows}</table>"
         )
+
+    def _placed(self, rules: CacheRules) -> str:
+        if self.points:
+            return ", ".join(map(str, self.points))
+        if self.tokens["total"] < rules.minimum:
+            return f"none, {self.tokens['total']:,} tokens are fewer than {rules.minimum:,}"
+        return "none"
 
     def _reported(self) -> str:
         read = self.usage.cache_read_tokens if self.usage else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from contextkit.edits import Edit
 from contextkit.errors import InputError
@@ -12,7 +12,26 @@ from contextkit.groups import Entry, Group, Span
 from contextkit.history import MAIN, History
 from contextkit.messages import copy_json
 from contextkit.profiles import profile_for
+from contextkit.rendering import Rendering
 from contextkit.tokens import counter_for
+
+
+class Bounds(NamedTuple):
+    """What a view is built for.
+
+    Attributes:
+        limit: the most tokens of the request.
+        target: tokens behind the system block that a cut comes down to.
+        fixed: tokens of tools, options and template.
+        summary: tokens that a cut may leave as summaries; 0 without a summarizer.
+        idle: seconds since the request before; None where no clock is kept.
+    """
+
+    limit: int
+    target: int
+    fixed: int
+    summary: int = 0
+    idle: float | None = None
 
 
 class View(Fold):
@@ -20,7 +39,15 @@ class View(Fold):
 
     Strategies read it and make edits with `drop`, `summary`, `replace` and `insert`; only the
     builder applies them. `free` holds what a strategy may touch.
+
+    Attributes:
+        bounds: what it is built for; None for a view that no builder made.
+        planned: the last decision point at which a plan was made dry and not carried out, and
+            the figures of that plan.
     """
+
+    bounds: Bounds | None = None
+    planned: tuple[int, Any] | None = None
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -58,6 +85,13 @@ class View(Fold):
         return self.spans
 
     @property
+    def free_numbers(self) -> frozenset[int]:
+        """The numbers of the messages in `free`."""
+        if self.open_numbers is None:
+            self.open_numbers = frozenset(n for span in self.free for n in span.numbers)
+        return self.open_numbers
+
+    @property
     def last_resort(self) -> tuple[Span, ...]:
         """What else may go before a request is refused: summaries, then the turn before.
 
@@ -77,7 +111,8 @@ class View(Fold):
     def request(self) -> dict[str, Any]:
         """The request that was built here, as copies: messages, and the recorded settings.
 
-        Rebuilds any earlier request: `fold(history, at=point).request()`.
+        Rebuilds any earlier request: `fold(history, at=point).request()`, without the cache
+        markers, headers and routing keys that it may have been sent with.
 
         Raises:
             InputError: when no request was built with these messages.
@@ -90,9 +125,9 @@ class View(Fold):
                 f"no request was built with {self.seen} messages; those that were: {points}",
                 place="View.request",
             )
-        messages = [copy_json(message) for message in self.messages]
         settings = self.history.settings[decision.settings].data
-        request = {"model": settings.get("model"), "messages": messages}
+        messages = Rendering.of(settings).messages(len(self.system), self.messages)
+        request = {"model": settings.get("model"), "messages": copy_json(messages)}
         for key in ("tools", "response_format"):
             if settings.get(key):
                 request[key] = copy_json(settings[key])

@@ -28,8 +28,8 @@ from openai import OpenAI
 import contextkit as ck
 from contextkit.errors import ContextKitError
 from contextkit.grammar import violations
+from contextkit.log_lines import write_lines
 from contextkit.profiles import Price
-from contextkit.records import record_digest
 from tests.support import (
     SCOPE,
     Characters,
@@ -107,6 +107,10 @@ def completion(message: Any, **more: Any) -> dict[str, Any]:
 def talk_with(reply: Any = None, **options: Any) -> ck.chat.Conversation:
     settings = {"model": "qwen-plus", "counter": Characters(), "limit": 4_000, **options}
     return ck.Chat(client(reply), **settings).conversation(SCOPE)
+
+
+def marked_by_caller() -> dict[str, Any]:
+    return user([{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}])
 
 
 # -- what is done with one row ---------------------------------------------------------------
@@ -320,12 +324,7 @@ def forged(*records: dict[str, Any]) -> str:
     """A log whose hashes are right, whatever its records say."""
     lines: list[dict[str, Any]] = [{"contextkit": "contextkit/1", "id": "ab"}]
     lines += [{"type": "message", "message": FINE}, *records]
-    lines.append({"end": len(lines)})
-    digest, text = "", ""
-    for line in lines:
-        digest = record_digest(digest, line)
-        text += json.dumps({**line, "hash": digest}) + "\n"
-    return text
+    return write_lines(lines)
 
 
 def decision(*edits: Any, **more: Any) -> dict[str, Any]:
@@ -705,6 +704,7 @@ CASES: dict[str, Case] = {
     "system prompt larger than the limit": too_large("system", system("x" * 9_000), FINE),
     "pins larger than the limit": too_large("pins", FINE, system("x" * 9_000), FINE),
     "tools larger than the limit": too_large("tools", FINE, tools=[tool("f", note="x" * 9_000)]),
+    "documents larger than the limit": too_large("documents", FINE, documents=["x" * 9_000]),
     "tail larger than the limit": too_large(
         "tail share", FINE, tail=[ck.Volatile("now", lambda: 1, share=500)]
     ),
@@ -725,6 +725,19 @@ CASES: dict[str, Case] = {
     "response format that is not JSON": settings(
         *({"response_format": {"a": odd}} for odd in (NAN, b"x", "\ud800", cyclic(), {5: 1}))
     ),
+    "documents that are no list": settings(*({"documents": odd} for odd in ("a text", FINE, 5))),
+    "documents that are no messages": settings({"documents": [{"role": "wizard"}, b"x"]}),
+    "documents that are not whole": settings(
+        {"documents": [FINE, call("a")]},
+        {"documents": [result("a")]},
+        {"documents": [answer("Once", partial=True)]},
+    ),
+    "unknown kind of cache": settings(*({"cache": odd} for odd in ("Explicit", True, 5, []))),
+    "cache that a model does not have": settings({"model": "qwen-max", "cache": "explicit"}),
+    "too many cache markers": raises(
+        lambda: builder(model="claude-opus-4-5", cache="explicit").build([marked_by_caller()] * 5)
+    ),
+    "cache markers of the caller": taken(*[marked_by_caller()] * 6, cache="explicit"),
     "model that is no name": settings(*({"model": odd} for odd in (None, 5, "", "\ud800"))),
     "unknown model": settings({"model": "no such model"}),
     "figure of a cache": raises(
@@ -783,7 +796,9 @@ CASES: dict[str, Case] = {
         lambda: ck.Retrieve(ck.VectorIndex(fail), min_score=NAN),
     ),
     "price of a schedule": raises(
-        *(lambda odd=odd: ck.WhenItPays(read=odd) for odd in (-1, None, "x", NAN, 9)),
+        *(lambda odd=odd: ck.WhenItPays(read=odd) for odd in (-1, True, "x", NAN)),
+        lambda: ck.WhenItPays(read=9, write=1),
+        lambda: builder(schedule=ck.WhenItPays(read=9)),  # more than the profile's price of writing
         *(lambda odd=odd: ck.WhenItPays(ttl=odd) for odd in (-1, "x", NAN)),
     ),
     "callable that is none": raises(

@@ -155,20 +155,25 @@ class Consecutive:
 
     def unmoved(self) -> tuple[Block, ...]:
         """The later request, as if it went on from the earlier one."""
-        known = {block.key for block in self.before.held}
+        if not self.moved:
+            return self.now.blocks
         present = {block.key: block for block in self.now.held}
         held = [present.get(block.key, block) for block in self.before.held]
-        fresh = (block for block in self.now.held if block.key not in known)
-        return (*held, *fresh, *self.now.blocks[len(self.now.held) :])
+        return (*held, *self.now.blocks[self._fresh :])
 
     @property
     def resent(self) -> int:
         """Tokens of the later request up to where what is new in it begins."""
+        return sum(block.tokens for block in self.now.held[: self._fresh])
+
+    @property
+    def _fresh(self) -> int:
+        """The first block of the later request that is new."""
         known, held = {block.key for block in self.before.held}, self.now.held
         start = max((n for n, block in enumerate(held, 1) if block.key in known), default=0)
-        if start <= self.alike:  # nothing that was there before comes behind what moved
-            start = min(len(self.before.held), len(held))
-        return sum(block.tokens for block in held[:start])
+        if start > self.alike:
+            return start
+        return min(len(self.before.held), len(held))  # nothing known comes behind what moved
 
     # -- inside of blocks -----------------------------------------------------------------
 

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contextkit.caching.blocks import Sent, blocks_of
+from contextkit.caching.blocks import Sent
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
 from contextkit.caching.costs import Cost, cost_of
-from contextkit.caching.explanation import Explanation, explained
+from contextkit.caching.explanation import Explanation, explained, foretold
+from contextkit.caching.markers import rendered
 from contextkit.caching.simulator import Simulator
 from contextkit.edits import Decision, Edit
 from contextkit.history import History
+from contextkit.profiles import CacheRules
+from contextkit.rendering import Rendering
 from contextkit.tokens import RequestCounter
 from contextkit.usage import Usage
 from contextkit.view import View, fold
@@ -62,12 +65,14 @@ class Compared:
     Attributes:
         now: the request.
         pair: both; None for the first, and where no rules are known.
+        rules: of the cache; None where they are not known.
         moved_by: the edits that moved the prefix, in words.
         counter: counted the tokens.
     """
 
     now: Asked
     pair: Consecutive | None
+    rules: CacheRules | None
     moved_by: str
     counter: RequestCounter
 
@@ -75,11 +80,13 @@ class Compared:
         """What the request will read and cost."""
         profile, blocks = self.counter.profile, self.now.blocks
         tokens = sum(block.tokens for block in blocks)
-        rules = rules_in_use(profile, blocks) if self.pair is None else self.pair.rules
+        rules = self.rules
         if rules is None:
             return Forecast(tokens, None, None, None, Explanation(None, None))
         usage = (
-            Simulator(tolerant(rules)).peek(Sent(blocks)) if self.pair is None else self.pair.read()
+            Simulator(tolerant(rules)).peek(Sent(blocks))
+            if self.pair is None
+            else foretold(self.pair)
         )
         loss = self.explanation(usage) if self.pair else Explanation(None)
         cost = cost_of(usage, profile, rules)
@@ -93,7 +100,13 @@ class Compared:
 
 
 def compared(
-    now: Asked, view: View, decision: Decision, counter: RequestCounter, *, again: bool = False
+    now: Asked,
+    view: View,
+    decision: Decision,
+    counter: RequestCounter,
+    *,
+    rendering: Rendering,
+    again: bool = False,
 ) -> Compared:
     """A request beside the one that the log has before it.
 
@@ -102,39 +115,62 @@ def compared(
         view: what the model sees in it, by itself.
         decision: of the point where it stands.
         counter: counted its tokens.
+        rendering: how the view became the request.
         again: whether the point was decided before, so that the same request was sent already.
     """
     history = view.history
     if again:
-        return _pair(now, now, counter)
+        return beside(now, now, counter, rendering.rules)
+    unanswered = history.unanswered.get(view.name)
+    if unanswered is not None:  # a stream that was left, or an answer that could not be kept
+        return beside(unanswered.asked, now, counter, rendering.rules)
     last = _last(history, view.name, decision)
     if last is None:
-        return Compared(now, None, "", counter)
-    before = _before(now, view, last, decision, counter)
-    return _pair(
+        return beside(None, now, counter, rendering.rules)
+    touched = any(_touches(edit, last.point) for edit in decision.edits)
+    before = None
+    if last.view == view.name and not touched:
+        before = _beginning(now, view, last, counter, rendering)
+    if before is None:
+        before = _rebuilt(now, view, last, counter)
+    return beside(
         before,
         now,
         counter,
-        reply=_reply(history, last.point),
-        elapsed=_seconds(last.time, decision.time),
-        moved_by=_moved_by(decision.edits, last.point) if last.view == view.name else "",
+        rendering.rules,
+        reply=reply_at(history, last.point),
+        elapsed=seconds_between(last, decision),
+        moved=moved_by(decision.edits, last.point) if last.view == view.name else "",
     )
 
 
-def _pair(
-    before: Asked,
+def beside(
+    before: Asked | None,
     now: Asked,
     counter: RequestCounter,
+    asked_for: CacheRules | None = None,
     *,
     reply: Answered | None = None,
     elapsed: float | None = None,
-    moved_by: str = "",
+    moved: str = "",
 ) -> Compared:
-    rules = rules_in_use(counter.profile, (*before.blocks, *now.blocks))
+    """A request beside another one.
+
+    Args:
+        before: the earlier one; None where there is none.
+        now: the request.
+        counter: counted its tokens.
+        asked_for: the rules of the cache that was asked for; None for those that show.
+        reply: to the earlier one.
+        elapsed: seconds between the two.
+        moved: what moved the prefix, in words, where that is known.
+    """
+    earlier = before.blocks if before is not None else ()
+    rules = asked_for or rules_in_use(counter.profile, (*earlier, *now.blocks))
     pair = None
-    if rules is not None:
+    if rules is not None and before is not None:
         pair = Consecutive(before, now, rules, counter, reply or Answered(), elapsed)
-    return Compared(now, pair, moved_by, counter)
+    return Compared(now, pair, rules, moved, counter)
 
 
 def _last(history: History, view: str, decision: Decision) -> Decision | None:
@@ -148,33 +184,17 @@ def _last(history: History, view: str, decision: Decision) -> Decision | None:
     return None
 
 
-def _before(
-    now: Asked, view: View, last: Decision, decision: Decision, counter: RequestCounter
-) -> Asked:
-    """The request that was sent for the decision before."""
-    history = view.history
-    settings = history.settings[last.settings].data if last.settings in history.settings else {}
-    around = {key: settings.get(key) for key in ("tools", "response_format")}
-    around = {"model": settings.get("model", now.request.get("model")), **around}
-    same = all((now.request.get(key) or None) == (around[key] or None) for key in around)
-    if same and last.view == view.name and not any(_touches(e, last.point) for e in decision.edits):
-        return _beginning(now, view, last.point)
-    known = {id(entry.data): entry.tokens for entry in view.entries}
-
-    def count(message: Mapping[str, Any]) -> int:
-        tokens = known.get(id(message))
-        return counter.message(message) if tokens is None else tokens
-
-    earlier = fold(history, last.view, at=last.point, count=count, pin=view.pin)
-    request = {**around, "messages": earlier.messages}
-    tokens = [entry.tokens for entry in earlier.entries]
-    return Asked(request, blocks_of(request, counter, tokens=tokens))
-
-
-def _beginning(now: Asked, view: View, point: int) -> Asked:
-    """The request that the present one goes on from."""
-    entries = view.entries
-    size = next((n for n, entry in enumerate(entries) if entry.number >= point), len(entries))
+def _beginning(
+    now: Asked, view: View, last: Decision, counter: RequestCounter, rendering: Rendering
+) -> Asked | None:
+    """The request that the present one goes on from; None where more than messages changed."""
+    settings, sent = sent_with(view.history, last, counter)
+    marks = sent.rules is not None and bool(sent.rules.marker)  # placed anew in each request
+    if marks or sent != rendering:
+        return None
+    if any((now.request.get(key) or None) != (settings.get(key) or None) for key in AROUND):
+        return None
+    size = sum(entry.number < last.point for entry in view.entries) + len(rendering.documents)
     blocks, left = [], size
     for block in now.held:
         if block.role != "tools":
@@ -186,15 +206,48 @@ def _beginning(now: Asked, view: View, point: int) -> Asked:
     return Asked(request, (*blocks, *now.blocks[len(now.held) :]))
 
 
-def _seconds(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else second - first
+def seconds_between(first: Decision, second: Decision) -> float | None:
+    """Seconds between two decisions; None where no clock was kept."""
+    if first.time is None or second.time is None:
+        return None
+    return max(0.0, second.time - first.time)
 
 
-def _reply(history: History, number: int) -> Answered:
+def _rebuilt(now: Asked, view: View, last: Decision, counter: RequestCounter) -> Asked:
+    """The request that was sent for the decision before, folded anew."""
+    settings, sent = sent_with(view.history, last, counter)
+    around = {key: settings.get(key) for key in AROUND}
+    around["model"] = around["model"] or now.request.get("model")
+    known = {id(entry.data): entry.tokens for entry in view.entries}
+
+    def count(message: Mapping[str, Any]) -> int:
+        tokens = known.get(id(message))
+        return counter.message(message) if tokens is None else tokens
+
+    earlier = fold(view.history, last.view, at=last.point, count=count, pin=view.pin)
+    limit = settings.get("limit") or counter.profile.window
+    marked = rendered(earlier, sent, around, counter, limit)
+    return Asked({**around, "messages": marked.messages}, marked.blocks)
+
+
+AROUND = ("model", "tools", "response_format")
+
+
+def sent_with(
+    history: History, decision: Decision, counter: RequestCounter
+) -> tuple[Mapping[str, Any], Rendering]:
+    """The settings of a decision, and how its view was sent."""
+    recorded = history.settings.get(decision.settings)
+    settings = recorded.data if recorded is not None else {}
+    return settings, Rendering.of(settings, counter.profile)
+
+
+def reply_at(history: History, number: int) -> Answered:
+    """What is known of the reply of a number."""
     message = history.data[number] if number < len(history) else None
     if message is None or message["role"] != "assistant":
         return Answered()
-    usage = history.usages.get(number) or Usage()
+    usage = history.usages.get(number) or history.heard.get(number) or Usage()
     return Answered(message, usage.output_tokens, usage.reasoning_tokens)
 
 
@@ -204,7 +257,7 @@ def _touches(edit: Edit, point: int) -> bool:
     return first is not None and (first < point or (edit.at is not None and edit.at < point))
 
 
-def _moved_by(edits: Iterable[Edit], point: int) -> str:
+def moved_by(edits: Iterable[Edit], point: int) -> str:
     """The edits that changed what had been sent, in words."""
     said = Counter(f"{edit.kind} by {edit.by}" for edit in edits if _touches(edit, point))
     return ", ".join(f"{count} {what}" for what, count in said.items())

@@ -19,7 +19,7 @@ from contextkit.caching.histories import Conversations
 from contextkit.caching.identifiers import Lines, generated_ids
 from contextkit.caching.insertions import insertions, placeholders
 from contextkit.caching.moments import present_moments
-from contextkit.caching.prefix import MARKERS, PrefixStabilizer, printable
+from contextkit.caching.prefix import PrefixStabilizer, printable
 from contextkit.caching.renders import (
     Change,
     Render,
@@ -27,6 +27,7 @@ from contextkit.caching.renders import (
     changed_tools,
 )
 from contextkit.errors import InputError
+from contextkit.rendering import MARKERS
 
 __all__ = ["RULES", "Finding", "lint"]
 

@@ -19,9 +19,10 @@ OPENING = ("tools", "system", "developer")
 def written_places(blocks: Sequence[Block], rules: CacheRules) -> dict[int, Lifetime]:
     """The places that a request writes, ascending, each with its lifetime.
 
-    Those of the newest `rules.points` markers, and the automatic one. A marker counts only on a
-    block whose role may carry one. Where too many markers are passed over in silence (`overflow` is
-    `last`), so is a marker that asks for a lifetime that the cache does not have.
+    Those of the newest `rules.points` markers, and the automatic one, which takes the lifetime that
+    its block names, marked or not. A marker counts only on a block whose role may carry one. Where
+    too many markers are passed over in silence (`overflow` is `last`), so is a marker that asks for
+    a lifetime that the cache does not have.
 
     Raises:
         InputError: the provider would refuse the request: too many markers, a lifetime that it does

@@ -17,6 +17,7 @@ from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.tools import canonical_tools, json_copy, ordered_keys
 from contextkit.errors import InputError
 from contextkit.messages import SYSTEM_ROLES, canonical_json, normal_form
+from contextkit.rendering import MARKERS
 
 if TYPE_CHECKING:
     from contextkit.caching.linter import Finding
@@ -28,9 +29,6 @@ Level = Literal["tools", "system", "messages"]
 
 HASH_VERSION = "p1"
 """Changes whenever the canonical form does, so that two hashes are never confused."""
-
-MARKERS = frozenset({"cache_control", "prompt_cache_breakpoint"})
-"""Keys that tell a provider where to cache; they are no part of what it caches."""
 
 _EXCERPT = 40
 

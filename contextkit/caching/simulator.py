@@ -36,11 +36,13 @@ class Found:
         tokens: of the longest prefix that it has.
         places: where the request writes.
         slot: that takes it.
+        refusal: why a server refuses it that has taken it in.
     """
 
     tokens: int
     places: Mapping[int, Lifetime] = field(default_factory=dict)
     slot: Held | None = None
+    refusal: InputError | None = None
 
 
 class Cache(Protocol):
@@ -95,7 +97,7 @@ class Simulator:
         report it and charge for it; elsewhere it is None.
 
         Raises:
-            InputError: the provider would refuse the request; the cache is as before.
+            InputError: the provider would refuse the request; the cache holds what it held.
         """
         path = Path.of(sent)
         found = self._cache.find(path)
@@ -112,6 +114,8 @@ class Simulator:
         return self._usage(path, self._cache.find(path))
 
     def _usage(self, path: Path, found: Found) -> Usage:
+        if found.refusal is not None:
+            raise found.refusal
         rules = self.rules
         read = min(found.tokens, path.tokens - rules.rest)
         read -= read % rules.block
@@ -140,10 +144,14 @@ class _SlotCache:
 
     def find(self, path: Path) -> Found:
         slot, tokens = self.slots.choose(path)
-        return Found(tokens, slot=slot)
+        return Found(tokens, slot=slot, refusal=self.slots.refusal(path))
 
     def keep(self, path: Path, found: Found, sent: Sent) -> None:
-        if found.slot is not None:
+        if found.slot is None:
+            return
+        if found.refusal is not None:
+            self.slots.use(found.slot, path.at)
+        else:
             self.slots.keep(path, found.slot, sent)
 
 
@@ -174,14 +182,14 @@ class _BlockCache(_TreeCache):
     """Every prefix of what was sent can be read."""
 
     def find(self, path: Path) -> Found:
-        node, inside, place = self.tree.root, 0, 0
+        last, through, place = self.tree.root, 0, 0
         for node, inside in self.tree.walk(path):
             if not node.readable(path.at):
-                return Found(path.sums[place])
-            place += inside
+                break
+            last, through, place = node, inside, place + inside
             if node.unread and inside == len(node.keys):
                 return Found(path.sums[place] - node.unread)
-        return Found(path.sums[place] + self.tree.beyond(path, node, inside, place))
+        return Found(path.sums[place] + self.tree.beyond(path, last, through, place))
 
     def keep(self, path: Path, found: Found, sent: Sent) -> None:
         size = len(path.blocks)
@@ -189,9 +197,9 @@ class _BlockCache(_TreeCache):
         readable = True
         for node, place in self.tree.grow(whole, (size, len(whole.blocks))):
             generated = place > size
-            if not generated:
+            if not generated or place < len(whole.blocks):
                 node.unread = 0
-            elif not node.entry:
+            elif not node.alive(path.at):
                 node.unread = self.rules.rest
             readable = readable and node.readable(path.at)
             if readable:

@@ -51,13 +51,17 @@ class Node:
         self.since, self.until, self.seconds = inf, -inf, inf
         self.unread = 0
 
+    def alive(self, at: float) -> bool:
+        """Whether it is held at that time, or being written."""
+        return self.entry and at <= self.until
+
     def readable(self, at: float) -> bool:
         """Whether it can be read at that time."""
-        return self.entry and self.since <= at <= self.until
+        return self.alive(at) and self.since <= at
 
     def write(self, at: float, since: float, until: float, seconds: float) -> None:
         """Make it an entry; one that another request is still writing is the same entry."""
-        if self.entry and at <= self.until:
+        if self.alive(at):
             self.since, self.until = min(self.since, since), max(self.until, until)
         else:
             self.entry, self.since, self.until, self.seconds = True, since, until, seconds

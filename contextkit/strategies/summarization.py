@@ -8,8 +8,10 @@ from hashlib import blake2b
 from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
+from contextkit.caching.markers import marked_for_reading
 from contextkit.edits import Edit
 from contextkit.errors import InputError, SummaryRejected
+from contextkit.figures import Calls
 from contextkit.grammar import violations
 from contextkit.groups import Span
 from contextkit.messages import Message, canonical_json, copy_json
@@ -67,20 +69,42 @@ class SummarizeOldest:
         if not spans:
             return None
         also = _dropped_before(view, spans)
-        request = self._request(view, spans, also)
-        if also and view.room is not None and sum(map(view.count, request["messages"])) > view.room:
+        messages = self._messages(view, spans, also)
+        too_long = view.room is not None and sum(map(view.count, messages)) > view.room
+        if also and (too_long or violations(messages)):
             also = ()
-            request = self._request(view, spans, also)
-        if also and violations(request["messages"]):
-            also = ()
-            request = self._request(view, spans, also)
+            messages = self._messages(view, spans, also)
+        rendered = view.rendering.messages(len(view.system), messages)
+        request: dict[str, Any] = {"messages": marked_for_reading(view, rendered)}
+        if view.tools:
+            request["tools"] = list(view.tools)
         return Need(
             call=lambda: self.summarizer(copy_json(request)),  # the messages are the log's own
             finish=lambda text: [self._edit(view, spans, also, text)],
             what="summary",
+            covers=tuple(spans),
+            shows=min(self.share, sum(span.tokens for span in spans)),
+            calls=self._calls(view, spans, also),
         )
 
-    def _request(self, view: View, spans: list[Span], also: tuple[int, ...]) -> dict[str, Any]:
+    def _calls(self, view: View, spans: list[Span], also: tuple[int, ...]) -> Calls:
+        """What the call reads and writes: the prefix that was just sent, as far as it is one."""
+        last = spans[-1].groups[-1]
+        start = view.system_tokens + (view.bounds.fixed if view.bounds else 0)
+        body = 0
+        for group in view.groups:
+            body += group.tokens
+            if group is last:
+                break
+        told = view.count({"role": "user", "content": self.instruction})
+        if not also:
+            return Calls(read=start + body, fresh=told, output=self.share)
+        before = sum(view.count(view.history.data[number]) for number in also)
+        return Calls(read=start, fresh=before + body + told, output=self.share)
+
+    def _messages(
+        self, view: View, spans: list[Span], also: tuple[int, ...]
+    ) -> list[dict[str, Any]]:
         last = spans[-1].groups[-1]
         messages = [entry.data for entry in view.system]
         # Dropped without a summary earlier (the summarizer was down): still a source for this one.
@@ -89,12 +113,7 @@ class SummarizeOldest:
             messages += [entry.data for entry in group.entries]
             if group is last:
                 break
-        request: dict[str, Any] = {
-            "messages": [*messages, {"role": "user", "content": self.instruction}]
-        }
-        if view.tools:
-            request["tools"] = list(view.tools)
-        return request
+        return [*messages, {"role": "user", "content": self.instruction}]
 
     def _edit(self, view: View, spans: list[Span], also: tuple[int, ...], text: Any) -> Edit:
         if not isinstance(text, str):

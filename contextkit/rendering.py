@@ -1,0 +1,138 @@
+"""Rendering: how the messages of a view become those of a request: documents, blocks, markers.
+
+The view, its token counts and all hashes know nothing of it: they are those of the messages as
+they came. A request differs from them by documents behind the system block, by text that is sent
+as a content block where it may carry a marker, and by the markers themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contextkit.errors import GrammarError, InputError
+from contextkit.grammar import violations
+from contextkit.messages import Message, MessageLike, copy_json
+from contextkit.profiles import CacheRules, Profile
+
+MARKERS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+"""Keys that tell a provider where to cache; they are no part of what it caches."""
+
+BLOCK_ROLES = "block_roles"
+DOCUMENTS = "documents"
+CACHE = "cache"
+"""Under which recorded settings have what a rendering is made of; absent where it is not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a request has that its view has not.
+
+    Attributes:
+        documents: messages behind the leading system block, in every request. Shared: read only.
+        block_roles: roles of the messages whose text is sent as a content block.
+        rules: of the cache that was asked for; None where nothing is done for any.
+    """
+
+    documents: tuple[dict[str, Any], ...] = ()
+    block_roles: tuple[str, ...] = ()
+    rules: CacheRules | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], profile: Profile | None = None) -> Rendering:
+        """The rendering of recorded settings; without a profile no cache is asked for."""
+        asked = settings.get(CACHE) or {}
+        named = (asked.get("mode"), asked.get("rules"))
+        caches = profile.caches if profile is not None else ()
+        return cls(
+            documents=tuple(settings.get(DOCUMENTS) or ()),
+            block_roles=tuple(settings.get(BLOCK_ROLES) or ()),
+            rules=next((rules for rules in caches if (rules.mode, rules.name) == named), None),
+        )
+
+    def messages(self, system: int, shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The messages of a request without markers; dicts that need no change are shared.
+
+        Args:
+            system: how many messages the leading system block has.
+            shown: what the view shows.
+        """
+        messages = [*shown[:system], *self.documents, *shown[system:]]
+        if not self.block_roles:
+            return messages
+        return [as_blocks(m) if m["role"] in self.block_roles else m for m in messages]
+
+
+def recorded(rules: CacheRules | None, documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What settings have to say for a rendering; nothing where nothing is asked for."""
+    settings: dict[str, Any] = {}
+    if rules is not None:
+        settings[CACHE] = {"mode": rules.mode, "rules": rules.name}
+        if rules.marker and rules.points:
+            settings[BLOCK_ROLES] = sorted(rules.carriers)
+    if documents:
+        settings[DOCUMENTS] = list(documents)
+    return settings
+
+
+def checked_documents(documents: Iterable[MessageLike] | None) -> tuple[dict[str, Any], ...]:
+    """Documents as messages, copied.
+
+    Raises:
+        MessageError: for what is no message.
+        GrammarError: when they are not whole: a call without its result, or the reverse.
+        InputError: when they are no list.
+    """
+    if documents is None:
+        return ()
+    if isinstance(documents, str | bytes | Mapping) or not isinstance(documents, Iterable):
+        raise InputError(f"are a list of messages, not {documents!r:.60}", place="documents")
+    messages = [
+        Message.of(document, place=f"documents[{number}]").data
+        for number, document in enumerate(documents)
+    ]
+    found = violations(messages) if messages else []
+    if found:
+        raise GrammarError(
+            "stand in every request, and no provider takes them: "
+            + found[0].replace("messages[", "documents["),
+            place="documents",
+        )
+    if messages and (messages[-1].get("partial") or messages[-1].get("prefix")):
+        raise GrammarError("end in a reply that is to be continued", place="documents")
+    return tuple(messages)
+
+
+def as_blocks(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with its text as one content block; as it is without text, or with parts.
+
+    Empty text stays as it is: providers refuse an empty block.
+    """
+    content = message.get("content")
+    if not isinstance(content, str) or not content:
+        return message
+    return {**message, "content": [{"type": "text", "text": content}]}
+
+
+def carries_marker(part: Any) -> bool:
+    """Whether a content part, or a message, has a marker."""
+    return isinstance(part, Mapping) and any(part.get(key) is not None for key in MARKERS)
+
+
+def can_carry(message: Mapping[str, Any], place: int) -> bool:
+    """Whether a content part of a message may be marked: it is there, and no empty text."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return bool(content)
+    if not isinstance(content, list) or place >= len(content):
+        return False
+    return bool(content[place].get("text", True))
+
+
+def with_marker(message: dict[str, Any], place: int, marker: Mapping[str, Any]) -> dict[str, Any]:
+    """The message with a marker on one of its content parts."""
+    marked = as_blocks(message)
+    parts = list(marked["content"])
+    parts[place] = {**parts[place], **copy_json(dict(marker))}
+    return {**marked, "content": parts}

@@ -1,0 +1,225 @@
+"""The simulator of prompt caches: its properties, and a reference without any data structure."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contextkit.caching.blocks import REPLY, Block, Sent, token_blocks
+from contextkit.caching.simulator import Simulator
+from contextkit.errors import InputError
+from contextkit.profiles import CacheRules, Lifetime
+from tests.cache_reference import Reference
+
+TOKENS = [16, 60, 128, 300]
+MARKERS = {"marker": {"cache_control": {}}, "carriers": ("user",)}
+
+
+def lead(one, other):
+    """Blocks 0 and 1, and 2 and 3, begin alike."""
+    return 10 if one.key // 2 == other.key // 2 else 0
+
+
+blocks = st.builds(
+    lambda key, ends, lifetime, point: Block(key, TOKENS[key], "user", ends, point, lifetime),
+    st.integers(0, 3),
+    st.booleans(),
+    st.sampled_from(["", "5m", "1h"]),
+    st.booleans(),
+)
+
+
+@st.composite
+def traffic(draw):
+    """Requests of several conversations in the order of their times, some of which overlap."""
+    at, sent = 0, []
+    kept = [()]
+    for _ in range(draw(st.integers(1, 12))):
+        at += draw(st.sampled_from([0, 1, 5, 100, 299, 300, 301, 3600]))
+        begun = draw(st.sampled_from([0, 2, 10]))
+        ended = begun + draw(st.sampled_from([0, 3, 350]))
+        more = tuple(draw(st.lists(blocks, min_size=1, max_size=5)))
+        earlier = draw(st.sampled_from(kept))
+        request = (*earlier[: draw(st.integers(0, len(earlier)))], *more)
+        reply = tuple(draw(st.lists(blocks, max_size=2)))
+        kept.append((*request, *reply))
+        opening = draw(st.sampled_from([(), (Block(REPLY, 4, REPLY),)]))
+        sent.append(Sent((*request, *opening), at, begun, ended, reply))
+    return sent
+
+
+common = {
+    "read": st.just(0.1),
+    "minimum": st.sampled_from([0, 100, 300]),
+    "renewed_by": st.sampled_from(["hit", "nothing"]),
+    "timed_from": st.sampled_from(["sent", "ends"]),
+    "visible": st.sampled_from(["begins", "ends"]),
+}
+SHORT, LONG = Lifetime("5m", 300, 1.25), Lifetime("1h", 3600, 2.0)
+ttl = st.sampled_from([(Lifetime(),), (SHORT,)])
+block_rules = st.builds(
+    CacheRules,
+    name=st.just("blocks"),
+    mode=st.just("implicit"),
+    match=st.just("blocks"),
+    block=st.sampled_from([1, 16, 128]),
+    lifetimes=ttl,
+    **common,
+)
+with_replies = st.builds(
+    lambda rules, rest: replace(rules, replies=True, rest=rest, lifetimes=(Lifetime(),)),
+    block_rules,
+    st.integers(0, 1),
+)
+unit_rules = st.builds(
+    CacheRules,
+    name=st.just("units"),
+    mode=st.just("implicit"),
+    match=st.just("units"),
+    replies=st.booleans(),
+    **common,
+)
+point_rules = st.builds(
+    CacheRules,
+    name=st.just("points"),
+    mode=st.just("explicit"),
+    match=st.just("points"),
+    points=st.sampled_from([1, 2, 4]),
+    marker=st.just(MARKERS["marker"]),
+    carriers=st.just(MARKERS["carriers"]),
+    automatic=st.booleans(),
+    lookback=st.sampled_from([None, 1, 2, 3]),
+    lookback_of=st.sampled_from(["blocks", "messages"]),
+    looked_up=st.sampled_from([None, 1, 3]),
+    looked_up_first=st.integers(0, 2),
+    lifetimes=st.sampled_from([(SHORT, LONG), (LONG, SHORT)]),
+    **common,
+)
+any_rules = st.one_of(block_rules, with_replies, unit_rules, point_rules)
+
+
+@given(any_rules, traffic(), st.sampled_from([None, lead]))
+def test_it_reads_and_writes_what_the_reference_does(rules, requests, shared):
+    simulator = Simulator(rules, shared=shared)
+    reference = Reference(rules, shared if rules.match == "blocks" else None)
+
+    assert [simulator.send(sent) for sent in requests] == list(map(reference.send, requests))
+
+
+@given(any_rules, traffic())
+def test_a_peek_tells_what_will_be_reported_and_changes_nothing(rules, requests):
+    peeking, sending = Simulator(rules), Simulator(rules)
+    for sent in requests:
+        foretold = [peeking.peek(sent) for sent in requests]
+        assert foretold[requests.index(sent)] == peeking.send(sent) == sending.send(sent)
+
+
+@given(any_rules, traffic())
+def test_what_is_read_and_written_is_part_of_the_input(rules, requests):
+    simulator = Simulator(rules)
+    for usage in map(simulator.send, requests):
+        assert 0 <= usage.cache_read_tokens + (usage.cache_write_tokens or 0) <= usage.input_tokens
+        if rules.match == "points":
+            assert usage.cache_write_tokens == sum(usage.cache_writes.values())
+        else:
+            assert usage.cache_write_tokens is usage.cache_writes is None
+
+
+@given(any_rules, traffic(), st.integers(0, 300))
+def test_a_request_repeated_within_the_lifetime_reads_all_that_it_may(rules, requests, after):
+    rules = replace(rules, renewed_by="hit")
+    simulator = Simulator(rules)
+    for sent in requests:
+        simulator.send(sent)
+    last = replace(requests[-1], reply=())
+    usage = simulator.send(last)
+
+    start = last.at if rules.timed_from == "sent" else last.at + last.ended
+    again = replace(last, at=max(start + after, last.at + last.ended))
+    if again.at > start + 300:
+        return  # its response took longer than its entry lived
+    read = simulator.send(again).cache_read_tokens
+
+    if rules.match == "points":
+        assert read == usage.cache_read_tokens + usage.cache_write_tokens
+    else:
+        whole = sum(block.tokens for block in last.blocks if block.role != REPLY)
+        most = min(whole, last.tokens - rules.rest) // rules.block * rules.block
+        assert read == (most if most >= rules.minimum else 0)
+
+
+@given(st.one_of(block_rules, with_replies, point_rules), traffic(), st.integers(2, 9))
+def test_with_longer_lifetimes_never_less_is_read(rules, requests, times):
+    rules = replace(rules, renewed_by="hit")
+    longer = tuple(
+        replace(one, seconds=one.seconds and one.seconds * times) for one in rules.lifetimes
+    )
+    short, long = Simulator(rules), Simulator(replace(rules, lifetimes=longer))
+    for sent in requests:
+        assert short.send(sent).cache_read_tokens <= long.send(sent).cache_read_tokens
+
+
+# Room
+
+
+def conversation(number, blocks):
+    return Sent(token_blocks(range(number * 1_000, number * 1_000 + blocks)))
+
+
+def engine(**more):
+    rules = CacheRules(
+        name="engine", mode="implicit", match="blocks", replies=True, rest=1, visible="begins"
+    )
+    return Simulator(rules, **more)
+
+
+def test_the_least_recently_used_is_dropped_from_its_end_when_there_is_no_room():
+    simulator = engine(capacity=250)
+    for number in (1, 2, 1, 3):
+        simulator.send(conversation(number, 100))
+
+    def read(number):
+        return simulator.peek(conversation(number, 100)).cache_read_tokens
+
+    assert [read(1), read(2), read(3)] == [99, 50, 99]
+    simulator.send(conversation(4, 250))
+    assert [read(1), read(2), read(3)] == [0, 0, 0]
+    assert simulator.peek(conversation(4, 250)).cache_read_tokens == 249
+
+
+def test_a_prompt_that_is_larger_than_all_room_is_held_as_far_as_it_goes():
+    simulator = engine(capacity=60)
+    simulator.send(conversation(1, 100))
+
+    assert simulator.peek(conversation(1, 100)).cache_read_tokens == 60
+
+
+def test_an_entry_at_a_point_is_dropped_whole():
+    rules = CacheRules(
+        name="points", mode="explicit", match="points", points=1, **MARKERS, visible="begins"
+    )
+    simulator = Simulator(rules, capacity=250)
+    for key in range(3):
+        simulator.send(Sent((Block(key, 60, "user"), Block("end", 40, "user", point=True))))
+
+    def read(key):
+        sent = Sent((Block(key, 60, "user"), Block("end", 40, "user", point=True)))
+        return simulator.peek(sent).cache_read_tokens
+
+    assert [read(key) for key in range(3)] == [0, 100, 100]
+
+
+def test_what_has_expired_takes_no_room():
+    rules = CacheRules(name="ttl", mode="implicit", match="blocks", lifetimes=(SHORT,))
+    simulator = Simulator(rules)
+    for number in range(1_000):
+        simulator.send(Sent(tuple(Block((number, n), 10) for n in range(20)), at=10 * number))
+
+    assert len(simulator._cache.tree) <= 31
+
+
+@pytest.mark.parametrize("settings", [{"slots": 0}, {"capacity": 0}])
+def test_less_than_one_slot_or_token_is_refused(settings):
+    with pytest.raises(InputError, match="1 at least, not 0"):
+        engine(**settings)
