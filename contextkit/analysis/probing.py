@@ -49,7 +49,7 @@ def probe(
         budget: tokens of input and output that are not passed; by default twice what
             `Probing.expected` says, and some more. Where they end, what is known by then is given.
         ttl: seconds that an entry is waited for at most, to find out how long it lives; None does
-            not wait. All in all it may take five times as long.
+            not wait. All in all that takes about three times as long.
         options: further parameters of each request.
         settle: seconds between a request and the one that looks for what it left.
         clock, sleep: the time, in seconds.
@@ -205,8 +205,10 @@ def _expected(rules: CacheRules | None, ttl: float | None, marker: Mapping[str, 
     requests = 7 * 1.5  # is anything cached
     requests += 9 + (8 if least else 2) + 8  # match, minimum, block
     requests += 2 + 2 * 2 + 2 * 2  # string form, replies, visible
+    if rules is None or rules.match in ("points", "units"):
+        requests += 9  # prompts of other lengths, for the block
     if marker and (rules is None or rules.match == "points"):
-        requests += 10 + 8 + 20  # points, look-back, places
+        requests += 10 + 8 + 22  # points, look-back, places
     if ttl:
         requests += 2 * 3 * (4 + max(0.0, log2(max(ttl, 30) / 30)))
     return int(round(requests * size, -3)) + 1_000
