@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from openai import AsyncOpenAI, OpenAI
 
 import contextkit as ck
-from contextkit.caching.blocks import Sent
+from contextkit.caching.blocks import Sent, blocks_of
 from contextkit.caching.prefix import canonical_blocks, diff
 from contextkit.caching.simulator import Simulator
 from contextkit.errors import (
@@ -172,6 +172,7 @@ def test_only_what_can_carry_a_marker_gets_one() -> None:
         ([PROMPT, user("q " * 500), partial], 1),  # is to be continued: it will change
         (empty, 1),  # neither empty text nor calls without text
         ([PROMPT, user([*user_parts("q " * 500), image()])], 1),
+        ([PROMPT, user("q " * 500), user([*user_parts("q"), *user_parts("")])], 2),
     ]
     for messages, last in ends:
         context = made.build(messages)
@@ -179,6 +180,9 @@ def test_only_what_can_carry_a_marker_gets_one() -> None:
         request = context.request()
         assert request["messages"][0]["content"][0]["cache_control"] == MARKER
         assert len(marked(request)) == len(context.points) == 2
+        assert all(
+            request["messages"][n]["content"][p].get("text", "x") for n, p in marked(request)
+        )
     assert made.build(empty).messages[2:] == empty[2:]
 
 
@@ -441,6 +445,8 @@ def test_too_many_markers_of_the_caller() -> None:
     before = history.dumps()
     with pytest.raises(InputError, match="refuses a request with more than 4"):
         explicit(model="claude-opus-4-5").build(history)  # Anthropic
+    with pytest.raises(InputError, match="refuses a request with more than 4"):
+        explicit(model="claude-opus-4-5").preview(history)
     assert history.dumps() == before
     history = ck.History([*messages[:-1], answer("so"), user("And now? " * 500)])
     with pytest.raises(InputError, match="refuses a request with more than 4"):
@@ -679,6 +685,7 @@ def test_documents_stand_behind_the_system_block_in_every_request() -> None:
         counted = sum(map(made.counter.message, context.messages)) + made.counter.fixed()
         assert counted == context.tokens
         assert documents[0] not in context.view.messages
+        assert context.blocks == blocks_of(context.request(), context.counter)
     report = contexts[-1].report
     assert report.tokens["documents"] == sum(map(made.counter.message, documents))
     assert sum(n for name, n in report.tokens.items() if name != "total") == report.tokens["total"]
