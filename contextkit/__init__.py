@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contextkit.async_chat import AsyncChat
-    from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays
+    from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
     from contextkit.caching.prefix import PrefixStabilizer
     from contextkit.chat import Chat
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contextkit.profiles import Profile, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
+    from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
     from contextkit.strategies.base import Need, Strategy
@@ -38,7 +39,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "AsyncChat": "async_chat",
-    "AtLimit": "budget",
+    "AtLimit": "schedules",
     "Budget": "budget",
     "BudgetExceeded": "errors",
     "Chat": "chat",
@@ -57,7 +58,7 @@ _MODULES = {
     "Profile": "profiles",
     "Retrieve": "strategies.retrieval",
     "SQLiteStore": "storage.sqlite",
-    "Schedule": "budget",
+    "Schedule": "schedules",
     "Scope": "scope",
     "Strategy": "strategies.base",
     "SummarizeOldest": "strategies.summarization",
@@ -65,7 +66,7 @@ _MODULES = {
     "VectorIndex": "retrieval.index",
     "View": "view",
     "Volatile": "strategies.volatile",
-    "WhenItPays": "budget",
+    "WhenItPays": "schedules",
     "fold": "view",
     "profile_for": "profiles",
     "wrap": "wrapping",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contextkit.budget import Budget, Schedule
+from contextkit.budget import Budget
 from contextkit.caching.markers import check_own
 from contextkit.caching.points import CacheChoice, cache_notes, chosen_cache
 from contextkit.caching.tools import chat_tools, json_copy
@@ -31,13 +31,14 @@ from contextkit.plan import (
     Plans,
     changed_later,
     check_parts,
-    default_schedule,
     fitting_budget,
+    fitting_schedule,
 )
 from contextkit.profiles import Profile, profile_for
 from contextkit.recall import first_written
 from contextkit.records import Settings
 from contextkit.rendering import checked_documents, recorded
+from contextkit.schedules import Schedule
 from contextkit.scope import Scope
 from contextkit.store import Store
 from contextkit.strategies.base import Need, Strategy, describe
@@ -74,8 +75,8 @@ class ContextBuilder:
             of implicit and explicit that costs least where a prefix is read `EXPECTED_READS` (5)
             times.
         response_format: counted, and put into each request.
-        schedule: when to cut before the limit. By default `WhenItPays` at the profile's prices
-            where a target is given, else `AtLimit`.
+        schedule: when to cut before the limit. By default `WhenItPays` where a target is given,
+            else `AtLimit`. What a `WhenItPays` does not say of prices is taken from the profile.
         arrival, compaction, tail: the strategies of each phase, in order.
         counter: counts the tokens of a text; by default the model's own vocabulary.
         store: keeps decisions (summaries, inserts) across processes, for scoped conversations.
@@ -127,9 +128,10 @@ class ContextBuilder:
         self.notes: list[str] = []
         self.budget, notes = fitting_budget(limit, budget, self.profile)
         self.notes += notes
-        usual, notes = default_schedule(budget, self.profile)
-        self.schedule = schedule or usual
-        self.notes += [] if schedule else notes
+        asked = chosen_cache(self.profile, cache)
+        rules = asked or self.profile.cache()
+        self.schedule, notes = fitting_schedule(schedule, budget, self.profile, rules)
+        self.notes += [*notes, *cache_notes(self.profile, asked)]
         self.phases = Phases.of(arrival, compaction, tail, self.profile.reasoning)
         self.view, self.store, self.pin = view, store, pin
         self.decider = Decider(view, self.budget, self.schedule, self.phases)
@@ -153,8 +155,6 @@ class ContextBuilder:
                 '{"type": "json_schema", "json_schema": {…}}',
                 place="response_format",
             )
-        asked = chosen_cache(self.profile, cache)
-        self.notes += cache_notes(self.profile, asked)
         settings = {
             "model": model,
             "profile": self.profile.name,
@@ -415,13 +415,15 @@ class ContextBuilder:
         *,
         failures: Sequence[Failure] = (),
     ) -> Context:
+        seen = view.copy()
+        seen.bounds = self.decider.bounds(view, plan, decided[-1])
         return Context(
             model=plan.settings["model"],
             tokens=plan.fixed + view.tokens,
             limit=plan.settings["limit"],
-            target=self.decider.target(view, plan),
+            target=seen.bounds.target,
             fixed=plan.fixed,
-            view=view.copy(),
+            view=seen,
             decision=decided[-1],
             edits=edits,
             tool_list=plan.tools,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
-from contextkit.budget import AtLimit, Budget, Schedule, figures_of
+from contextkit.budget import Budget
+from contextkit.dry_run import dry_run
 from contextkit.edits import Decision
 from contextkit.errors import BudgetExceeded, InputError
+from contextkit.figures import Figures, figures_of
 from contextkit.grammar import check_end
 from contextkit.history import History
-from contextkit.phases import Failure, Phases
+from contextkit.phases import Asking, Failure, Phases
 from contextkit.plan import Plan
+from contextkit.schedules import AtLimit, Schedule
 from contextkit.strategies.base import Need
-from contextkit.view import View
+from contextkit.view import Bounds, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Decider:
         share = self.share if self.tail_due(view, point) else 0
         if plan.fixed + view.tokens + share > self.budget.limit:
             return False
-        return isinstance(self.schedule, AtLimit) or not self._pays(view, plan, point)
+        return isinstance(self.schedule, AtLimit) or self._due(view, plan, point) is None
 
     def tail_due(self, view: View, point: int) -> bool:
         """Whether the newest user message has not had its tail yet."""
@@ -57,17 +60,57 @@ class Decider:
         made = view.history.decisions(self.name)
         return not made or made[-1].point <= view.last_user  # else it was sent as it is
 
-    def _pays(self, view: View, plan: Plan, point: int) -> bool:
+    def _due(self, view: View, plan: Plan, point: int) -> Figures | None:
+        """The figures of a cut that is due by what cuts come to as a rule; None where none is.
+
+        Whether its plan pays as well is looked at only where that may have changed, so that plans
+        are not made dry request after request.
+        """
         target = self.target(view, plan)
         if view.body_tokens <= target:
-            return False
+            return None
         idle = None
         if point == len(view.history):  # how long a past request had waited is not known
             now, made = self.time(), view.history.decisions(self.name)
             last = made[-1].time if made else None
             idle = now - last if now is not None and last is not None else None
         summary = self.phases.summary_share
-        return self.schedule.due(figures_of(view, target, idle, summary=summary))
+        figures = figures_of(view, target, idle, summary=summary, fixed=plan.fixed)
+        if not self.schedule.due(figures):
+            return None
+        plain = self.phases.plain and not view.standing_tokens  # the plan comes to just that
+        return figures if plain or self._worth_a_plan(figures) else None
+
+    def _worth_a_plan(self, figures: Figures) -> bool:
+        """Whether a plan may pay although that of the request before did not, if it was due.
+
+        So it may where this request makes the difference (it is large, the cache has expired, the
+        price steps up), or else once the tokens over the target have grown by an eighth: where
+        their first four binary digits are others.
+        """
+        over = figures.held - figures.target
+        if _first_digits(over) != _first_digits(over - figures.newest):
+            return True
+        before = replace(
+            figures,
+            held=figures.held - figures.newest,
+            keep=max(0, figures.keep - figures.newest),
+            newest=figures.held // max(1, figures.requests),
+            requests=max(1, figures.requests - 1),
+            idle=None,
+        )
+        return not self.schedule.due(before)
+
+    def bounds(self, view: View, plan: Plan, decision: Decision | None = None) -> Bounds:
+        """What a view is built for; where a decision says when, with the time since the last."""
+        idle = None
+        if decision is not None and decision.time is not None:
+            made = view.history.decisions(self.name)
+            before = [held.time for held in made[-2:] if held.point < decision.point]
+            if before and before[-1] is not None:
+                idle = decision.time - before[-1]
+        limit, target = plan.settings["limit"], self.target(view, plan)
+        return Bounds(limit, target, plan.fixed, self.phases.summary_share, idle)
 
     def target(self, view: View, plan: Plan) -> int:
         """The tokens behind the system block that a cut comes down to."""
@@ -97,6 +140,8 @@ class Decider:
             failed: list[Failure] = []
             final = point == points[-1]
             decided.append((yield from self._decide(view, plan, point, failed, final=final)))
+            for failure in failed:
+                failure.log()
             failures += failed
             view.pass_point(point)
         return decided
@@ -111,10 +156,8 @@ class Decider:
             check_end(view.groups, bool(view.system), aside)
         tail_due = self.tail_due(view, point)
         share = self.share if tail_due else 0
-        over = plan.fixed + view.tokens + share > self.budget.limit
-        if (final or self.phases.replayable) and (over or self._pays(view, plan, point)):
-            most = self.budget.limit - plan.fixed - share
-            edits += yield from self.phases.compact(view, self.target(view, plan), most, failures)
+        if final or self.phases.replayable:
+            edits += yield from self._compact(view, plan, point, share, failures)
             if final and plan.fixed + view.tokens + share > self.budget.limit:
                 raise BudgetExceeded(self.budget.limit, self.parts(view, plan, share))
         tail = None
@@ -124,6 +167,28 @@ class Decider:
             view.tail = tail
         passed_over = tuple(failure.short for failure in failures)
         return Decision(self.name, point, tuple(edits), plan.hash, tail, self.time(), passed_over)
+
+    def _compact(
+        self, view: View, plan: Plan, point: int, share: int, failures: list[Failure]
+    ) -> Asking:
+        """The compaction, where the limit forces it, or it pays by what its plan comes to."""
+        over = plan.fixed + view.tokens + share > self.budget.limit
+        figures = None if over else self._due(view, plan, point)
+        if not over and figures is None:
+            return []
+        view.bounds = self.bounds(view, plan)
+        target, most = view.bounds.target, self.budget.limit - plan.fixed - share
+        if figures is not None:
+            dry = dry_run(self.phases, view, target, most, figures)
+            if not self.schedule.due(dry.figures):
+                view.planned = (point, dry.figures)
+                return []
+            if dry.edits is not None:  # nothing stood in for anything: the plan is the cut
+                for edit in dry.edits:
+                    view.apply(edit)
+                failures += dry.failures
+                return dry.edits
+        return (yield from self.phases.compact(view, target, most, failures))
 
     def parts(self, view: View, plan: Plan, share: int) -> dict[str, int]:
         """What takes how many tokens where everything left must be kept."""
@@ -137,6 +202,12 @@ class Decider:
             "newest turn": view.body_tokens - pins,
             "tail share": share,
         }
+
+
+def _first_digits(tokens: int) -> int:
+    """A number with all but its first four binary digits set to 0; 0 for what is below 0."""
+    shift = max(0, tokens.bit_length() - 4)
+    return max(0, tokens) >> shift << shift
 
 
 def points_between(history: History, after: int, end: int) -> list[int]:

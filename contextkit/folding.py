@@ -55,6 +55,7 @@ class Fold:
         sent: the array as it is sent; None when it has to be made again.
         kept: by target, where `View.newest_turns` stopped, and the tokens before.
         spans: what `View.free` found; None when it has to look again.
+        open_numbers: the numbers of the messages in it; the same while edits are one to one.
         room: the most tokens that the messages of a summarizer's request may take.
     """
 
@@ -86,6 +87,7 @@ class Fold:
         self.attention: list[int] = []
         self.sent: list[dict[str, Any]] | None = []
         self.spans: tuple[Span, ...] | None = None
+        self.open_numbers: frozenset[int] | None = None
         self.kept: dict[int, tuple[int, int]] = {}
 
     # -- reading ---------------------------------------------------------------------------
@@ -172,7 +174,7 @@ class Fold:
             self.standing_tokens += tokens
         if self.sent is not None:
             self.sent.append(message.data)
-        self.spans = None
+        self.spans = self.open_numbers = None
 
     def _take_result(self, number: int, message: Message) -> None:
         last = self.groups[-1] if self.groups else None
@@ -184,7 +186,7 @@ class Fold:
         self._put(len(self.groups) - 1, last.with_result(entry, pinned=pinned))
         if self.sent is not None:
             self.sent.append(message.data)
-        self.spans = None
+        self.spans = self.open_numbers = None
 
     def apply_decision(self, decision: Decision) -> None:
         """Fold in one recorded decision."""
@@ -231,6 +233,8 @@ class Fold:
             self._remove(edit)
         self.sent = None
         self.spans = None
+        if edit.kind not in ONE_TO_ONE or edit.kind == "move":
+            self.open_numbers = None
         self.kept = {}
         return replaced
 
@@ -419,7 +423,7 @@ class Fold:
         if self.tail is not None and self.tail >= at:
             self.tail = None
         self.sent = None
-        self.spans = None
+        self.spans = self.open_numbers = None
         self.kept = {}
 
 

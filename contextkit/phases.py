@@ -35,6 +35,13 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """What a plan made dry sends back for a need: edits in place of those that it would give."""
+
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A strategy that was passed over.
 
@@ -49,13 +56,15 @@ class Failure:
     @classmethod
     def of(cls, strategy: Any, error: Exception) -> Failure:
         """What there is to say of an error."""
-        name, kind = name_of(strategy), type(error).__name__
-        log.warning("%s was passed over: %s", name, kind)
         try:
             text = str(error).encode("utf-8", "replace").decode()
         except Exception:  # noqa: BLE001 - an error that cannot even be told
             text = "(its text cannot be shown)"
-        return cls(name, kind, text)
+        return cls(name_of(strategy), type(error).__name__, text)
+
+    def log(self) -> None:
+        """Tell whoever keeps the log of the process."""
+        log.warning("%s was passed over: %s", self.strategy, self.error)
 
     @property
     def short(self) -> str:
@@ -139,6 +148,11 @@ class Phases:
         every = (*self.arrival, *self.compaction)
         needing = [name_of(strategy) for strategy in every if _needs_scope(strategy)]
         return needing + [name_of(strategy) for strategy in self.tail]
+
+    @property
+    def plain(self) -> bool:
+        """Whether a compaction drops the oldest turns, and does nothing else."""
+        return all(isinstance(strategy, DropOldest) for strategy in self.compaction)
 
     @property
     def replayable(self) -> bool:
@@ -286,6 +300,8 @@ def _completed(proposal: Any) -> Generator[Need, Any, Iterable[Edit]]:
         result = yield proposal
         if isinstance(result, Failed):
             raise result.error
+        if isinstance(result, StandIn):
+            return result.edits
         proposal = proposal.finish(result)
     return _edits(proposal)
 

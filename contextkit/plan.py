@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from contextkit.budget import AtLimit, Budget, Schedule, WhenItPays, whole_number
+from contextkit.budget import Budget, whole_number
 from contextkit.caching.tools import canonical_tools
 from contextkit.edits import Decision
 from contextkit.errors import BudgetError, CounterError, InputError
 from contextkit.history import History
-from contextkit.profiles import Profile
+from contextkit.profiles import CacheRules, Profile
 from contextkit.records import Settings
 from contextkit.rendering import BLOCK_ROLES, CACHE, Rendering
+from contextkit.schedules import AtLimit, Schedule, WhenItPays
 from contextkit.tokens import RequestCounter
 
 _MOST_PLANS = 64
@@ -170,14 +171,26 @@ def fitting_budget(
     return Budget(capped, target, reserve), notes
 
 
-def default_schedule(budget: Budget | None, profile: Profile) -> tuple[Schedule, list[str]]:
-    """`WhenItPays` where a target is given and prices are known, else `AtLimit`."""
-    if budget is None or budget.target is None:
-        return AtLimit(), []
-    rules = profile.cache()
-    if rules is None or rules.read is None or rules.write is None:
+def fitting_schedule(
+    schedule: Schedule | None,
+    budget: Budget | None,
+    profile: Profile,
+    rules: CacheRules | None,
+) -> tuple[Schedule, list[str]]:
+    """The schedule that holds for a model and the cache in use, and what is to be said about it.
+
+    By default `WhenItPays` where a target is given, else `AtLimit`; where prices are neither given
+    nor known, `AtLimit`.
+    """
+    if schedule is None:
+        given = budget is not None and budget.target is not None
+        schedule = WhenItPays() if given else AtLimit()
+    at = getattr(schedule, "at", None)
+    if at is not None:
+        schedule = at(profile, rules)
+    if isinstance(schedule, WhenItPays) and (schedule.read is None or schedule.write is None):
         return AtLimit(), ["prices are not known: cuts are made at the limit only"]
-    return WhenItPays(read=rules.read, write=rules.write), []
+    return schedule, []
 
 
 def changed_later(plan: Plan, coming: Plan) -> str:

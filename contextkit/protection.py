@@ -25,7 +25,7 @@ def check_free(view: View, edit: Edit) -> Edit:
         raise EditError(f"messages are named by their numbers, not {edit.covers!r:.80}")
     if list(edit.covers) != sorted(set(edit.covers)):
         raise EditError(f"the messages that a {edit.kind} covers are not ascending")
-    free = {number for span in view.free for number in span.numbers}
+    free = view.free_numbers
     hidden = {number for held in view.overlapping(edit.covers) for number in held.covers}
     for number in edit.covers:
         if number not in free and number not in hidden:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from contextkit.edits import Edit
 from contextkit.errors import InputError
@@ -16,12 +16,38 @@ from contextkit.rendering import Rendering
 from contextkit.tokens import counter_for
 
 
+class Bounds(NamedTuple):
+    """What a view is built for.
+
+    Attributes:
+        limit: the most tokens of the request.
+        target: tokens behind the system block that a cut comes down to.
+        fixed: tokens of tools, options and template.
+        summary: tokens that a cut may leave as summaries; 0 without a summarizer.
+        idle: seconds since the request before; None where no clock is kept.
+    """
+
+    limit: int
+    target: int
+    fixed: int
+    summary: int = 0
+    idle: float | None = None
+
+
 class View(Fold):
     """What the model sees at one point of a history.
 
     Strategies read it and make edits with `drop`, `summary`, `replace` and `insert`; only the
     builder applies them. `free` holds what a strategy may touch.
+
+    Attributes:
+        bounds: what it is built for; None for a view that no builder made.
+        planned: the last decision point at which a plan was made dry and not carried out, and
+            the figures of that plan.
     """
+
+    bounds: Bounds | None = None
+    planned: tuple[int, Any] | None = None
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -57,6 +83,13 @@ class View(Fold):
                 spans.append(Span.of("summary" if group.kind == "summary" else "step", (group,)))
             self.spans = tuple(spans)
         return self.spans
+
+    @property
+    def free_numbers(self) -> frozenset[int]:
+        """The numbers of the messages in `free`."""
+        if self.open_numbers is None:
+            self.open_numbers = frozenset(n for span in self.free for n in span.numbers)
+        return self.open_numbers
 
     @property
     def last_resort(self) -> tuple[Span, ...]:

@@ -696,7 +696,9 @@ CASES: dict[str, Case] = {
         lambda: ck.Retrieve(ck.VectorIndex(fail), min_score=NAN),
     ),
     "price of a schedule": raises(
-        *(lambda odd=odd: ck.WhenItPays(read=odd) for odd in (-1, None, "x", NAN, 9)),
+        *(lambda odd=odd: ck.WhenItPays(read=odd) for odd in (-1, True, "x", NAN)),
+        lambda: ck.WhenItPays(read=9, write=1),
+        lambda: builder(schedule=ck.WhenItPays(read=9)),  # more than the profile's price of writing
         *(lambda odd=odd: ck.WhenItPays(ttl=odd) for odd in (-1, "x", NAN)),
     ),
     "callable that is none": raises(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contextkit as ck
-from contextkit.budget import Figures, figures_of
 from contextkit.errors import BudgetError, BudgetExceeded, ContextKitError
+from contextkit.figures import Figures, figures_of
 from tests.conversations import Messages, conversations
 from tests.support import answer, builder, call, chat, kinds, result, system, tool, user
 
@@ -91,11 +92,11 @@ def rule(f: Figures, r: float, w: float, fee: float, s: int, *, cold: bool) -> b
     x = h - k - s
     keep = w * h if cold else r * (h - g) + w * g
     cut = w * (k + s) + fee
-    rate = h / m
     if x <= 0:
         return False
     if r == 0:
         return cut - keep <= 0
+    rate = h / m
     radicand = 2 * ((w - r) * (K + s - rate) + fee) / (r * rate)
     n = sqrt(radicand) if radicand > 0 else 0.0
     y = min(x, n * rate)
@@ -122,7 +123,8 @@ prices = st.sampled_from([(0.1, 1.25), (0.2, 1.0), (0.02, 1.0), (0.5, 1.0), (0.0
 def test_when_it_pays_is_the_published_rule(
     figures: Figures, price: tuple[float, float], fee: float, left: int
 ) -> None:
-    schedule = ck.WhenItPays(*price, fee=fee, summary=left, ttl=300)
+    schedule = ck.WhenItPays(*price, fee=fee, ttl=300)
+    figures = replace(figures, summary=left)
     cold = figures.idle is not None and figures.idle > 300
 
     assert schedule.due(figures) is rule(figures, *price, fee, left, cold=cold)
@@ -222,7 +224,8 @@ def test_the_default_schedule() -> None:
     with_target, unknown = ck.Budget(3_000, target=1_200), ck.profile_for("generic")
     rules = ck.profile_for("qwen-plus").cache()
     assert builder().schedule == ck.AtLimit()
-    assert builder(budget=with_target).schedule == ck.WhenItPays(rules.read, rules.write)
+    expected = ck.WhenItPays(rules.read, rules.write).at(ck.profile_for("qwen-plus"), rules)
+    assert builder(budget=with_target).schedule == expected
     built = builder(budget=with_target, profile=unknown)
     assert built.schedule == ck.AtLimit()
     assert any("prices" in text for text in built.build([user("x")]).report.warnings)

@@ -498,6 +498,14 @@ def test_auto_takes_the_cheapest() -> None:
     assert builder(600, cache="auto", model="generic").build([user("Hi")]).cache is None
 
 
+def test_a_schedule_takes_the_prices_of_the_cache_that_is_asked_for() -> None:
+    budget = ck.Budget(6_000, target=2_000)
+    usual, asked = builder(budget=budget), builder(budget=budget, cache="explicit")
+
+    assert (usual.schedule.read, usual.schedule.write) == (0.2, 1.0)
+    assert (asked.schedule.read, asked.schedule.write) == (0.1, 1.25)
+
+
 def test_the_cache_stands_in_settings_and_report() -> None:
     context = explicit().build([PROMPT, user("Hello " * 200)])
 

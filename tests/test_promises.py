@@ -49,11 +49,21 @@ DETERMINISTIC: dict[str, dict[str, Any]] = {
         "compaction": [ck.ClearToolResults(keep_last=0), ck.DropOldest()],
     },
     "pays": {"budget": ck.Budget(400, target=100), "schedule": ck.WhenItPays(0.1, 1.25)},
+    "pays by its plan": {
+        "budget": ck.Budget(900, target=250),
+        "schedule": ck.WhenItPays(0.3, 1.0),
+        "compaction": [ck.ClearToolResults(keep_last=1)],
+    },
 }
 WITH_NEEDS: dict[str, dict[str, Any]] = {
     "summarize": {"compaction": [ck.SummarizeOldest(summarizer, share=60)]},
     "both": {
         "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=60)]
+    },
+    "pays for a summary": {
+        "budget": ck.Budget(900, target=200),
+        "schedule": ck.WhenItPays(0.3, 1.0),
+        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=60)],
     },
     "failing": {"compaction": [ck.SummarizeOldest(failing, share=60)]},
     "volatile": {"tail": [ck.Volatile("now", lambda: "12:01", share=30)]},
@@ -363,6 +373,8 @@ def test_the_stacks_do_something(stack: str) -> None:
     }
     expected = {
         "clear": "clear",
+        "pays by its plan": "clear",
+        "pays for a summary": "summary",
         "clamp": "clamp",
         "summarize": "summary",
         "both": "summary",

@@ -8,6 +8,8 @@ from math import isfinite
 from typing import Any, Protocol
 
 from contextkit.edits import Edit
+from contextkit.figures import NO_CALLS, Calls
+from contextkit.groups import Span
 from contextkit.view import View
 
 
@@ -20,11 +22,18 @@ class Need:
             called in a thread, so that nobody else waits for it.
         finish: turns what came into edits, or states what is needed next.
         what: names it for the report, such as `summary` or `embeddings`.
+        covers: what its edit will cover, as far as that is known; in a plan made dry, where
+            nothing is called, a message of `shows` tokens stands there.
+        shows: the most tokens that the edit will show in its place.
+        calls: tokens of the model call, by which a cut is priced before it is made.
     """
 
     call: Callable[[], Any]
     finish: Callable[[Any], Iterable[Edit] | Need]
     what: str
+    covers: tuple[Span, ...] = ()
+    shows: int = 0
+    calls: Calls = NO_CALLS
 
 
 class Strategy(Protocol):

@@ -11,6 +11,7 @@ from contextkit.budget import whole_number
 from contextkit.caching.markers import marked_for_reading
 from contextkit.edits import Edit
 from contextkit.errors import InputError, SummaryRejected
+from contextkit.figures import Calls
 from contextkit.grammar import violations
 from contextkit.groups import Span
 from contextkit.messages import Message, canonical_json, copy_json
@@ -81,7 +82,25 @@ class SummarizeOldest:
             call=lambda: self.summarizer(copy_json(request)),  # the messages are the log's own
             finish=lambda text: [self._edit(view, spans, also, text)],
             what="summary",
+            covers=tuple(spans),
+            shows=min(self.share, sum(span.tokens for span in spans)),
+            calls=self._calls(view, spans, also),
         )
+
+    def _calls(self, view: View, spans: list[Span], also: tuple[int, ...]) -> Calls:
+        """What the call reads and writes: the prefix that was just sent, as far as it is one."""
+        last = spans[-1].groups[-1]
+        start = view.system_tokens + (view.bounds.fixed if view.bounds else 0)
+        body = 0
+        for group in view.groups:
+            body += group.tokens
+            if group is last:
+                break
+        told = view.count({"role": "user", "content": self.instruction})
+        if not also:
+            return Calls(read=start + body, fresh=told, output=self.share)
+        before = sum(view.count(view.history.data[number]) for number in also)
+        return Calls(read=start, fresh=before + body + told, output=self.share)
 
     def _messages(
         self, view: View, spans: list[Span], also: tuple[int, ...]

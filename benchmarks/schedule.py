@@ -1,0 +1,415 @@
+"""What schedules cost by the least that is possible, on the growth of conversations.
+
+    python -m benchmarks.schedule [--json] [--quick] [--data FOLDER]
+
+A conversation is the tokens that each of its requests adds. A policy says at which requests the
+history is cut to its newest whole turns within a target K; uncut, no history is longer than B.
+Tokens in the cache cost r, all others w. The least possible is found by a dynamic programme over
+the times of the cuts. `WhenItPays` is the class itself, asked at each request. Without a data
+folder, on random sequences and a sample written for the purpose alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import random
+import statistics
+import sys
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import contextkit as ck
+from benchmarks.workloads import (
+    Messages,
+    dialogues,
+    joined,
+    trajectories,
+    written_agent,
+    written_dialogue,
+)
+from contextkit.figures import Figures
+
+SEED = 11
+PRICES = ((0.1, 1.25), (0.2, 1.0), (0.02, 1.0), (0.5, 1.0), (0.25, 1.0))
+TTL = 300.0
+SIZES = ((1_000, 4_000), (2_000, 8_000), (4_000, 8_000), (4_000, 32_000), (16_000, 32_000))
+"""Targets and limits of the history for real conversations."""
+
+CONDITIONS: dict[str, tuple[bool, float]] = {
+    "warm": (False, 0.0),
+    "idle gaps": (True, 0.0),
+    "fee": (False, 0.5),
+    "fee, idle gaps": (True, 0.5),
+    "fee of 2 K": (False, 2.0),
+}
+"""Whether requests wait, and the price of a summary by K. Each summary leaves a tenth of K."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One conversation under given prices.
+
+    Attributes:
+        growth: tokens that each request adds.
+        target: what a cut comes down to (K).
+        limit: the longest history that may be sent uncut (B).
+        read, write: prices (r, w).
+        idle: seconds before each request; empty where nobody keeps a clock.
+        fee: price of the summarizer's calls for one cut (F).
+        summary: tokens of a summary, in front of the history from the first cut on (s).
+    """
+
+    growth: tuple[int, ...]
+    target: int
+    limit: float
+    read: float
+    write: float
+    idle: tuple[float, ...] = ()
+    fee: float = 0.0
+    summary: int = 0
+    sums: list[int] = field(init=False, repr=False)
+    starts: list[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        sums = [0, *accumulate(self.growth)]
+        # The first of the newest turns within the target; the newest one stays in any case.
+        starts = [
+            min(t, bisect_left(sums, sums[t + 1] - self.target)) for t in range(len(self.growth))
+        ]
+        object.__setattr__(self, "sums", sums)
+        object.__setattr__(self, "starts", starts)
+
+    def cold(self, t: int) -> bool:
+        """Whether the cache has expired before a request."""
+        return bool(self.idle) and self.idle[t] > TTL
+
+
+Policy = Callable[[Case], "Cutter"]
+Cutter = Callable[[int, int, int, int], bool]
+"""Whether to cut: at which request, tokens held, tokens a cut keeps of the turns, requests held."""
+
+
+def cost(case: Case, policy: Policy) -> float:
+    """What the history of all requests costs under a policy."""
+    cutter = policy(case)
+    start = summary = 0
+    total = 0.0
+    for t, newest in enumerate(case.growth):
+        held = summary + case.sums[t + 1] - case.sums[start]
+        keep = case.sums[t + 1] - case.sums[case.starts[t]]
+        if held > case.limit or (
+            held > case.target and cutter(t, held, min(keep, held), t - start + 1)
+        ):
+            start, summary = case.starts[t], case.summary
+            total += case.write * (keep + summary) + case.fee
+        elif case.cold(t):
+            total += case.write * held
+        else:
+            total += case.read * (held - newest) + case.write * newest
+    return total
+
+
+def when_it_pays(case: Case) -> Cutter:
+    """The library's own rule."""
+    due = ck.WhenItPays(
+        case.read, case.write, fee=case.fee, ttl=TTL, clock=lambda: 0.0, output=4.0, tiers=()
+    ).due
+
+    def cutter(t: int, held: int, keep: int, requests: int) -> bool:
+        idle = case.idle[t] if case.idle else None
+        return due(Figures(held, keep, case.target, case.growth[t], requests, idle, case.summary))
+
+    return cutter
+
+
+def at_limit(_case: Case) -> Cutter:
+    """Only where the limit forces it."""
+    return lambda _t, _held, _keep, _requests: False
+
+
+def sliding_window(_case: Case) -> Cutter:
+    """Whatever does not fit the target goes, at each request."""
+    return lambda _t, _held, _keep, _requests: True
+
+
+def ski_rental(case: Case) -> Cutter:
+    """Once carrying the excess has cost as much as a cut; an expired cache is a time to cut."""
+    carried = 0.0
+    price = (case.write - case.read) * (case.target + case.summary) + case.fee
+
+    def cutter(t: int, held: int, _keep: int, requests: int) -> bool:
+        nonlocal carried
+        if requests == 1:
+            carried = 0.0
+        excess = held - case.target
+        carried += case.read * excess
+        if carried >= price or (case.cold(t) and case.fee <= case.write * excess):
+            carried = 0.0
+            return True
+        return False
+
+    return cutter
+
+
+POLICIES: dict[str, Policy] = {
+    "WhenItPays": when_it_pays,
+    "plain ski rental": ski_rental,
+    "at the limit": at_limit,
+    "sliding window": sliding_window,
+}
+
+
+def optimum(case: Case) -> float:
+    """The least that any choice of cuts can cost: a dynamic programme over their times."""
+    growth = np.asarray(case.growth, dtype=float)
+    sums = np.asarray(case.sums, dtype=float)
+    requests = len(growth)
+    cold = np.array([case.cold(t) for t in range(requests)])
+    before = np.where(cold, case.write, case.read)
+    # An uncut request costs before * (tokens held before it) + write * growth, and the former are
+    # sums[t] less those at the start of the window: cumulated once, for every start.
+    moving = np.concatenate([[0.0], np.cumsum(before * sums[:-1] + case.write * growth)])
+    standing = np.concatenate([[0.0], np.cumsum(before)])
+    kept = sums[1:] - sums[case.starts]
+    cuts = case.write * (kept + case.summary) + case.fee
+    best = np.full(requests, math.inf)
+    total = math.inf
+    for cut in range(-1, requests):
+        start = 0 if cut < 0 else case.starts[cut]
+        summary = 0 if cut < 0 else case.summary
+        spent = 0.0 if cut < 0 else best[cut]
+        # The requests behind the cut that may be sent uncut, as far as the limit allows.
+        end = bisect_right(case.sums, case.limit - summary + case.sums[start]) - 1
+        end = min(max(end, cut + 1), requests)
+        shift = summary - sums[start]
+        run = spent + (moving[cut + 1 : end + 1] - moving[cut + 1])
+        run = run + shift * (standing[cut + 1 : end + 1] - standing[cut + 1])
+        if end == requests:
+            total = min(total, float(run[-1]))
+        following = slice(cut + 1, min(end + 1, requests))
+        there = run[: following.stop - following.start] + cuts[following]
+        best[following] = np.minimum(best[following], there)
+    return total
+
+
+# -- what is measured on -----------------------------------------------------------------------
+
+
+def growth_of(messages: Messages, count: Callable[[dict[str, Any]], int]) -> tuple[int, ...]:
+    """Tokens that each request adds: one is made before each assistant message."""
+    growth: list[int] = []
+    added = 0
+    body = [message for message in messages if message["role"] != "system"]
+    for message in body:
+        if message["role"] == "assistant":
+            growth.append(added)
+            added = 0
+        added += count(message)
+    return tuple(tokens for tokens in growth if tokens)
+
+
+def sequences(folder: Path | None) -> dict[str, list[tuple[int, ...]]]:
+    """The growth of real conversations, or of those written for the purpose."""
+    count = ck.ContextBuilder("qwen-plus").counter.message
+    named: dict[str, list[Messages]]
+    if folder is None:
+        named = {
+            "written agent": [written_agent(60, SEED + n) for n in range(10)],
+            "written dialogue": [written_dialogue(200, SEED + n) for n in range(5)],
+        }
+    else:
+        tau = trajectories(folder, "tau_airline_dev.jsonl")
+        named = {
+            "tau, single": tau,
+            "tau, 20 joined": [joined(tau[n : n + 20]) for n in range(0, len(tau), 20)],
+            "SWE-agent": trajectories(folder, "swe_agent_dev.jsonl"),
+            "dialogues": dialogues(folder),
+        }
+    return {
+        name: [growth_of(messages, count) for messages in conversations]
+        for name, conversations in named.items()
+        if conversations
+    }
+
+
+def random_growth(draw: random.Random) -> tuple[str, tuple[int, ...]]:
+    """A random sequence, and of what kind it is."""
+    kind = draw.choice(("constant", "log-normal", "bursty", "regimes"))
+    requests = draw.choice((40, 120, 300))
+    mean = draw.choice((100, 300, 1_000))
+    sigma = draw.choice((0.5, 1.0, 1.5))
+    level = 1.0
+    growth = []
+    for _ in range(requests):
+        if kind == "constant":
+            share = 1.0
+        elif kind == "log-normal":
+            share = draw.lognormvariate(-(sigma**2) / 2, sigma)
+        elif kind == "bursty":
+            share = 20.0 if draw.random() < 0.05 else 0.3
+        else:
+            if draw.random() < 0.05:
+                level = draw.choice((0.2, 1.0, 3.0))
+            share = level * draw.uniform(0.5, 1.5)
+        growth.append(max(1, round(mean * share)))
+    return f"random, {kind}", tuple(growth)
+
+
+def bases(folder: Path | None, count: int) -> Iterator[tuple[str, Case]]:
+    """What is measured on, without prices: workload and case.
+
+    Conversations that hardly outgrow the target are left out: every policy costs the same there.
+    """
+    for name, grown in sequences(folder).items():
+        for growth in grown:
+            for target, limit in SIZES:
+                if sum(growth) >= 1.25 * target:
+                    yield name, Case(growth, target, limit, 0.0, 0.0)
+    draw = random.Random(SEED)
+    made = 0
+    while made < count:
+        name, growth = random_growth(draw)
+        target = draw.choice((1_000, 2_000, 4_000, 10_000, 20_000))
+        limit = target * draw.choice((2, 4, 10))
+        if sum(growth) >= 1.25 * target:
+            made += 1
+            yield name, Case(growth, target, limit, 0.0, 0.0)
+
+
+def ratios(
+    folder: Path | None, count: int, prices: Sequence[tuple[float, float]] = PRICES
+) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """By condition, workload and policy: what it costs, by the least possible."""
+    found: dict[str, dict[str, dict[str, list[float]]]] = {name: {} for name in CONDITIONS}
+    draw = random.Random(SEED + 1)
+    for workload, base in bases(folder, count):
+        median = math.exp(draw.uniform(math.log(5), math.log(150)))
+        waits = tuple(median * draw.lognormvariate(0, 1.5) for _ in base.growth)
+        for read, write in prices:
+            for condition, (waiting, fee) in CONDITIONS.items():
+                case = replace(
+                    base,
+                    read=read,
+                    write=write,
+                    idle=waits if waiting else (),
+                    fee=fee * base.target,
+                    summary=base.target // 10 if fee else 0,
+                )
+                least = optimum(case)
+                row = found[condition].setdefault(workload, {name: [] for name in POLICIES})
+                for name, policy in POLICIES.items():
+                    if not (fee and policy is sliding_window):  # nobody summarizes each time
+                        row[name].append(cost(case, policy) / least)
+    return found
+
+
+def summary_of(values: Sequence[float]) -> dict[str, float]:
+    """Mean, 99th percentile and worst of some ratios; nothing for none."""
+    ordered = sorted(values)
+    if not ordered:
+        return {}
+    return {
+        "cases": len(ordered),
+        "mean": statistics.fmean(ordered),
+        "p99": ordered[math.ceil(0.99 * len(ordered)) - 1],
+        "worst": ordered[-1],
+    }
+
+
+def measure(folder: Path | None, count: int) -> dict[str, Any]:
+    """All figures, as one JSON value."""
+    found = ratios(folder, count)
+    conditions = {}
+    for condition, workloads in found.items():
+        rows = {
+            workload: {policy: summary_of(values) for policy, values in row.items()}
+            for workload, row in workloads.items()
+        }
+        rows["all cases"] = {
+            policy: summary_of([v for row in workloads.values() for v in row[policy]])
+            for policy in POLICIES
+        }
+        conditions[condition] = rows
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "contextkit": ck.__version__,
+        "numpy": version("numpy"),
+        "seed": SEED,
+        "data": "a data folder and random sequences" if folder else "written and random sequences",
+        "random sequences": count,
+        "prices": [list(pair) for pair in PRICES],
+        "targets and limits": [list(pair) for pair in SIZES],
+        "TTL": TTL,
+        "unit": "cost by the least possible",
+        "conditions": conditions,
+    }
+
+
+def table(result: dict[str, Any], *, every: bool = False) -> str:
+    """The figures as a Markdown table: mean, 99th percentile, worst."""
+    names = list(POLICIES)
+    lines = [
+        "| | cases | " + " | ".join(names) + " |",
+        "|---|---|" + "---|" * len(names),
+    ]
+    for condition, rows in result["conditions"].items():
+        for workload, row in rows.items():
+            if not every and workload != "all cases" and condition != "warm":
+                continue
+            cells = [
+                f"{row[name]['mean']:.3f} / {row[name]['p99']:.2f} / {row[name]['worst']:.2f}"
+                if row[name]
+                else "-"
+                for name in names
+            ]
+            cases = row[names[0]]["cases"]
+            lines.append(f"| {condition}: {workload} | {cases:,} | " + " | ".join(cells) + " |")
+    pairs = ", ".join(f"{read:g}/{write:g}" for read, write in result["prices"])
+    what = (
+        "Mean / 99th percentile / worst of cost by the least possible. Prices (read/write): "
+        f"{pairs}. TTL {result['TTL']:g} s. A fee is half the target, or twice, and its summary "
+        "takes a tenth of it."
+    )
+    where = (
+        f"{result['date']}, {result['data']} ({result['random sequences']:,} random), Python "
+        f"{result['python']}, {result['machine']}, seed {result['seed']}"
+    )
+    lines += ["", what, where]
+    return "\n".join(lines)
+
+
+def data_folder(given: str | None) -> Path | None:
+    """The data folder that is given, or else named by the environment."""
+    name = given or os.environ.get("CONTEXTKIT_DATA")
+    return Path(name) if name else None
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--quick", action="store_true", help="100 random sequences, no data")
+    parser.add_argument("--data", help="a folder with conversations")
+    args = parser.parse_args()
+    folder = None if args.quick else data_folder(args.data)
+    result = measure(folder, 100 if args.quick else 1_000)
+    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result, every=True))
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Conversations to measure on: those of a data folder, or a sample written for the purpose.
+
+The folder (`--data`, or the environment variable CONTEXTKIT_DATA) may hold `tau_airline_dev.jsonl`,
+`swe_agent_dev.jsonl` and `locomo_dev.json`: agent trajectories as lines of `{id, messages}`, and
+long dialogues as a list of `{turns}`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Messages = list[dict[str, Any]]
+
+WORDS = (
+    "order", "refund", "invoice", "please", "tomorrow", "train", "window", "because", "almost",
+    "nothing", "green", "quiet", "table", "river", "Tuesday", "letter", "seven", "cheap", "ticket",
+    "north", "again", "market", "bread", "winter", "people", "small", "answer",
+)  # fmt: skip
+
+
+def trajectories(folder: Path, name: str) -> list[Messages]:
+    """Agent trajectories of a file, as lists of messages; none where the file is not there."""
+    path = folder / name
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [[_plain(message) for message in json.loads(line)["messages"]] for line in lines]
+
+
+def _plain(message: dict[str, Any]) -> dict[str, Any]:
+    """A message without what is empty, and with the id of its call under the usual name."""
+    kept = {key: value for key, value in message.items() if value not in (None, [])}
+    if ids := kept.pop("tool_call_ids", None):
+        kept["tool_call_id"] = ids[0]
+    return {**kept, "content": message.get("content") or ""}
+
+
+def dialogues(folder: Path) -> list[Messages]:
+    """Long dialogues of two people: the first to speak is the user."""
+    path = folder / "locomo_dev.json"
+    if not path.exists():
+        return []
+    found = []
+    for dialogue in json.loads(path.read_text(encoding="utf-8")):
+        turns = dialogue["turns"]
+        first = turns[0]["speaker"]
+        found.append(
+            [
+                {
+                    "role": "user" if turn["speaker"] == first else "assistant",
+                    "content": turn["text"],
+                }
+                for turn in turns
+            ]
+        )
+    return found
+
+
+def joined(conversations: Sequence[Messages]) -> Messages:
+    """Several conversations as one session under the system prompt of the first."""
+    session: Messages = []
+    for number, messages in enumerate(conversations):
+        for message in messages:
+            if message["role"] == "system" and session:
+                continue
+            own = dict(message)
+            if "tool_calls" in own:
+                own["tool_calls"] = [
+                    {**call, "id": f"{call['id']}.{number}"} for call in own["tool_calls"]
+                ]
+            if "tool_call_id" in own:
+                own["tool_call_id"] = f"{own['tool_call_id']}.{number}"
+            session.append(own)
+    return session
+
+
+def written_dialogue(turns: int, seed: int) -> Messages:
+    """A chat of short messages, drawn from a seed."""
+    draw = random.Random(seed)
+    messages: Messages = [{"role": "system", "content": "You answer questions about orders."}]
+    for _ in range(turns):
+        messages += [_said(draw, "user", 8, 60), _said(draw, "assistant", 20, 120)]
+    return messages
+
+
+def written_agent(turns: int, seed: int) -> Messages:
+    """Tasks of an agent: a request, steps with results of very different sizes, an answer."""
+    draw = random.Random(seed)
+    messages: Messages = [{"role": "system", "content": "You help with orders. " * 100}]
+    for turn in range(turns):
+        messages.append(_said(draw, "user", 8, 60))
+        for step in range(draw.randrange(4)):
+            identifier = f"c{turn}.{step}"
+            call = {"name": "look_up", "arguments": json.dumps({"order": draw.randrange(10**6)})}
+            messages += [
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [{"id": identifier, "type": "function", "function": call}],
+                },
+                {
+                    "role": "tool",
+                    "tool_call_id": identifier,
+                    "content": _text(draw, int(draw.lognormvariate(4.5, 1.2)) + 3),
+                },
+            ]
+        messages.append(_said(draw, "assistant", 10, 80))
+    return messages
+
+
+def _said(draw: random.Random, role: str, least: int, most: int) -> dict[str, Any]:
+    return {"role": role, "content": _text(draw, draw.randint(least, most))}
+
+
+def _text(draw: random.Random, words: int) -> str:
+    return " ".join(draw.choice(WORDS) for _ in range(words))
