@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
+    from contextkit.caching.explanation import explain
+    from contextkit.caching.ledger import Ledger
     from contextkit.caching.prefix import PrefixStabilizer
     from contextkit.chat import Chat
     from contextkit.context import Context
     from contextkit.edits import Edit
     from contextkit.errors import BudgetExceeded, ContextKitError
     from contextkit.history import History
-    from contextkit.profiles import Profile, profile_for
+    from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
@@ -53,6 +55,7 @@ _MODULES = {
     "Edit": "edits",
     "History": "history",
     "KeepLast": "strategies.truncation",
+    "Ledger": "caching.ledger",
     "Need": "strategies.base",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
@@ -67,7 +70,9 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
+    "explain": "caching.explanation",
     "fold": "view",
+    "load_profiles": "profiles",
     "profile_for": "profiles",
     "wrap": "wrapping",
 }
@@ -88,6 +93,7 @@ __all__ = [
     "Edit",
     "History",
     "KeepLast",
+    "Ledger",
     "Need",
     "PrefixStabilizer",
     "Profile",
@@ -102,7 +108,9 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "explain",
     "fold",
+    "load_profiles",
     "profile_for",
     "wrap",
 ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from contextkit.budget import Budget
 from contextkit.caching.markers import check_own
@@ -33,6 +34,7 @@ from contextkit.plan import (
     check_parts,
     fitting_budget,
     fitting_schedule,
+    view_of,
 )
 from contextkit.profiles import Profile, profile_for
 from contextkit.recall import first_written
@@ -80,7 +82,8 @@ class ContextBuilder:
         arrival, compaction, tail: the strategies of each phase, in order.
         counter: counts the tokens of a text; by default the model's own vocabulary.
         store: keeps decisions (summaries, inserts) across processes, for scoped conversations.
-        view: the name under which edits are recorded.
+        view: the name under which edits are recorded. Where another model decided under it, the
+            name and this model's: a model has a cache of its own.
         pin: which messages inside the history are protected; by default system messages.
         max_bytes: bound on what is remembered of plain lists, in bytes of their messages.
 
@@ -273,6 +276,9 @@ class ContextBuilder:
                 lambda: self.lists.history_of(listed, scope, record=record)
             )
             end = len(listed)
+        if (name := view_of(history, self.view, self.model)) != self.view:
+            other = self._under(name)
+            return (yield from other._steps(conversation, scope, record=record))  # noqa: SLF001 - its own kind
         unscoped = history is not conversation and scope is None
         while True:
             attempt = self._attempt(history, end, notes, record=record)
@@ -282,6 +288,14 @@ class ContextBuilder:
                 context = yield from attempt
             if context is not None:
                 return context
+
+    def _under(self, view: str) -> Self:
+        """The same builder for another view."""
+        other = copy(self)
+        other.view = view
+        other.decider = replace(self.decider, name=view)
+        other.lists, other.plans = self.lists.under(view), self.plans.under(view)
+        return other
 
     def _attempt(
         self, history: History, end: int, notes: tuple[str, ...], *, record: bool
@@ -302,7 +316,7 @@ class ContextBuilder:
                 coming = self.plans.coming(history)
                 if plan.hash != coming.hash:
                     notes = (*notes, changed_later(plan, coming))
-                return self._context(view, made[-1:], (), plan, notes)
+                return self._context(view, made[-1:], (), plan, notes, again=True)
             plan = self.plans.coming(history)
             notes = (*notes, *self.plans.moves(history, plan))
             seen = len(made)
@@ -414,6 +428,7 @@ class ContextBuilder:
         notes: tuple[str, ...],
         *,
         failures: Sequence[Failure] = (),
+        again: bool = False,
     ) -> Context:
         seen = view.copy()
         seen.bounds = self.decider.bounds(view, plan, decided[-1])
@@ -435,6 +450,7 @@ class ContextBuilder:
             ),
             counter=self.counter,
             rendering=plan.rendering,
+            again=again,
         )
 
     def _refuse_unscoped(self) -> None:

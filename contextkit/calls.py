@@ -14,6 +14,7 @@ from typing import Any
 
 from contextkit.budget import Budget, longest_reply
 from contextkit.builder import ContextBuilder
+from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
 from contextkit.caching.points import checked_choice
 from contextkit.caching.routing import with_own
 from contextkit.context import Context
@@ -24,6 +25,7 @@ from contextkit.profiles import Profile, profile_for
 from contextkit.reasoning import remember_reasoning
 from contextkit.report import Report
 from contextkit.scope import Scope
+from contextkit.usage import Usage
 
 log = logging.getLogger("contextkit")
 
@@ -61,7 +63,8 @@ class Wrapping:
                 raise InputError(hint, place=f"wrap(…, {name}=…)")
         given: Any = profiles
         if not isinstance(given, Mapping) or not all(
-            isinstance(profile, Profile) for profile in given.values()
+            isinstance(model, str) and isinstance(profile, Profile)
+            for model, profile in given.items()
         ):
             raise InputError("is a dict of profiles by model", place="wrap.profiles")
         if on_request is not None and not callable(on_request):
@@ -78,6 +81,7 @@ class Wrapping:
         self.options = dict(options)
         self.profiles = dict(profiles)
         self.on_request = on_request
+        self.ledger = Ledger(last=KEPT_ROWS)
         self.known = Known(options.get("max_bytes", 256_000_000))
         self._builders: OrderedDict[str, ContextBuilder] = OrderedDict()
         self._lock = Lock()
@@ -92,7 +96,7 @@ class Wrapping:
         model = given["model"]
         tools = [*(given.get("tools") or ()), *_functions(given.get("functions"))]
         response_format = _response_format(given.get("response_format"))
-        profile = self.options.get("profile") or self.profiles.get(model) or profile_for(model)
+        profile = self.options.get("profile") or profile_for(model, self.profiles)
         budget = self._budget(profile, longest_reply(given))
         key = json.dumps([model, tools, response_format, repr(budget), apart], default=repr)
         with self._lock:
@@ -178,7 +182,7 @@ class Call:
         request = with_own(context.routing, {**self.given, "messages": list(context.sent)})
         if self.given.get("tools"):
             request["tools"] = _in_order(self.given["tools"], context.tools)
-        return Built(builder, context, request)
+        return Built(builder, context, request, self.wrapping.ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +192,28 @@ class Built:
     Attributes:
         builder, context: what built it, and what came of it.
         request: the arguments to send.
+        ledger: gets what it read and cost.
     """
 
     builder: ContextBuilder
     context: Context
     request: dict[str, Any]
+    ledger: Ledger
 
     @property
     def wants_reply(self) -> bool:
         """Whether something of the reply is kept."""
         return self.builder.lists.reasoning
+
+    def reported(self, usage: Usage) -> None:
+        """Enter the request into the ledger; what fails there is logged."""
+        context = self.context
+        try:
+            row = Row.of(context.decision.point, context.model, context.compared, usage)
+            self.ledger.add(row)
+            context.view.history.heard[context.decision.point] = usage
+        except Exception:  # counters and profiles may be the caller's own
+            log.exception("a request could not be entered into the ledger")
 
     def answered(self, message: Mapping[str, Any]) -> None:
         """Keep of a reply what the caller's list may lose.

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contextkit.caching.blocks import Block, blocks_of
-from contextkit.caching.markers import Marked, Point, marked, marker_warnings
+from contextkit.caching.blocks import Block
+from contextkit.caching.consecutive import Asked
+from contextkit.caching.forecast import Compared, Forecast, compared
+from contextkit.caching.markers import Marked, Point, marked_request, marker_warnings
 from contextkit.caching.routing import routing_of
 from contextkit.edits import Decision, Edit
 from contextkit.messages import copy_json
@@ -34,6 +36,7 @@ class Context:
         options: further parameters of the request that are counted, such as `response_format`.
         counter: counted the tokens; it has the profile.
         rendering: what the request has that the view has not: documents, content blocks, markers.
+        again: whether this point was decided before, and the request so probably sent.
     """
 
     model: str
@@ -50,6 +53,7 @@ class Context:
     failures: tuple[str, ...]
     counter: RequestCounter
     rendering: Rendering
+    again: bool = False
     _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
@@ -117,18 +121,60 @@ class Context:
     def _marked(self) -> Marked:
         """The request with its markers; made once."""
         if "marked" not in self._kept:
-            view = self.view
-            messages = self.rendering.messages(len(view.system), view.messages)
-            documents = list(map(self.counter.message, self.rendering.documents))
-            each = [entry.tokens for entry in view.entries]
-            each[len(view.system) : len(view.system)] = documents
-            request = {"messages": messages, "tools": self.tool_list, **self.options}
-            fixed = self.fixed - sum(documents)
-            blocks = blocks_of(request, self.counter, fixed=fixed, tokens=each)
-            room = self.limit - self.tokens
-            self._kept["marked"] = marked(view, self.rendering, messages, blocks, room)
+            around = {"tools": self.tool_list, **self.options}
+            fixed = self.fixed - self.rendering.tokens
+            self._kept["marked"] = marked_request(
+                self.view,
+                self.rendering,
+                around,
+                self.counter,
+                self.limit,
+                fixed=fixed,
+                made=self._kept.setdefault("made", {}),
+            )
         kept: Marked = self._kept["marked"]
         return kept
+
+    @property
+    def asked(self) -> Asked:
+        """The request with its blocks, for forecasts and explanations. Shared: read only."""
+        if "asked" not in self._kept:
+            request = {
+                "model": self.model,
+                "messages": self._marked.messages,
+                "tools": self.tool_list,
+                **self.options,
+            }
+            self._kept["asked"] = Asked(request, self._marked.blocks)
+        asked: Asked = self._kept["asked"]
+        return asked
+
+    @property
+    def compared(self) -> Compared:
+        """The request beside the one before it, as the log has it."""
+        if "compared" not in self._kept:
+            self._kept["compared"] = compared(
+                self.asked,
+                self.view,
+                self.decision,
+                self.counter,
+                rendering=self.rendering,
+                again=self.again,
+                made=self._kept["made"],
+            )
+        found: Compared = self._kept["compared"]
+        return found
+
+    @property
+    def forecast(self) -> Forecast:
+        """What the request will read from the provider's cache, and cost.
+
+        Costs the length of the request, once; of the history, where the prefix moved.
+        """
+        if "forecast" not in self._kept:
+            self._kept["forecast"] = self.compared.forecast()
+        forecast: Forecast = self._kept["forecast"]
+        return forecast
 
     @property
     def prefix_hash(self) -> str:
@@ -140,7 +186,8 @@ class Context:
         """What became of every message, and why. Costs the length of the history."""
         point = self.decision.point
         view = self.view
-        documents = sum(map(self.counter.message, self.rendering.documents))
+        documents = self.rendering.tokens
+        usage = view.history.usages.get(point)
         return Report(
             model=self.model,
             view=view.name,
@@ -160,12 +207,20 @@ class Context:
                 *self.notes,
                 *_control_tokens(view, self.counter),
                 *marker_warnings(view, self.rendering),
+                *self._cold(),
             ),
             cache=self.rendering.rules,
             points=self.points if self._marks else (),
             fates=fates_of(view, self.edits),
-            usage=view.history.usages.get(point),
+            usage=usage,
+            forecast=self.forecast,
+            explanation=self.compared.explanation(usage) if usage is not None else None,
         )
+
+    def _cold(self) -> tuple[str, ...]:
+        """What is said before a request that another model answers than the one before."""
+        loss = self.forecast.loss
+        return (str(loss),) if loss.cause == "model changed" else ()
 
     def _repr_html_(self) -> str:
         return self.report._repr_html_()

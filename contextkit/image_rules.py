@@ -205,8 +205,16 @@ def patches(size: tuple[int, int], side: int, most: int) -> int:
 
 
 def image_rule(data: Mapping[str, Any]) -> ImageRule:
-    """The rule that a table in `profiles/data/` describes; its field `rule` names the kind."""
+    """The rule that a table in `profiles/data/` describes; its field `rule` names the kind.
+
+    Raises:
+        ValueError: when there is no such kind.
+        TypeError: when a figure of it is missing, or one is not known.
+    """
     kinds: dict[str, type[ImageRule]] = {"tiles": Tiles, "patches": Patches, "pixels": Pixels}
     lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
     values = {**data, **lists}
-    return kinds[values.pop("rule")](**values)
+    kind = values.pop("rule", None)
+    if kind not in kinds:
+        raise ValueError(f"rule is one of {', '.join(kinds)}, not {kind!r:.60}")
+    return kinds[kind](**values)

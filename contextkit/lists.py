@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Self
 
 from contextkit.errors import GrammarError, InputError
 from contextkit.history import History
@@ -33,6 +35,12 @@ class PlainLists:
         self.view = view
         self.reasoning = reasoning
         self.replayable = replayable
+
+    def under(self, view: str) -> Self:
+        """The same lists, decided under another view."""
+        other = copy(self)
+        other.view = view
+        return other
 
     def history_of(
         self, messages: Sequence[MessageLike], scope: Scope | None, *, record: bool

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, Self
 
 from contextkit.budget import Budget, whole_number
 from contextkit.caching.tools import canonical_tools
@@ -33,7 +34,6 @@ class Plan:
         options: further parameters of the request, which are counted.
         fixed: tokens of tools, options, documents and template.
         rendering: what else a request has that its view has not.
-        documents: the tokens of the documents in it.
     """
 
     settings: Mapping[str, Any]
@@ -42,24 +42,33 @@ class Plan:
     options: Mapping[str, Any]
     fixed: int
     rendering: Rendering
-    documents: int
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], counter: RequestCounter) -> Plan:
         """The plan that some settings make."""
         tools = tuple(settings.get("tools") or ())
         response_format = settings.get("response_format")
-        rendering = Rendering.of(settings, counter.profile)
-        documents = sum(map(counter.message, rendering.documents))
+        rendering = Rendering.of(settings, counter)
         return cls(
             settings=settings,
             hash=Settings("", 0, settings).hash,
             tools=tools,
             options={} if response_format is None else {"response_format": response_format},
-            fixed=counter.fixed(tools, response_format) + documents,
+            fixed=counter.fixed(tools, response_format) + rendering.tokens,
             rendering=rendering,
-            documents=documents,
         )
+
+
+def view_of(history: History, view: str, model: str) -> str:
+    """The name of the view under which requests to a model are decided.
+
+    A model has a cache, a vocabulary and a window of its own. Where a view was decided for another
+    one, its name and the model's make the name of another view.
+    """
+    current = history.current_settings(view)
+    if current is None or current.data.get("model") in (None, model):
+        return view
+    return view_of(history, f"{view} {model}", model)
 
 
 class Plans:
@@ -76,6 +85,12 @@ class Plans:
         self.counter = counter
         self.first = Plan.of(settings, counter)
         self._others: dict[str, Plan] = {}
+
+    def under(self, view: str) -> Self:
+        """The same plans for another view."""
+        other = copy(self)
+        other.view = view
+        return other
 
     def coming(self, history: History) -> Plan:
         """The plan for the next decision: what was sent once keeps its bytes, order and form.
@@ -105,8 +120,6 @@ class Plans:
         if current is None or current.hash == plan.hash:
             return []
         said = []
-        if current.data.get("model") != plan.settings["model"]:
-            said.append(f"the model was {current.data.get('model')!r}: the new one's cache is cold")
         if tuple(current.data.get("tools") or ()) != plan.tools:
             said.append("the tools have changed, and they stand first: the prefix moves once")
         before, now = Rendering.of(current.data), plan.rendering

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
+from contextkit.caching.explanation import Explanation
+from contextkit.caching.forecast import Forecast
 from contextkit.caching.markers import Point
 from contextkit.edits import Edit
 from contextkit.folding import with_part
@@ -66,6 +68,8 @@ class Report:
         usage: what the provider reported, once the reply is appended.
         cache: the rules of the cache that was asked for; None where none was.
         points: the cache points of the request, in order.
+        forecast: what the request was to read from the provider's cache.
+        explanation: why it read less than was there, once that was reported.
     """
 
     model: str
@@ -81,6 +85,8 @@ class Report:
     usage: Usage | None = None
     cache: CacheRules | None = None
     points: tuple[Point, ...] = ()
+    forecast: Forecast | None = None
+    explanation: Explanation | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data. Without content, except what edits show."""
@@ -98,6 +104,8 @@ class Report:
             "usage": self.usage.to_json() if self.usage else None,
             "cache": {"mode": self.cache.mode, "rules": self.cache.name} if self.cache else None,
             "points": [asdict(point) for point in self.points],
+            "forecast": self.forecast.to_json() if self.forecast else None,
+            "explanation": self.explanation.to_json() if self.explanation else None,
         }
 
     def __str__(self) -> str:
@@ -116,8 +124,13 @@ class Report:
         ]
         if self.cache is not None and self.cache.marker:
             lines.append(f"cache points: {self._placed(self.cache)}")
+        if self.forecast is not None:
+            lines.append(f"forecast: {self.forecast}{self._reported()}")
         if self.usage is not None:
             lines.append(f"reported: {self.usage.to_json()}")
+        missed = self.explanation or (self.forecast.loss if self.forecast else None)
+        if missed is not None and missed.cause is not None:
+            lines.append(str(missed))
         lines += [f"warning: {text}" for text in self.warnings]
         lines += [f"passed over: {text}" for text in self.failures]
         lines += [
@@ -152,6 +165,10 @@ class Report:
         if self.tokens["total"] < rules.minimum:
             return f"none, {self.tokens['total']:,} tokens are fewer than {rules.minimum:,}"
         return "none"
+
+    def _reported(self) -> str:
+        read = self.usage.cache_read_tokens if self.usage else None
+        return f"; reported {read:,}" if read is not None else ""
 
     def _sent(self) -> int:
         gone = {"dropped", "summarized", "set aside"}

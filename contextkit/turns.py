@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 from collections.abc import Mapping
 from copy import copy
@@ -12,12 +13,15 @@ from typing import Any, ClassVar
 
 from contextkit.budget import Budget, longest_reply, whole_number
 from contextkit.builder import ContextBuilder
+from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
+from contextkit.caching.past import ledger_of
 from contextkit.caching.routing import with_own
 from contextkit.context import Context
 from contextkit.edits import Decision
 from contextkit.errors import InputError, MessageError, ReplyError, ScopeError
 from contextkit.history import History
 from contextkit.messages import MessageLike, text_of
+from contextkit.plan import view_of
 from contextkit.profiles import Profile, profile_for
 from contextkit.providers.chat_completions import Answer
 from contextkit.recall import recall
@@ -27,6 +31,9 @@ from contextkit.report import Report
 from contextkit.scope import Scope
 from contextkit.storage.sqlite import SQLiteStore
 from contextkit.store import Store
+from contextkit.usage import Usage
+
+log = logging.getLogger("contextkit")
 
 
 class Parts:
@@ -39,6 +46,7 @@ class Parts:
         builder: builds the requests; a copy, with this store.
         system: the system prompt of new conversations.
         options: further parameters of each request.
+        ledger: the requests of all conversations.
     """
 
     def __init__(
@@ -95,6 +103,14 @@ class Parts:
         # builder is not changed.
         self.builder = copy(builder)
         self.builder.store = self.store
+        self.ledger = Ledger(last=KEPT_ROWS)
+
+    def enter(self, context: Context, usage: Usage) -> None:
+        """Enter a request into the ledger. A reply that was paid for is not lost over that."""
+        try:
+            self.ledger.add(Row.of(context.decision.point, context.model, context.compared, usage))
+        except Exception:  # counters and profiles may be the caller's own
+            log.exception("a request could not be entered into the ledger")
 
     def close(self) -> None:
         """Close the store, if it was opened here."""
@@ -143,7 +159,7 @@ class Kept:
         history = History(system=None if records else self.parts.system, scope=self.scope)
         history.restore(records)
         if records:
-            recall(history, self.parts.store, self.parts.builder.view)
+            self._recall(history)
         self.history, self.version = history, len(records)
 
     def begin(self, messages: tuple[MessageLike, ...]) -> Turn:
@@ -151,16 +167,28 @@ class Kept:
         history = self.history.fork()
         history.extend(messages)
         # What was decided for these very messages in a turn that then failed, here or elsewhere.
-        recall(history, self.parts.store, self.parts.builder.view)
+        self._recall(history)
         return Turn(history, self.version)
+
+    def _recall(self, history: History) -> None:
+        builder = self.parts.builder
+        recall(history, self.parts.store, view_of(history, builder.view, builder.model))
 
     def request(self, context: Context) -> dict[str, Any]:
         """What is sent."""
         return with_own(context.request(), self.parts.options)
 
+    def begun(self, context: Context) -> None:
+        """The provider has taken a request; whether its answer will be kept is not known yet.
+
+        What it has in its cache then is not what the last kept turn left there.
+        """
+        self.history.unanswered[context.view.name] = context
+
     def end(self, turn: Turn, context: Context, answer: Answer) -> Reply:
         """Keep a turn with its answer, whole."""
         history = turn.history
+        history.unanswered.pop(context.view.name, None)
         try:
             if (role := answer.message.get("role")) != "assistant":
                 raise MessageError(f"role {role!r:.60} is not the assistant's")
@@ -183,6 +211,8 @@ class Kept:
             },
         )
         self.history, self.version = history, version
+        if answer.usage is not None:
+            self.parts.enter(context, answer.usage)
         return Reply(
             text_of(answer.message), history[number], answer.usage, context, answer.finish_reason
         )
@@ -228,6 +258,14 @@ class ChatParts:
         """Keeps the conversations."""
         return self._parts.store
 
+    @property
+    def ledger(self) -> Ledger:
+        """What the requests of all conversations read and cost, as far as made by this object.
+
+        The totals count all of them; the newest 1,000 rows are kept.
+        """
+        return self._parts.ledger
+
 
 class Talk:
     """What a conversation and its async twin know without asking anybody."""
@@ -251,6 +289,15 @@ class Talk:
     def history(self) -> History:
         """The conversation as it is kept: whole turns only."""
         return self._kept.history
+
+    @property
+    def ledger(self) -> Ledger:
+        """What every request of the conversation read from the cache and cost, from its log.
+
+        Also of those before it was reopened. Costs what building all of them anew would.
+        """
+        builder = self._kept.parts.builder
+        return ledger_of(self.history, {builder.model: builder.counter})
 
     @property
     def report(self) -> Report | None:

@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -23,10 +23,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from openai import OpenAI
 
 import contextkit as ck
 from contextkit.errors import ContextKitError
 from contextkit.grammar import violations
+from contextkit.profiles import Price
 from contextkit.records import record_digest
 from tests.support import (
     SCOPE,
@@ -536,6 +538,67 @@ def function(identifier: str = "a", **fields: Any) -> dict[str, Any]:
 SUMMARIZE = ck.SummarizeOldest(lambda _: "s")
 GOOD_PART = {"type": "text", "text": "x"}
 
+QWEN = ck.profile_for("qwen-plus")
+ODD_FIGURES: dict[str, tuple[Any, ...]] = {
+    "read": (-1, NAN, float("inf"), 11, "0.1", True),
+    "write": (-0.1, NAN, 11, "x"),
+    "ttl": (0, -5, NAN, "5m"),
+    "minimum": (-1, 0.5, None),
+    "block": (0, "x"),
+    "lookback": (0, 2.5),
+    "points": (-1, 0, NAN),
+    "overflow": ("first", None),
+    "match": ("wish", 5),
+    "carriers": ("user", ["user"], ()),
+    "marker": ({}, 5),
+    "lifetimes": ((), (5,), None),
+    "unverified": (("wish",),),
+    "wish": (1,),
+}
+ENTRY = '[[profile]]\nname = "own"\nlike = "qwen-plus"\nmodels = ["own"]\n'
+ODD_FILES = (
+    "[[profile",
+    "wish = 1",
+    "profile = 5",
+    "[profile]",
+    "cache = 1",
+    '[cache]\n"own" = 5',
+    '[[profile]]\nname = "own"',
+    '[[profile]]\nprovider = "qwen"\nwindow = 9000',
+    '[[profile]]\nname = "own"\nlike = "nothing"',
+    '[[profile]]\nname = "own"\nprovider = "nobody"',
+    ENTRY + "wish = 1",
+    ENTRY + 'window = "128k"',
+    ENTRY + "window = nan",
+    ENTRY + 'image = "nothing"',
+    ENTRY + 'caches = ["nothing"]',
+    ENTRY + "caches = [5]",
+    ENTRY + "caches = 5",
+    ENTRY + 'caches = [{ rules = "qwen implicit", wish = 1 }]',
+    ENTRY + 'caches = [{ rules = "qwen implicit", read = -1 }]',
+    ENTRY + 'caches = [{ rules = "qwen implicit", lifetimes = 5 }]',
+    ENTRY + 'caches = [{ rules = "qwen implicit", lifetimes = [{ wish = 1 }] }]',
+    ENTRY + "prices = [{ output = 1 }]",
+    ENTRY + "prices = [{ input = 1, wish = 1 }]",
+    ENTRY + "prices = 5",
+    '[cache."own"]\nmode = "implicit"',
+    '[cache."own"]\nlike = "nothing"',
+    '[cache."own"]\nmode = "wish"\nmatch = "blocks"',
+    '[[image]]\n[image.rules]\n"own" = { rule = "wish" }',
+    '[[image]]\n[image.rules]\n"own" = { rule = "tiles", base = "x", tile = 5 }',
+)
+
+
+def profiles_in(text: str | bytes) -> Any:
+    """The profiles of a file; what is wrong with it is said with its name."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "own.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        error = caught(lambda: ck.load_profiles(path))
+        assert str(path) in str(error)
+        raise error
+
+
 CASES: dict[str, Case] = {
     # Text and values
     "lone surrogate": refused(user("a \ud800 b")),
@@ -682,6 +745,48 @@ CASES: dict[str, Case] = {
     "cache markers of the caller": taken(*[marked_by_caller()] * 6, cache="explicit"),
     "model that is no name": settings(*({"model": odd} for odd in (None, 5, "", "\ud800"))),
     "unknown model": settings({"model": "no such model"}),
+    "figure of a cache": raises(
+        *(
+            lambda name=name, odd=odd: QWEN.with_cache("explicit", **{name: odd})
+            for name, odds in ODD_FIGURES.items()
+            for odd in odds
+        ),
+        lambda: QWEN.with_cache("implicit", points=2),
+        lambda: QWEN.with_cache("session", wish=2),
+        lambda: QWEN.with_cache("resource", read=0.1),
+    ),
+    "figure of a profile": raises(
+        *(
+            lambda change=change: replace(QWEN, **change)
+            for change in (
+                {"window": 100},
+                {"window": "128k"},
+                {"reserve": -1},
+                {"overhead": NAN},
+                {"audio": 0},
+                {"caches": [5]},
+                {"provider": "nobody"},
+                {"unverified": ("wish",)},
+                {"prices": (Price(input=1, above=5),)},
+                {"prices": (Price(input=1), Price(input=2))},
+                {"prices": (Price(input=1), Price(input=2, above=9, currency="CNY"))},
+            )
+        ),
+        lambda: Price(input=0),
+        lambda: Price(input=NAN),
+    ),
+    "profiles that are none": raises(
+        *(
+            lambda odd=odd: ck.profile_for("qwen-plus", odd)
+            for odd in ([QWEN], "x", {"a": 5}, {5: QWEN})
+        ),
+        *(lambda odd=odd: ck.wrap(OpenAI(api_key="x"), profiles=odd) for odd in ({"a": 5}, [QWEN])),
+    ),
+    "file of profiles": raises(
+        *(lambda text=text: profiles_in(text) for text in ODD_FILES),
+        lambda: profiles_in(b"\xff"),
+    ),
+    "file of profiles that is not there": raises(lambda: ck.load_profiles("/no/such/file")),
     "view that is no name": settings(*({"view": odd} for odd in (5, "", "a\nb", "\ud800"))),
     "no strategy": settings({"compaction": [object()]}, {"compaction": [ck.DropOldest]}),
     "strategy of another phase": settings({"arrival": [ck.DropOldest()]}),

@@ -15,9 +15,11 @@ import pytest
 
 import contextkit as ck
 from contextkit.deciding import Decider
+from contextkit.edits import Decision
 from contextkit.errors import BudgetExceeded, GrammarError, InputError, ScopeError
 from contextkit.grammar import violations
 from contextkit.strategies.blocks import delimiter_mark
+from contextkit.testing import assert_prefix_stable
 from tests.support import (
     SCOPE,
     Own,
@@ -465,13 +467,37 @@ def test_own_strategies_may_ask_too() -> None:
 def test_a_point_decided_with_other_settings_says_so() -> None:
     history = ck.History(chat(12))
     builder(3_000).build(history)
-    again = builder(400, model="gpt-4o").build(history)
+    again = builder(400).build(history)
 
-    assert again.model == "qwen-plus"
-    assert any("other settings (model, " in text for text in again.report.warnings)
+    assert again.limit == 3_000
+    assert any("other settings (limit" in text for text in again.report.warnings)
     assert builder(3_000).build(history).report.warnings == ()
-    other = builder(400, model="gpt-4o", view="fallback").build(history)
-    assert (other.model, other.tokens <= 400) == ("gpt-4o", True)
+    other = builder(400, view="fallback").build(history)
+    assert (other.limit, other.tokens <= 400) == (400, True)
+
+
+def test_another_model_has_a_view_of_its_own() -> None:
+    history = ck.History(chat(12))
+    first, second = builder(3_000), builder(400, model="gpt-4o")
+    sent = [first.build(history)]
+    history.append(answer("a"))
+    grow(history)
+    sent += [second.build(history), second.preview(history), second.build(history)]
+    history.append(answer("b"))
+    grow(history)
+    sent += [first.build(history), second.build(history)]
+
+    assert [context.view.name for context in sent] == [
+        *["main", "main gpt-4o", "main gpt-4o", "main gpt-4o", "main", "main gpt-4o"]
+    ]
+    assert all(context.tokens <= 400 for context in sent if context.model == "gpt-4o")
+    assert sent[1].request() == sent[2].request() == sent[3].request()
+    assert_prefix_stable([sent[0].request(), sent[4].request()])
+    assert {decision.view for decision in history.records if isinstance(decision, Decision)} == {
+        *["main", "main gpt-4o"]
+    }
+    restored = ck.History.loads(history.dumps())
+    assert second.build(restored).request() == sent[5].request()
 
 
 def test_an_earlier_request_is_rebuilt_and_no_other() -> None:

@@ -16,6 +16,7 @@ from openai import AsyncOpenAI, OpenAI
 
 import contextkit as ck
 from contextkit.caching.blocks import Sent, blocks_of
+from contextkit.caching.past import ledger_of
 from contextkit.caching.prefix import canonical_blocks, diff
 from contextkit.caching.simulator import Simulator
 from contextkit.errors import (
@@ -124,9 +125,15 @@ def test_a_provider_reads_what_the_plan_expects(results: int) -> None:
     assert rules is not None
     provider = Simulator(rules)
     before: ck.Context | None = None
+    foretold: dict[int, int | None] = {}
     moved = reads = 0
+    reported = ck.Usage()
     for second, context in enumerate(grow(made, 16, results=results)):
         usage = provider.send(Sent(context.blocks, at=float(second)))
+        foretold[context.decision.point] = context.forecast.cache_read_tokens
+        if before is not None:
+            context.view.history.report(before.decision.point, reported)
+        reported = usage
         held = {} if before is None else {b.key: n for n, b in enumerate(before.blocks)}
         last = before.points[-1] if before else None
         if before is None or last is None:
@@ -138,11 +145,17 @@ def test_a_provider_reads_what_the_plan_expects(results: int) -> None:
             assert usage.cache_read_tokens >= next(p.tokens for p in stays if p.name == "system")
         else:
             reads += 1
-            assert usage.cache_read_tokens == last.tokens
+            assert usage.cache_read_tokens == last.tokens == context.forecast.cache_read_tokens
+            assert usage.cache_write_tokens == context.forecast.cache_write_tokens
         assert usage.cache_write_tokens == context.points[-1].tokens - (
             usage.cache_read_tokens or 0
         )
         before = context
+    assert before is not None
+    rows = ledger_of(before.view.history, {"qwen-plus": made.counter}).rows
+    assert {row.point: row.forecast for row in rows} == {
+        point: read for point, read in foretold.items() if point != before.decision.point
+    }
     assert reads >= 12
     assert moved or results < 45
 
@@ -368,6 +381,7 @@ def test_openai_places_a_point_itself_and_we_the_others() -> None:
     assert type(request["messages"][2]["content"]) is str
     assert "prompt_cache_options" not in request
     assert names(last) == ["system", "documents", "last request"]
+    assert last.forecast.cache_read_tokens == last.points[-1].tokens
     assert last.cache == profile_for("gpt-5.6").cache("implicit")
 
 

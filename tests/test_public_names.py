@@ -21,6 +21,7 @@ NAMES = [
     "Edit",
     "History",
     "KeepLast",
+    "Ledger",
     "Need",
     "PrefixStabilizer",
     "Profile",
@@ -35,7 +36,9 @@ NAMES = [
     "View",
     "Volatile",
     "WhenItPays",
+    "explain",
     "fold",
+    "load_profiles",
     "profile_for",
     "wrap",
 ]

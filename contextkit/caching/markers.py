@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from contextkit.caching.blocks import Block
+from contextkit.caching.blocks import Block, Made, blocks_of
 from contextkit.caching.points import Outlook, cut_probability, plan_points
 from contextkit.errors import InputError
 from contextkit.rendering import (
@@ -16,6 +16,7 @@ from contextkit.rendering import (
     carries_marker,
     with_marker,
 )
+from contextkit.tokens import RequestCounter
 from contextkit.view import View
 
 Messages = list[dict[str, Any]]
@@ -59,18 +60,40 @@ class Marked:
     points: tuple[Point, ...]
 
 
-def marked(
-    view: View, rendering: Rendering, messages: Messages, blocks: Sequence[Block], room: int
+def marked_request(
+    view: View,
+    rendering: Rendering,
+    around: Mapping[str, Any],
+    counter: RequestCounter,
+    limit: int,
+    *,
+    fixed: int | None = None,
+    made: Made | None = None,
 ) -> Marked:
-    """A request with the markers that its cache is asked for by; as it is where there are none.
+    """The request that shows a view, with the markers that its cache is asked for by.
 
     Args:
-        view: what it was made of.
-        rendering: how.
-        messages: the messages of the request.
-        blocks: the request's.
-        room: tokens up to the limit.
+        view: what it shows.
+        rendering: what else it has.
+        around: its other parameters that are counted, such as `tools`.
+        counter: counts.
+        limit: the most tokens that it may have.
+        fixed: tokens of everything around view and documents.
+        made: blocks that were made for other requests.
     """
+    messages = rendering.messages(len(view.system), view.messages)
+    tokens = [entry.tokens for entry in view.entries]
+    tokens[len(view.system) : len(view.system)] = rendering.counts
+    # Text has the same block in either form; as it came it is the same object in every request.
+    request = {**around, "messages": rendering.with_documents(len(view.system), view.messages)}
+    blocks = blocks_of(request, counter, fixed=fixed, tokens=tokens, made=made)
+    room = limit - sum(block.tokens for block in blocks)
+    return _marked(view, rendering, messages, blocks, room)
+
+
+def _marked(
+    view: View, rendering: Rendering, messages: Messages, blocks: Sequence[Block], room: int
+) -> Marked:
     places = _places(messages, blocks)
     outlook = _outlook(view, rendering, messages, places, room)
     rules = rendering.rules

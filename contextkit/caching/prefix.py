@@ -171,7 +171,7 @@ def canonical_blocks(request: Mapping[str, Any]) -> list[str]:
 def canonical_tool_blocks(request: Mapping[str, Any]) -> list[str]:
     """The tools of a request as texts, in their order."""
     blocks = []
-    for place, tool in _dicts(request, "tools"):
+    for place, tool in placed_dicts(request, "tools"):
         bare = {
             key: _bare(value) if key in ("function", "custom") else value
             for key, value in _bare(tool).items()
@@ -182,7 +182,7 @@ def canonical_tool_blocks(request: Mapping[str, Any]) -> list[str]:
 
 def _message_blocks(request: Mapping[str, Any]) -> list[str]:
     blocks = []
-    for place, message in _dicts(request, "messages"):
+    for place, message in placed_dicts(request, "messages"):
         if not isinstance(message.get("role"), str):
             raise InputError("a message needs a role", place=place)
         bare = _bare(message)
@@ -202,7 +202,12 @@ def _text(value: Any, place: str) -> str:
         raise InputError(f"is not JSON: {error}", place=place) from error
 
 
-def _dicts(request: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+def placed_dicts(request: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The dicts of a list in a request, each with its place.
+
+    Raises:
+        InputError: it is no list of dicts.
+    """
     items = request.get(key) or ()
     if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
         raise InputError(f"is a list of dicts, not {type(items).__name__}", place=key)

@@ -22,10 +22,13 @@ def check_types(entry: Any) -> None:
         ProfileError: with the field and its value.
     """
     kind: Any = type(entry)
-    for name, wanted in _hints(kind).items():
-        value = getattr(entry, name)
-        if not _fits(value, wanted):
-            raise ProfileError(f"{_place(entry, name)} cannot be {value!r:.60}: {_words(wanted)}")
+    hints = _hints(kind)
+    for field in fields(entry):
+        value = getattr(entry, field.name)
+        if not _fits(value, hints[field.name]):
+            raise ProfileError(
+                f"{_place(entry, field.name)} cannot be {value!r:.60}: {_words(hints[field.name])}"
+            )
 
 
 def check_number(

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from contextkit.errors import ProfileError
+from contextkit.errors import InputError, ProfileError
 from contextkit.profiles.profiles import Profile
 from contextkit.profiles.reading import known_profiles
 
@@ -27,6 +27,7 @@ def profile_for(model: str, profiles: Mapping[str, Profile] | None = None) -> Pr
 
     Raises:
         ProfileError: with the nearest names, where nothing fits.
+        InputError: when `profiles` is no dict of profiles.
     """
     if not isinstance(model, str):
         raise ProfileError(f"a model is named by a string, not {model!r:.60}")
@@ -37,7 +38,7 @@ def profile_for(model: str, profiles: Mapping[str, Profile] | None = None) -> Pr
         isinstance(prefix, str) and isinstance(profile, Profile)
         for prefix, profile in given.items()
     ):
-        raise ProfileError(f"profiles is a dict of profiles by model, not {profiles!r:.60}")
+        raise InputError("is a dict of profiles by model", place="profiles")
     known = {prefix.lower(): profile for prefix, profile in profiles.items()}
     return _longest(model, {**_prefixes(), **known})
 

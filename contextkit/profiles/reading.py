@@ -21,7 +21,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +31,7 @@ from typing import Any, TypeVar
 from contextkit.errors import ProfileError
 from contextkit.image_rules import ImageRule, image_rule
 from contextkit.profiles.caches import CacheRules, Conflict, Lifetime, Price
+from contextkit.profiles.checks import check_types
 from contextkit.profiles.profiles import Profile
 
 UNKNOWN = "unknown"
@@ -65,13 +66,14 @@ class Shelf:
             for key, rule in group.get("rules", {}).items():
                 with _at(f"{name}: image {key!r}"):
                     images[key] = image_rule({**rule, **said})
+                    check_types(images[key])
         for key, entry in data["cache"].items():
             with _at(f"{name}: cache {key!r}"):
                 caches[key] = _cache_rules(key, entry, caches)
         for number, entry in enumerate(data["profile"], 1):
             key = entry.get("name", number)
             with _at(f"{name}: profile {key!r}"):
-                entries[key] = _whole(entry, entries, providers)
+                entries[key] = _whole(entry, entries, providers, priced=data["provider"])
                 profiles[key] = _profile(entries[key], images, caches)
         return Shelf(images, caches, providers, entries, profiles)
 
@@ -121,7 +123,9 @@ def load_profiles(path: str | Path) -> Mapping[str, Profile]:
     before = shipped()
     after = before.with_file(text, str(path))
     own = [
-        profile for key, profile in after.profiles.items() if before.profiles.get(key) != profile
+        profile
+        for key, profile in after.profiles.items()
+        if before.profiles.get(key) is not profile
     ]
     return MappingProxyType({prefix: profile for profile in own for prefix in profile.models})
 
@@ -159,32 +163,39 @@ def _whole(
     entry: Mapping[str, Any],
     entries: Mapping[str, Mapping[str, Any]],
     providers: Mapping[str, Mapping[str, Any]],
+    *,
+    priced: Mapping[str, Mapping[str, Any]],
 ) -> Mapping[str, Any]:
-    """An entry with what it has from the one that it is like, or from its provider."""
+    """An entry with what it has from the one that it is like, or from its provider.
+
+    What a provider's prices have in common, their source first of all, is said of those in the same
+    file alone.
+    """
     own = dict(entry)
     like, provider = own.pop("like", None), own.get("provider")
     if like is None and provider is None:
         raise ProfileError("it says neither `like`, an entry, nor `provider`")
-    if like is not None:
-        return {**_entry(entries, like, "like"), **own}
-    return {**_entry(providers, provider, "provider"), **own}
+    of = _entry(providers, provider, "provider") if like is None else _entry(entries, like, "like")
+    whole = {**of, **own}
+    shared = priced.get(whole["provider"], {}).get("price", {})
+    whole.pop("price", None)
+    if "prices" in own:
+        whole["prices"] = [
+            {**shared, **price} if isinstance(price, Mapping) else price
+            for price in _list(own, "prices")
+        ]
+    return whole
 
 
 def _profile(
     entry: Mapping[str, Any], images: Mapping[str, ImageRule], caches: Mapping[str, CacheRules]
 ) -> Profile:
-    values = _values(entry, Profile, besides=("price",))
-    shared = values.pop("price", {})
-    if values.get("image") is not None:
-        values["image"] = _entry(images, values["image"], "image")
-    values["caches"] = tuple(_of_model(caches, cache) for cache in entry.get("caches", ()))
-    values["prices"] = tuple(
-        Price(**_values({**shared, **price}, Price)) for price in entry.get("prices", ())
-    )
-    missing = [name for name in ("name", "models", "window", "reserve") if name not in values]
-    if missing:
-        raise ProfileError(f"it does not say {', '.join(missing)}")
-    return Profile(**values)
+    own = dict(entry)
+    if own.get("image", UNKNOWN) != UNKNOWN:
+        own["image"] = _entry(images, own["image"], "image")
+    own["caches"] = [_of_model(caches, cache) for cache in _list(own, "caches")]
+    own["prices"] = [_made(Price, price) for price in _list(own, "prices")]
+    return _made(Profile, own)
 
 
 def _cache_rules(
@@ -194,8 +205,8 @@ def _cache_rules(
     like = own.pop("like", None)
     figures = _figures(own)
     if like is None:
-        return CacheRules(name=name, **figures)
-    return replace(_entry(caches, like, "like"), name=name, **figures)
+        return _made(CacheRules, {**figures, "name": name})
+    return replace(_entry(caches, like, "like"), **{**figures, "name": name})
 
 
 def _of_model(caches: Mapping[str, CacheRules], cache: Any) -> CacheRules:
@@ -211,26 +222,48 @@ def _of_model(caches: Mapping[str, CacheRules], cache: Any) -> CacheRules:
 
 def _figures(entry: Mapping[str, Any], besides: Iterable[str] = ()) -> dict[str, Any]:
     """The fields of cache rules, with the tables inside them made what they stand for."""
-    figures = _values(entry, CacheRules, besides=besides)
+    figures = _values(entry, CacheRules, besides)
     for name, kind in (("lifetimes", Lifetime), ("conflicts", Conflict)):
         if name in figures:
-            figures[name] = tuple(kind(**_values(one, kind)) for one in figures[name])
+            figures[name] = tuple(_made(kind, one) for one in _list(figures, name))
     return figures
 
 
-def _values(
-    entry: Mapping[str, Any], kind: type[Any], besides: Iterable[str] = ()
-) -> dict[str, Any]:
-    """An entry's values as the fields of a class take them.
+def _made(kind: type[_T], entry: Any) -> _T:
+    """An entry as what it stands for.
 
     Raises:
-        ProfileError: when it says what the class has no field for.
+        ProfileError: when it says what there is no field for, or lacks one that it needs.
     """
+    if not isinstance(entry, Mapping):
+        raise ProfileError(f"{kind.__name__} is a table, not {entry!r:.60}")
+    values = _values(entry, kind)
+    data: Any = kind
+    missing = [
+        field.name
+        for field in fields(data)
+        if field.name not in values
+        and field.default is MISSING
+        and field.default_factory is MISSING
+    ]
+    if missing:
+        raise ProfileError(f"{kind.__name__} does not say {', '.join(missing)}")
+    return kind(**values)
+
+
+def _values(entry: Mapping[str, Any], kind: Any, besides: Iterable[str] = ()) -> dict[str, Any]:
     known = [*(field.name for field in fields(kind)), *besides]
     for name in entry:
         if name not in known:
-            raise ProfileError(f"there is no {name!r}; there are {', '.join(known)}")
+            raise ProfileError(f"{kind.__name__} has no {name!r}; it has {', '.join(known)}")
     return {name: _value(value) for name, value in entry.items()}
+
+
+def _list(entry: Mapping[str, Any], name: str) -> Iterable[Any]:
+    given = entry.get(name, ())
+    if not isinstance(given, list | tuple):
+        raise ProfileError(f"{name} is a list, not {given!r:.60}")
+    return given
 
 
 def _value(value: Any) -> Any:

@@ -1,0 +1,357 @@
+"""Explanation: why a request read less from the cache than the one before it had left there.
+
+Every cause that shows in the requests, the time and the rules is tried alone: what would the
+provider read if nothing but this were wrong? The cause is the one that lets it read least, as long
+as that is not less than what was read. What no such cause explains lies with the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from contextkit.caching.blocks import Block
+from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, salted
+from contextkit.caching.costs import Cost, cost_of
+from contextkit.caching.parameters import changed_parameters, suspects
+from contextkit.caching.prefix import Level, PrefixDiff, diff
+from contextkit.errors import InputError, ProfileError
+from contextkit.messages import has_reasoning
+from contextkit.profiles import CacheRules, Profile, profile_for
+from contextkit.tokens import RequestCounter, TokenCounter, counter_for
+from contextkit.usage import Usage
+
+Cause = Literal[
+    "model changed",
+    "settings changed",
+    "tools changed",
+    "prefix moved",
+    "dropped by the template",
+    "not yet visible",
+    "expired",
+    "below the minimum",
+    "point missing",
+    "look-back exceeded",
+    "reply tokenised otherwise",
+    "not kept by the provider",
+]
+
+_UNKNOWN = CacheRules(name="unknown", mode="implicit", match="blocks", guaranteed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why tokens that had been sent before were not read from the cache.
+
+    Attributes:
+        cause: None where nothing was missed, or where that cannot be known.
+        tokens: that were missed; None where the provider did not report what it read.
+        level: where the prefix moved: `tools`, `system` or `messages`.
+        message: number of the first message that differs, as counted in the request.
+        position: characters into it up to the first difference.
+        source: what probably did it, in words.
+        cost: what the miss cost; None where prices are not known.
+    """
+
+    cause: Cause | None
+    tokens: int | None = 0
+    level: Level | None = None
+    message: int | None = None
+    position: int | None = None
+    source: str = ""
+    cost: Cost | None = None
+
+    def __str__(self) -> str:
+        if self.tokens is None:
+            return "the provider did not report what it read from its cache"
+        if self.cause is None:
+            return "no miss"
+        where = ""
+        if self.cause == "prefix moved":
+            where = " at the tools" if self.message is None else f" at messages[{self.message}]"
+        source = f" ({self.source})" if self.source else ""
+        said = f"{self.tokens:,} tokens sent before, not read: {self.cause}"
+        return f"{said}{where}{source}{_price(self.cost)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON data. Without content."""
+        return asdict(self)
+
+
+def explain(
+    previous: Any,
+    current: Any,
+    usage: Any,
+    elapsed: float | None = None,
+    *,
+    profile: Profile | None = None,
+    rules: CacheRules | None = None,
+    counter: TokenCounter | None = None,
+    previous_usage: Any = None,
+    took: float = 0.0,
+) -> Explanation:
+    """Why a request did not read from the cache what the one before it had left there.
+
+    Nothing is missed by a first request, and none of the tokens that no request had before.
+
+    Args:
+        previous, current: requests of one conversation: dicts as `chat.completions.create` takes
+            them, or contexts. `previous` is None for the first one.
+        usage: what was reported for the current one.
+        elapsed: seconds from sending the previous one to sending the current one.
+        profile: of the model; found by the name in `current`. Without one only the requests tell.
+        rules: of the cache; by default those of the explicit one where the requests have cache
+            points, else those of the implicit one.
+        counter: counts the tokens of a text; by default the model's own vocabulary.
+        previous_usage: what was reported for the previous one, where the cache keeps replies.
+        took: seconds from sending the previous one until its response had come.
+
+    Raises:
+        InputError: when they are no requests.
+
+    Example:
+        >>> import contextkit as ck
+        >>> first = {"model": "gpt-4o", "messages": [{"role": "system", "content": "12:01 " * 900}]}
+        >>> later = {"model": "gpt-4o", "messages": [{"role": "system", "content": "12:02 " * 900}]}
+        >>> reported = {"prompt_tokens": 3606, "prompt_tokens_details": {"cached_tokens": 0}}
+        >>> found = ck.explain(first, later, reported)
+        >>> found.cause, found.level, found.message, found.source
+        ('prefix moved', 'system', 0, 'is a timestamp in the prompt?')
+    """
+    read = Usage.of(usage)
+    if read is None or read.cache_read_tokens is None:
+        return Explanation(None, None)
+    if previous is None:
+        return Explanation(None)
+    own = getattr(current, "counter", None)
+    if profile is None and counter is None and isinstance(own, RequestCounter):
+        counting = own
+    else:
+        counting = counter_for(profile or _profile_of(current), counter)
+    before, now = (
+        _asked(request, counting, name)
+        for request, name in ((previous, "previous"), (current, "current"))
+    )
+    choice = getattr(getattr(current, "rendering", None), "rules", None)  # of a context
+    blocks = (*before.blocks, *now.blocks)
+    rules = rules or rules_in_use(counting.profile, blocks, choice) or _UNKNOWN
+    reported = Usage.of(previous_usage) or Usage()
+    count = len(before.messages)
+    sent_back = now.messages[count] if count < len(now.messages) else {}
+    reply = Answered(
+        sent_back if sent_back.get("role") == "assistant" else None,
+        reported.output_tokens,
+        reported.reasoning_tokens,
+        took,
+    )
+    return explained(Consecutive(before, now, rules, counting, reply, elapsed), read)
+
+
+def foretold(pair: Consecutive) -> Usage:
+    """What the provider will report for the later of two requests, by its rules."""
+    before, now = pair.before.request, pair.now.request
+    changed = changed_parameters(before, now, pair.counter.profile)
+    if before.get("model") != now.get("model") or "all" in changed.values():
+        return pair.read(now=salted(pair.now.blocks))
+    if changed:
+        return pair.read(now=salted(pair.now.blocks, from_messages=True))
+    return pair.read(now=_without_dropped(pair))
+
+
+def explained(pair: Consecutive, usage: Usage, moved_by: str = "") -> Explanation:
+    """The explanation of two requests whose blocks are known.
+
+    Args:
+        pair: the requests.
+        usage: what was reported, or what is forecast, for the later one.
+        moved_by: what moved the prefix, where that is known.
+    """
+    read = usage.cache_read_tokens or 0
+    full = _readable(pair)
+    slack = _slack(pair, usage)
+    missed = (min(full, pair.resent) if pair.moved else full) - read
+    if missed <= slack:
+        return Explanation(None)
+    moved = diff(pair.before.request, pair.now.request)
+    faults = [
+        (found, level, reads)
+        for found, level, reads in _faults(pair, moved)
+        if full - reads > slack and reads >= read - max(slack, 16)
+    ]
+    cause, source = _by_provider(pair, usage, read)
+    if faults:
+        likely, why, reads = min(faults, key=lambda fault: fault[2])
+        if full - reads >= reads - read - slack:
+            cause, source = likely, why
+    cost = _cost_of_miss(pair, usage, missed)
+    if cause == "prefix moved":
+        source = moved_by or source
+        return Explanation(cause, missed, moved.level, moved.message, moved.position, source, cost)
+    level: Level | None = "tools" if cause == "tools changed" else None
+    return Explanation(cause, missed, level, source=source, cost=cost)
+
+
+def _faults(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]]:
+    """What is wrong, in words, and what the provider would read if nothing else were."""
+    found: list[tuple[Cause, str, int]] = []
+    before, now, rules = pair.before.request, pair.now.request, pair.rules
+
+    def add(cause: Cause, source: str, **changed: Any) -> None:
+        found.append((cause, source, pair.read(in_time=True, **changed).cache_read_tokens or 0))
+
+    if before.get("model") != now.get("model"):
+        source = f"{before.get('model')} became {now.get('model')}: each model has its own cache"
+        add("model changed", source, now=salted(pair.now.blocks))
+    for name, reach in changed_parameters(before, now, pair.counter.profile).items():
+        other = salted(pair.now.blocks, from_messages=reach == "messages")
+        add("settings changed", f"{name} changed", now=other)
+    if moved.level == "tools":
+        add("tools changed", moved.cause)
+    elif moved.kind == "moved":
+        add("prefix moved", moved.cause)
+    if (rendered := _without_dropped(pair)) is not None:
+        add("dropped by the template", "reasoning of a finished turn", now=rendered)
+    whole = pair.unmoved()
+    if pair.elapsed is not None:
+        reads = pair.read(now=whole).cache_read_tokens or 0
+        if pair.elapsed < pair.reply.seconds:
+            source = f"sent {pair.elapsed:g} s after the request before, whose response took longer"
+            found.append(("not yet visible", source, reads))
+        else:
+            source = f"{pair.elapsed:,.0f} s between the requests"
+            found.append(("expired", source, reads))
+    if rules.minimum:
+        dense = rules if rules.match in ("blocks", "slots") else replace(rules, match="blocks")
+        source = f"{rules.minimum:,} tokens are cached at least"
+        add("below the minimum", source, now=whole, rules=dense)
+    if rules.match == "points":
+        placed = replace(rules, minimum=0, lookback=None, lookback_of="blocks")
+        add("point missing", _last_point(pair), now=whole, rules=placed)
+        near = replace(rules, minimum=0)
+        add("look-back exceeded", f"{rules.lookback} are searched", now=whole, rules=near)
+    return found
+
+
+def _readable(pair: Consecutive) -> int:
+    """What the later request would read if nothing were wrong at all."""
+    rules = replace(pair.rules, minimum=0)
+    if rules.match == "points":
+        held = sum(block.tokens for block in pair.before.held)
+        return held - held % rules.block
+    if rules.match == "units":
+        rules = replace(rules, match="blocks")
+    whole = pair.unmoved() if pair.moved else pair.now.blocks
+    return pair.read(now=whole, in_time=True, rules=rules).cache_read_tokens or 0
+
+
+def _slack(pair: Consecutive, usage: Usage) -> int:
+    """By how many tokens a count may be off without a miss."""
+    rules, counter = pair.rules, pair.counter
+    counted = sum(block.tokens for block in pair.now.blocks)
+    exact = usage.input_tokens == counted and not counter.error
+    if exact and rules.match == "slots":
+        return 0
+    off = abs((usage.input_tokens or counted) - counted)
+    return max(rules.block, 16, off, int(counted * (0.02 + counter.error)))
+
+
+def _without_dropped(pair: Consecutive) -> tuple[Block, ...] | None:
+    """The later request as its template renders it, where that drops reasoning sent before."""
+    if not pair.counter.profile.drops_reasoning:
+        return None
+    roles = [message.get("role") for message in pair.before.messages]
+    if "user" not in (message.get("role") for message in pair.now.messages[len(roles) :]):
+        return None
+    last_user = max((n for n, role in enumerate(roles) if role == "user"), default=-1)
+    number, blocks, found = 0, [], False
+    for block in pair.now.blocks:
+        if block.role != "tools" and number < len(roles):
+            kept = has_reasoning(pair.before.messages[number])
+            found = found or (number > last_user and roles[number] == "assistant" and kept)
+            number += block.ends
+        blocks.append(replace(block, key=("dropped", block.key)) if found else block)
+    return tuple(blocks) if found else None
+
+
+def _last_point(pair: Consecutive) -> str:
+    placed = [number for number, block in enumerate(pair.before.held) if block.point]
+    if not placed:
+        return "the request before had no cache point"
+    behind = sum(block.tokens for block in pair.before.held[placed[-1] + 1 :])
+    return f"{behind:,} tokens stood behind the last cache point of the request before"
+
+
+def _by_provider(pair: Consecutive, usage: Usage, read: int) -> tuple[Cause, str]:
+    """The cause of a miss that does not show in the requests."""
+    held = sum(block.tokens for block in pair.before.held)
+    if pair.rules.replies and pair.reply.message is not None and read >= held - pair.rules.block:
+        if pair.counter.profile.drops_reasoning and (
+            pair.reply.reasoning or has_reasoning(pair.reply.message)
+        ):
+            return "dropped by the template", "reasoning of the reply"
+        inside = max(0, read - sum(block.tokens for block in pair.before.blocks))
+        generated = f" of {pair.reply.tokens:,}" if pair.reply.tokens is not None else ""
+        return "reply tokenised otherwise", (
+            f"its text gives other tokens than were generated, from token {inside + 1:,}"
+            f"{generated} on"
+        )
+    if changed := suspects(pair.before.request, pair.now.request):
+        names = ", ".join(changed)
+        return "settings changed", f"{names} changed, and may be a part of the prompt"
+    if pair.rules.match == "points" and not read and not usage.cache_write_tokens:
+        return "not kept by the provider", (
+            "cache points were sent, and neither a read nor a write was reported: does a gateway "
+            "take them out, and has the model such a cache?"
+        )
+    source = "" if pair.rules.guaranteed else "its cache promises nothing"
+    return "not kept by the provider", source
+
+
+def _cost_of_miss(pair: Consecutive, usage: Usage, missed: int) -> Cost | None:
+    """What the missed tokens cost more than if they had been read."""
+    profile, read = pair.counter.profile, (usage.cache_read_tokens or 0) + missed
+    written = usage.cache_write_tokens
+    if usage.input_tokens is None:
+        return None
+    better = replace(
+        usage,
+        cache_read_tokens=min(read, usage.input_tokens),
+        cache_write_tokens=None if written is None else max(0, written - missed),
+        cache_writes=None,
+    )
+    was = cost_of(replace(usage, cache_writes=None), profile, pair.rules)
+    would = cost_of(better, profile, pair.rules)
+    if was is None or would is None:
+        return None
+    money = None if was.money is None or would.money is None else was.money - would.money
+    return Cost(was.input - would.input, None, money, was.currency)
+
+
+def _price(cost: Cost | None) -> str:
+    if cost is None:
+        return ""
+    if cost.money is None:
+        return f", at the price of {cost.input:,.0f} input tokens"
+    return f", {cost.money:.6f} {cost.currency}"
+
+
+def _profile_of(request: Any) -> Profile:
+    model: Any = (
+        request.get("model") if isinstance(request, Mapping) else getattr(request, "model", None)
+    )
+    try:
+        return profile_for(model)
+    except ProfileError:
+        return profile_for("generic")
+
+
+def _asked(request: Any, counter: Any, place: str) -> Asked:
+    if isinstance(request, Mapping):
+        if "messages" not in request:
+            raise InputError("is a request: a dict with `messages`", place=place)
+        return Asked.of(request, counter)
+    asked = getattr(request, "asked", None)
+    if not isinstance(asked, Asked):
+        raise InputError(f"is a request or a context, not {type(request).__name__}", place=place)
+    return asked
