@@ -132,10 +132,9 @@ class ContextBuilder:
         self.budget, notes = fitting_budget(limit, budget, self.profile)
         self.notes += notes
         asked = chosen_cache(self.profile, cache)
-        self.notes += cache_notes(self.profile, asked)
         rules = asked or self.profile.cache()
         self.schedule, notes = fitting_schedule(schedule, budget, self.profile, rules)
-        self.notes += notes
+        self.notes += [*notes, *cache_notes(self.profile, asked)]
         self.phases = Phases.of(arrival, compaction, tail, self.profile.reasoning)
         self.view, self.store, self.pin = view, store, pin
         self.decider = Decider(view, self.budget, self.schedule, self.phases)
