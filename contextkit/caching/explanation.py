@@ -209,7 +209,8 @@ def _faults(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]
     if moved.level == "tools":
         add("tools changed", moved.cause)
     elif moved.kind == "moved":
-        add("prefix moved", moved.cause)
+        # A unit may end anywhere: where two earlier requests parted, too.
+        add("prefix moved", moved.cause, rules=_dense(rules))
     if (rendered := _without_dropped(pair)) is not None:
         add("dropped by the template", "reasoning of a finished turn", now=rendered)
     whole = pair.unmoved()
@@ -222,9 +223,8 @@ def _faults(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]
             source = f"{pair.elapsed:,.0f} s between the requests"
             found.append(("expired", source, reads))
     if rules.minimum:
-        dense = rules if rules.match in ("blocks", "slots") else replace(rules, match="blocks")
         source = f"{rules.minimum:,} tokens are cached at least"
-        add("below the minimum", source, now=whole, rules=dense)
+        add("below the minimum", source, now=whole, rules=_dense(rules, points=True))
     if rules.match == "points":
         placed = replace(rules, minimum=0, lookback=None, lookback_of="blocks")
         add("point missing", _last_point(pair), now=whole, rules=placed)
@@ -233,16 +233,20 @@ def _faults(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]
     return found
 
 
+def _dense(rules: CacheRules, *, points: bool = False) -> CacheRules:
+    """The rules as if every prefix of what was sent could be read."""
+    sparse = ("units", "points") if points else ("units",)
+    return replace(rules, match="blocks") if rules.match in sparse else rules
+
+
 def _readable(pair: Consecutive) -> int:
     """What the later request would read if nothing were wrong at all."""
     rules = replace(pair.rules, minimum=0)
     if rules.match == "points":
         held = sum(block.tokens for block in pair.before.held)
         return held - held % rules.block
-    if rules.match == "units":
-        rules = replace(rules, match="blocks")
-    whole = pair.unmoved() if pair.moved else pair.now.blocks
-    return pair.read(now=whole, in_time=True, rules=rules).cache_read_tokens or 0
+    usage = pair.read(now=pair.unmoved(), in_time=True, rules=_dense(rules))
+    return usage.cache_read_tokens or 0
 
 
 def _slack(pair: Consecutive, usage: Usage) -> int:
