@@ -133,6 +133,7 @@ class CachingProvider(ScriptedProvider):
         sent = Sent(blocks, self.clock.now, begun, ended, answer)
         self.sent.append(sent)
         on = all(self.headers.get(name) == value for name, value in self.rules.headers.items())
+        on = on and all(request.get(key) == value for key, value in self.rules.parameters.items())
         usage = self._simulator.send(sent) if on else Usage(sent.tokens, 0, 0)
         if self._random.random() < self._misses:
             read = usage.cache_read_tokens or 0

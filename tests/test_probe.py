@@ -7,6 +7,7 @@ import pytest
 from openai import OpenAI
 
 from contextkit.analysis.probing import probe
+from contextkit.errors import ProfileError
 from contextkit.profiles import known_profiles, load_profiles, profile_for
 from tests.caching_provider import CachingProvider, Clock
 
@@ -190,6 +191,27 @@ def test_the_lines_that_it_prints_make_a_profile(tmp_path, name):
     assert [cache.mode for cache in own.caches if cache.mode != rules.mode] == [
         cache.mode for cache in known_profiles()[profile.name].caches if cache.mode != rules.mode
     ][: len(own.caches) - 1]
+
+
+def test_an_explicit_cache_that_no_profile_knows_of_is_found():
+    rules, _ = CACHES["qwen explicit"]
+    profile = profile_for("generic")
+    clock = Clock()
+    with CachingProvider(rules, provider="qwen", clock=clock) as provider:
+        found = probe(
+            client_of(provider),
+            "new-model",
+            mode="explicit",
+            profile=replace(profile, provider="qwen"),
+            clock=clock,
+            sleep=clock.sleep,
+            seed=4,
+        )
+
+    check(found, rules)
+    assert all(one.known is None for one in found.found)
+    with pytest.raises(ProfileError, match="no session cache is known"):
+        probe(None, "new-model", mode="session")
 
 
 def test_a_model_without_a_profile_is_probed_all_the_same():
