@@ -20,7 +20,7 @@ RULES = "Rules of the house, all of them. " * 540  # 4,455 tokens
 
 
 def started(**options: Any) -> tuple[ck.History, ck.ContextBuilder]:
-    return ck.History(system=RULES), builder(9_500, **options)
+    return ck.History(system=RULES), builder(12_000, **options)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_it_is_what_a_provider_with_these_rules_reports(model: str, cache: str |
     drawn, simulator = random.Random(3), None
     differ: list[str] = []
     causes: Counter[Cause | None] = Counter()
-    for turn in range(40):
+    for turn in range(30):
         history.append(f"q{turn} " * drawn.randrange(5, 300))
         for step in range(drawn.randrange(1, 4)):
             if step:
@@ -72,7 +72,7 @@ def test_what_is_lost_beforehand_has_its_cause() -> None:
     first = made.build(history)
     history.extend([answer("a"), user("two")])
     again = made.preview(history)
-    other = builder(9_500, tools=[tool("look"), tool("pay")]).build(history)
+    other = builder(12_000, tools=[tool("look"), tool("pay")]).build(history)
 
     assert (first.forecast.cache_read_tokens, first.forecast.loss.cause) == (0, None)
     assert (again.forecast.cache_read_tokens or 0) > 4_300
