@@ -73,9 +73,9 @@ def rules_in_use(
     """The rules that hold for a request: of the explicit cache where it has cache points.
 
     Also where there is no other, so that it shows what points would be good for. Where the implicit
-    cache was asked for with points of its own, that is the one.
+    cache was asked for with points of its own, or a session, that is the one.
     """
-    if asked is not None and asked.mode == "implicit":
+    if asked is not None and asked.mode in ("implicit", "session"):
         return asked
     explicit = next((rules for rules in profile.caches if rules.mode == "explicit"), None)
     implicit = profile.cache()
