@@ -11,7 +11,7 @@ import pytest
 
 import contextkit as ck
 from contextkit.caching.blocks import Sent
-from contextkit.caching.explanation import Cause
+from contextkit.caching.faults import Cause
 from contextkit.caching.simulator import Simulator
 from contextkit.usage import Usage
 from tests.support import answer, builder, call, result, tool, user
