@@ -67,11 +67,16 @@ class Answered:
     seconds: float = 0.0
 
 
-def rules_in_use(profile: Profile, blocks: Sequence[Block]) -> CacheRules | None:
+def rules_in_use(
+    profile: Profile, blocks: Sequence[Block], asked: CacheRules | None = None
+) -> CacheRules | None:
     """The rules that hold for a request: of the explicit cache where it has cache points.
 
-    Also where there is no other, so that it shows what points would be good for.
+    Also where there is no other, so that it shows what points would be good for. Where the implicit
+    cache was asked for with points of its own, that is the one.
     """
+    if asked is not None and asked.mode == "implicit":
+        return asked
     explicit = next((rules for rules in profile.caches if rules.mode == "explicit"), None)
     implicit = profile.cache()
     if explicit is not None and (implicit is None or any(block.point for block in blocks)):

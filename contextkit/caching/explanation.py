@@ -116,8 +116,9 @@ def explain(
         _asked(request, counting, name)
         for request, name in ((previous, "previous"), (current, "current"))
     )
-    rules = rules or getattr(getattr(current, "rendering", None), "rules", None)
-    rules = rules or rules_in_use(counting.profile, (*before.blocks, *now.blocks)) or _UNKNOWN
+    choice = getattr(getattr(current, "rendering", None), "rules", None)  # of a context
+    blocks = (*before.blocks, *now.blocks)
+    rules = rules or rules_in_use(counting.profile, blocks, choice) or _UNKNOWN
     reported = Usage.of(previous_usage) or Usage()
     count = len(before.messages)
     sent_back = now.messages[count] if count < len(now.messages) else {}

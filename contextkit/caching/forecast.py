@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contextkit.caching.blocks import Sent
+from contextkit.caching.blocks import Made, Sent
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
 from contextkit.caching.costs import Cost, cost_of
 from contextkit.caching.explanation import Explanation, explained
 from contextkit.caching.faults import foretold
-from contextkit.caching.markers import rendered
+from contextkit.caching.markers import marked_request
 from contextkit.caching.simulator import Simulator
 from contextkit.edits import Decision, Edit
 from contextkit.history import History
@@ -108,6 +108,7 @@ def compared(
     *,
     rendering: Rendering,
     again: bool = False,
+    made: Made | None = None,
 ) -> Compared:
     """A request beside the one that the log has before it.
 
@@ -116,29 +117,26 @@ def compared(
         view: what the model sees in it, by itself.
         decision: of the point where it stands.
         counter: counted its tokens.
-        rendering: how the view became the request.
+        rendering: what the request has that its view has not.
         again: whether the point was decided before, so that the same request was sent already.
+        made: blocks that were made for this request.
     """
     history = view.history
+    asked = rendering.rules
     if again:
-        return beside(now, now, counter, rendering.rules)
+        return beside(now, now, counter, asked=asked)
     unanswered = history.unanswered.get(view.name)
     if unanswered is not None:  # a stream that was left, or an answer that could not be kept
-        return beside(unanswered.asked, now, counter, rendering.rules)
+        return beside(unanswered.asked, now, counter, asked=asked)
     last = _last(history, view.name, decision)
     if last is None:
-        return beside(None, now, counter, rendering.rules)
-    touched = any(_touches(edit, last.point) for edit in decision.edits)
-    before = None
-    if last.view == view.name and not touched:
-        before = _beginning(now, view, last, counter, rendering)
-    if before is None:
-        before = _rebuilt(now, view, last, counter)
+        return beside(None, now, counter, asked=asked)
+    before = _before(now, view, last, decision, counter=counter, rendering=rendering, made=made)
     return beside(
         before,
         now,
         counter,
-        rendering.rules,
+        asked=asked,
         reply=reply_at(history, last.point),
         elapsed=seconds_between(last, decision),
         moved=moved_by(decision.edits, last.point) if last.view == view.name else "",
@@ -149,11 +147,11 @@ def beside(
     before: Asked | None,
     now: Asked,
     counter: RequestCounter,
-    asked_for: CacheRules | None = None,
     *,
     reply: Answered | None = None,
     elapsed: float | None = None,
     moved: str = "",
+    asked: CacheRules | None = None,
 ) -> Compared:
     """A request beside another one.
 
@@ -161,13 +159,13 @@ def beside(
         before: the earlier one; None where there is none.
         now: the request.
         counter: counted its tokens.
-        asked_for: the rules of the cache that was asked for; None for those that show.
         reply: to the earlier one.
         elapsed: seconds between the two.
         moved: what moved the prefix, in words, where that is known.
+        asked: the rules of the cache that the request asks for.
     """
     earlier = before.blocks if before is not None else ()
-    rules = asked_for or rules_in_use(counter.profile, (*earlier, *now.blocks))
+    rules = rules_in_use(counter.profile, (*earlier, *now.blocks), asked)
     pair = None
     if rules is not None and before is not None:
         pair = Consecutive(before, now, rules, counter, reply or Answered(), elapsed)
@@ -185,17 +183,72 @@ def _last(history: History, view: str, decision: Decision) -> Decision | None:
     return None
 
 
-def _beginning(
-    now: Asked, view: View, last: Decision, counter: RequestCounter, rendering: Rendering
-) -> Asked | None:
-    """The request that the present one goes on from; None where more than messages changed."""
-    settings, sent = sent_with(view.history, last, counter)
-    marks = sent.rules is not None and bool(sent.rules.marker)  # placed anew in each request
-    if marks or sent != rendering:
-        return None
-    if any((now.request.get(key) or None) != (settings.get(key) or None) for key in AROUND):
-        return None
-    size = sum(entry.number < last.point for entry in view.entries) + len(rendering.documents)
+def _before(
+    now: Asked,
+    view: View,
+    last: Decision,
+    decision: Decision,
+    *,
+    counter: RequestCounter,
+    rendering: Rendering,
+    made: Made | None,
+) -> Asked:
+    """The request that was sent for the decision before."""
+    history = view.history
+    settings = history.settings[last.settings].data if last.settings in history.settings else {}
+    around = {key: settings.get(key) for key in ("tools", "response_format")}
+    around = {"model": settings.get("model", now.request.get("model")), **around}
+    same = all((now.request.get(key) or None) == (around[key] or None) for key in around)
+    goes_on = last.view == view.name and not any(_touches(e, last.point) for e in decision.edits)
+    if last.settings != decision.settings:
+        rendering, present = Rendering.of(settings, counter), rendering
+        same = same and rendering == present
+    if same and goes_on and (rendering.rules is None or not rendering.rules.marker):
+        return _beginning(now, view, last.point, len(rendering.documents))
+    if goes_on and last.point >= len(view.system) and not view.unplaced:
+        earlier = view.copy()
+        earlier.rewind(last.point)
+    else:
+        known = {id(entry.data): entry.tokens for entry in view.entries}
+
+        def count(message: Mapping[str, Any]) -> int:
+            tokens = known.get(id(message))
+            return counter.message(message) if tokens is None else tokens
+
+        earlier = fold(history, last.view, at=last.point, count=count, pin=view.pin)
+    return asked_with(
+        earlier, rendering, around, counter, limit=settings.get("limit", 0), made=made
+    )
+
+
+def asked_with(
+    view: View,
+    rendering: Rendering,
+    around: Mapping[str, Any],
+    counter: RequestCounter,
+    *,
+    limit: int,
+    made: Made | None = None,
+) -> Asked:
+    """The request that showed a view.
+
+    Args:
+        view: what it showed.
+        rendering: what else it had.
+        around: its other parameters.
+        counter: counts.
+        limit: that held.
+        made: blocks that were made for other requests.
+    """
+    marked = marked_request(view, rendering, around, counter, limit, made=made)
+    return Asked({**around, "messages": marked.messages}, marked.blocks)
+
+
+def _beginning(now: Asked, view: View, point: int, documents: int) -> Asked:
+    """The request that the present one goes on from."""
+    entries = view.entries
+    size = next((n for n, entry in enumerate(entries) if entry.number >= point), len(entries))
+    size += documents
     blocks, left = [], size
     for block in now.held:
         if block.role != "tools":
@@ -212,35 +265,6 @@ def seconds_between(first: Decision, second: Decision) -> float | None:
     if first.time is None or second.time is None:
         return None
     return max(0.0, second.time - first.time)
-
-
-def _rebuilt(now: Asked, view: View, last: Decision, counter: RequestCounter) -> Asked:
-    """The request that was sent for the decision before, folded anew."""
-    settings, sent = sent_with(view.history, last, counter)
-    around = {key: settings.get(key) for key in AROUND}
-    around["model"] = around["model"] or now.request.get("model")
-    known = {id(entry.data): entry.tokens for entry in view.entries}
-
-    def count(message: Mapping[str, Any]) -> int:
-        tokens = known.get(id(message))
-        return counter.message(message) if tokens is None else tokens
-
-    earlier = fold(view.history, last.view, at=last.point, count=count, pin=view.pin)
-    limit = settings.get("limit") or counter.profile.window
-    marked = rendered(earlier, sent, around, counter, limit)
-    return Asked({**around, "messages": marked.messages}, marked.blocks)
-
-
-AROUND = ("model", "tools", "response_format")
-
-
-def sent_with(
-    history: History, decision: Decision, counter: RequestCounter
-) -> tuple[Mapping[str, Any], Rendering]:
-    """The settings of a decision, and how its view was sent."""
-    recorded = history.settings.get(decision.settings)
-    settings = recorded.data if recorded is not None else {}
-    return settings, Rendering.of(settings, counter.profile)
 
 
 def reply_at(history: History, number: int) -> Answered:

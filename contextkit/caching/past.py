@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from contextkit.caching.blocks import Made
 from contextkit.caching.consecutive import Asked
-from contextkit.caching.forecast import (
-    AROUND,
-    beside,
-    moved_by,
-    reply_at,
-    seconds_between,
-    sent_with,
-)
+from contextkit.caching.forecast import asked_with, beside, moved_by, reply_at, seconds_between
 from contextkit.caching.ledger import Ledger, Row
-from contextkit.caching.markers import rendered
 from contextkit.edits import Decision
 from contextkit.errors import ProfileError
 from contextkit.history import History
@@ -67,31 +60,33 @@ class _Past:
         self.last: dict[str, tuple[Decision, Asked]] = {}
         self.newest: tuple[Decision, Asked] | None = None
         self.made: dict[str, Made] = {}
+        self.renderings: dict[tuple[str, str], Rendering] = {}
 
     def row(self, decision: Decision, number: int) -> Row | None:
         """The row of a request; None where nothing is known of its model or usage."""
-        recorded = self.history.settings.get(decision.settings)
-        model = recorded.data.get("model") if recorded else None
-        if model is None or (counter := self._counter(model)) is None:
+        settings = self.history.settings.get(decision.settings)
+        model = settings.data.get("model") if settings else None
+        if settings is None or model is None or (counter := self._counter(model)) is None:
             return None
-        asked, rendering = self._asked(decision, counter)
+        asked = self._asked(decision, settings.data, counter)
         before = self.last.get(decision.view, self.newest)
         self.newest = self.last[decision.view] = (decision, asked)
         usage = self.history.usages.get(number)
         if usage is None:
             return None
+        rules = self._rendering(decision, settings.data, counter).rules
         if before is None:
-            compared = beside(None, asked, counter, rendering.rules)
+            compared = beside(None, asked, counter, asked=rules)
         else:
             last, earlier = before
             compared = beside(
                 earlier,
                 asked,
                 counter,
-                rendering.rules,
                 reply=reply_at(self.history, last.point),
                 elapsed=seconds_between(last, decision),
                 moved=moved_by(decision.edits, last.point) if last.view == decision.view else "",
+                asked=rules,
             )
         return Row.of(decision.point, model, compared, usage)
 
@@ -103,16 +98,25 @@ class _Past:
                 return None
         return self.counters[model]
 
-    def _asked(self, decision: Decision, counter: RequestCounter) -> tuple[Asked, Rendering]:
-        """The request of a decision, and how it was made of its view."""
+    def _asked(
+        self, decision: Decision, settings: Mapping[str, Any], counter: RequestCounter
+    ) -> Asked:
         key = (decision.view, counter.name)
         if key not in self.views:
             self.views[key] = View(self.history, decision.view, counter.message)
         view = self.views[key]
         view.advance(decision.point)
-        settings, rendering = sent_with(self.history, decision, counter)
-        around = {key: settings.get(key) for key in AROUND}
-        limit = settings.get("limit") or counter.profile.window
+        around = {key: settings.get(key) for key in ("model", "tools", "response_format")}
+        rendering = self._rendering(decision, settings, counter)
         made = self.made.setdefault(counter.name, {})
-        sent = rendered(view, rendering, around, counter, limit, made=made)
-        return Asked({**around, "messages": sent.messages}, sent.blocks), rendering
+        return asked_with(
+            view, rendering, around, counter, limit=settings.get("limit", 0), made=made
+        )
+
+    def _rendering(
+        self, decision: Decision, settings: Mapping[str, Any], counter: RequestCounter
+    ) -> Rendering:
+        key = (decision.settings, counter.name)
+        if key not in self.renderings:
+            self.renderings[key] = Rendering.of(settings, counter)
+        return self.renderings[key]
