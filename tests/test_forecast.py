@@ -50,7 +50,10 @@ def test_it_is_what_a_provider_with_these_rules_reports(model: str, cache: str |
             simulator = simulator or Simulator(rules)
             usage = simulator.send(Sent(context.blocks, at=10.0 * len(history)))
             forecast = context.forecast
-            causes[context.compared.explanation(usage).cause] += 1
+            found = context.compared.explanation(usage)
+            causes[found.cause] += 1
+            # No more can be missed than is there and was not read.
+            assert 0 <= (found.tokens or 0) <= context.tokens - (usage.cache_read_tokens or 0)
             foretold = (forecast.cache_read_tokens, forecast.cache_write_tokens)
             if foretold != (usage.cache_read_tokens, usage.cache_write_tokens):
                 differ.append(f"{foretold}: {usage}")
