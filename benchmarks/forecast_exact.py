@@ -46,16 +46,17 @@ def held(chat: ck.Chat, name: str, drawn: random.Random) -> list[dict[str, Any]]
                     break
         if turn == TURNS // 2:
             talk = chat.conversation(scope)
-        context = talk.send(question).context
-        row = talk.ledger.rows[-1]
+        reply = talk.send(question)
+        context, usage = reply.context, reply.usage
+        foreseen = context.forecast.loss.cause
         found.append(
             {
-                "input_equal": row.usage.input_tokens == context.tokens,
-                "forecast": row.forecast,
-                "read": row.usage.cache_read_tokens,
-                "cause": row.cause,
-                "foreseen": context.forecast.loss.cause,
-                "cut": bool(context.edits and context.forecast.loss.cause),
+                "input_equal": usage.input_tokens == context.tokens,
+                "forecast": context.forecast.cache_read_tokens,
+                "read": usage.cache_read_tokens,
+                "cause": context.compared.explanation(usage).cause,
+                "cut": foreseen == "prefix moved",
+                "left": turn % 6 == 4,
             }
         )
     return found[1:]
@@ -101,6 +102,7 @@ def figures(found: list[dict[str, Any]]) -> dict[str, Any]:
         "input_equal": sum(one["input_equal"] for one in found),
         "equal": len(found) - len(wrong),
         "cuts": sum(one["cut"] for one in found),
+        "left_and_asked_again": sum(one["left"] for one in found),
         "causes_of_others": dict(Counter(str(one["cause"]) for one in wrong)),
         "others": wrong,
     }
@@ -120,7 +122,8 @@ def main() -> None:
         causes = ", ".join(f"{count} {cause}" for cause, count in one["causes_of_others"].items())
         print(
             f"{name}: {one['equal']} of {one['requests']} forecasts equal "
-            f"({one['cuts']} cuts; input tokens equal in {one['input_equal']}); "
+            f"({one['cuts']} cuts, {one['left_and_asked_again']} left and asked again; "
+            f"input tokens equal in {one['input_equal']}); "
             f"others: {causes or 'none'}"
         )
 
