@@ -12,7 +12,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test lint format bench figures notebooks soak mutants constraints clean
+.PHONY: help demo example test lint format bench figures profiles notebooks soak mutants constraints clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -47,6 +47,9 @@ figures: $(READY)  ## measure the tables of README.md again and write them there
 	$(BIN)/python -m benchmarks.build_time --json > benchmarks/results/build_time.json
 	$(BIN)/python -m benchmarks.wrap_overhead --json > benchmarks/results/wrap_overhead.json
 	$(BIN)/python -m benchmarks.figures
+
+profiles: $(READY)  ## write the tables of docs/profiles.md and docs/media.md from the profiles
+	$(BIN)/python -m benchmarks.profiles_table $(ARGS)
 
 notebooks: $(READY)  ## execute the notebooks and keep their outputs in them
 	$(BIN)/python -m notebooks.execute $(ARGS)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
     from contextkit.caching.explanation import explain
+    from contextkit.caching.ledger import Ledger
     from contextkit.caching.prefix import PrefixStabilizer
     from contextkit.chat import Chat
     from contextkit.context import Context
@@ -54,6 +55,7 @@ _MODULES = {
     "Edit": "edits",
     "History": "history",
     "KeepLast": "strategies.truncation",
+    "Ledger": "caching.ledger",
     "Need": "strategies.base",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
@@ -91,6 +93,7 @@ __all__ = [
     "Edit",
     "History",
     "KeepLast",
+    "Ledger",
     "Need",
     "PrefixStabilizer",
     "Profile",

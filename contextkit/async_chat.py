@@ -102,6 +102,7 @@ class AsyncConversation(Talk):
     async def _stream(self, messages: tuple[MessageLike, ...]) -> AsyncReplyStream:
         turn, context = await self._begin(messages)
         chunks = await astream(self._kept.parts.client, self._kept.request(context))
+        self._kept.begun(context)
 
         async def end(answer: Answer) -> Reply:
             return await asyncio.to_thread(self._kept.end, turn, context, answer)

@@ -1,13 +1,12 @@
-"""ContextBuilder: decides, records, folds and renders: one generator, a sync and an async driver.
+"""ContextBuilder: decides, records, folds and renders, in one generator of steps.
 
 The generator does everything that needs nothing from outside, and yields a `Need` where a strategy
-asks for something (a summary, embeddings); the two drivers differ by one `await`.
+asks for something (a summary, embeddings), which a driver completes.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -18,6 +17,7 @@ from contextkit.caching.points import CacheChoice, cache_notes, chosen_cache
 from contextkit.caching.tools import chat_tools, json_copy
 from contextkit.context import Context
 from contextkit.deciding import Decider, points_between
+from contextkit.driving import Steps, StoreCall, drive, drive_async, drive_unscoped
 from contextkit.edits import Decision, Edit
 from contextkit.errors import BudgetExceeded, InputError, ScopeError
 from contextkit.folding import Pin, pin_system
@@ -43,19 +43,9 @@ from contextkit.rendering import checked_documents, recorded
 from contextkit.schedules import Schedule
 from contextkit.scope import Scope
 from contextkit.store import Store
-from contextkit.strategies.base import Need, Strategy, describe
+from contextkit.strategies.base import Strategy, describe
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
 from contextkit.view import View
-
-
-@dataclass(frozen=True, slots=True)
-class _StoreCall:
-    """A call to the store; what fails there is not passed over."""
-
-    call: Callable[[], Any]
-
-
-Steps = Generator[Need | _StoreCall, Any, Context]
 
 
 class ContextBuilder:
@@ -132,10 +122,9 @@ class ContextBuilder:
         self.budget, notes = fitting_budget(limit, budget, self.profile)
         self.notes += notes
         asked = chosen_cache(self.profile, cache)
-        self.notes += cache_notes(self.profile, asked)
         rules = asked or self.profile.cache()
         self.schedule, notes = fitting_schedule(schedule, budget, self.profile, rules)
-        self.notes += notes
+        self.notes += [*notes, *cache_notes(self.profile, asked)]
         self.phases = Phases.of(arrival, compaction, tail, self.profile.reasoning)
         self.view, self.store, self.pin = view, store, pin
         self.decider = Decider(view, self.budget, self.schedule, self.phases)
@@ -196,7 +185,7 @@ class ContextBuilder:
             ScopeError: when a plain list without a scope would need a summarizer, index or store.
         """
         self.phases.check_sync()
-        return self._drive(self._steps(conversation, scope, record=True))
+        return drive(self._steps(conversation, scope, record=True))
 
     def preview(
         self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
@@ -207,7 +196,7 @@ class ContextBuilder:
         and paid for.
         """
         self.phases.check_sync()
-        return self._drive(self._steps(conversation, scope, record=False))
+        return drive(self._steps(conversation, scope, record=False))
 
     async def abuild(
         self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
@@ -216,49 +205,17 @@ class ContextBuilder:
 
         Whatever blocks (a store, an index, a callable that is not async) works in a thread.
         """
-        import asyncio
-
-        steps = self._steps(conversation, scope, record=True)
-        try:
-            need = next(steps)
-            while True:
-                try:
-                    result = await asyncio.to_thread(need.call)
-                    if inspect.isawaitable(result):
-                        result = await result
-                except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
-                    result = Failed(error)
-                need = steps.send(result)
-        except StopIteration as stop:
-            context: Context = stop.value
-            return context
+        return await drive_async(self._steps(conversation, scope, record=True))
 
     def scoped(self, scope: Scope) -> ScopedBuilder:
         """The builder for the plain lists of one scope."""
         return ScopedBuilder(self, scope)
 
-    def _drive(self, steps: Steps) -> Context:
-        try:
-            need = next(steps)
-            while True:
-                try:
-                    result = need.call()
-                except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
-                    result = Failed(error)
-                if inspect.isawaitable(result):
-                    _close(result)
-                    steps.close()
-                    raise InputError("is async: use abuild, not build", place=_what(need))
-                need = steps.send(result)
-        except StopIteration as stop:
-            context: Context = stop.value
-            return context
-
     # -- one build -------------------------------------------------------------------------
 
     def _steps(
         self, conversation: History | Sequence[MessageLike], scope: Scope | None, *, record: bool
-    ) -> Steps:
+    ) -> Steps[Context]:
         notes: tuple[str, ...] = ()
         if isinstance(conversation, History):
             if scope is not None and scope != conversation.scope:
@@ -284,7 +241,7 @@ class ContextBuilder:
         while True:
             attempt = self._attempt(history, end, notes, record=record)
             if unscoped:
-                context = _without_needs(attempt)
+                context = drive_unscoped(attempt)
             else:
                 context = yield from attempt
             if context is not None:
@@ -300,7 +257,7 @@ class ContextBuilder:
 
     def _attempt(
         self, history: History, end: int, notes: tuple[str, ...], *, record: bool
-    ) -> Generator[Need | _StoreCall, Any, Context | None]:
+    ) -> Steps[Context | None]:
         """One try at a build; None when somebody else decided meanwhile."""
         with history.lock:
             if end < len(history) and self._went_on(history, end):
@@ -385,11 +342,11 @@ class ContextBuilder:
             raise
         return view
 
-    def _stored(self, call: Callable[[], Any]) -> Generator[_StoreCall, Any, Any]:
+    def _stored(self, call: Callable[[], Any]) -> Steps[Any]:
         """What a call gives that reads or writes the store, if there is one."""
         if self.store is None:
             return call()
-        result = yield _StoreCall(call)
+        result = yield StoreCall(call)
         if isinstance(result, Failed):
             raise result.error
         return result
@@ -484,27 +441,3 @@ class ScopedBuilder:
     async def abuild(self, messages: Sequence[MessageLike]) -> Context:
         """Same as `ContextBuilder.abuild`, in this scope."""
         return await self.builder.abuild(messages, scope=self.scope)
-
-
-def _without_needs(attempt: Generator[Need | _StoreCall, Any, Context | None]) -> Context | None:
-    """An attempt for a plain list without a scope, which may ask for nothing from outside."""
-    try:
-        need = next(attempt)
-    except StopIteration as stop:
-        context: Context | None = stop.value
-        return context
-    attempt.close()
-    raise ScopeError(
-        f"a plain list without a scope cannot have a {_what(need)}: pass "
-        "build(messages, scope=Scope(tenant, user, conversation)) or keep a History"
-    )
-
-
-def _what(need: Need | _StoreCall) -> str:
-    return need.what if isinstance(need, Need) else "store"
-
-
-def _close(awaitable: Any) -> None:
-    close = getattr(awaitable, "close", None)
-    if close is not None:
-        close()

@@ -14,6 +14,7 @@ from typing import Any
 
 from contextkit.budget import Budget, longest_reply
 from contextkit.builder import ContextBuilder
+from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
 from contextkit.caching.points import checked_choice
 from contextkit.caching.routing import with_own
 from contextkit.context import Context
@@ -24,6 +25,7 @@ from contextkit.profiles import Profile, profile_for
 from contextkit.reasoning import remember_reasoning
 from contextkit.report import Report
 from contextkit.scope import Scope
+from contextkit.usage import Usage
 
 log = logging.getLogger("contextkit")
 
@@ -79,6 +81,7 @@ class Wrapping:
         self.options = dict(options)
         self.profiles = dict(profiles)
         self.on_request = on_request
+        self.ledger = Ledger(last=KEPT_ROWS)
         self.known = Known(options.get("max_bytes", 256_000_000))
         self._builders: OrderedDict[str, ContextBuilder] = OrderedDict()
         self._lock = Lock()
@@ -179,7 +182,7 @@ class Call:
         request = with_own(context.routing, {**self.given, "messages": list(context.sent)})
         if self.given.get("tools"):
             request["tools"] = _in_order(self.given["tools"], context.tools)
-        return Built(builder, context, request)
+        return Built(builder, context, request, self.wrapping.ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +192,28 @@ class Built:
     Attributes:
         builder, context: what built it, and what came of it.
         request: the arguments to send.
+        ledger: gets what it read and cost.
     """
 
     builder: ContextBuilder
     context: Context
     request: dict[str, Any]
+    ledger: Ledger
 
     @property
     def wants_reply(self) -> bool:
         """Whether something of the reply is kept."""
         return self.builder.lists.reasoning
+
+    def reported(self, usage: Usage) -> None:
+        """Enter the request into the ledger; what fails there is logged."""
+        context = self.context
+        try:
+            row = Row.of(context.decision.point, context.model, context.compared, usage)
+            self.ledger.add(row)
+            context.view.history.heard[context.decision.point] = usage
+        except Exception:  # counters and profiles may be the caller's own
+            log.exception("a request could not be entered into the ledger")
 
     def answered(self, message: Mapping[str, Any]) -> None:
         """Keep of a reply what the caller's list may lose.

@@ -131,4 +131,5 @@ class Conversation(Talk):
         turn = self._kept.begin(messages)
         self.context = context = self._kept.parts.builder.build(turn.history)
         chunks = stream(self._kept.parts.client, self._kept.request(context))
+        self._kept.begun(context)
         return ReplyStream(context, chunks, lambda answer: self._kept.end(turn, context, answer))

@@ -9,7 +9,7 @@ from typing import Any
 from contextkit.caching.blocks import Block
 from contextkit.caching.consecutive import Asked
 from contextkit.caching.forecast import Compared, Forecast, compared
-from contextkit.caching.markers import Marked, Point, marker_warnings, rendered
+from contextkit.caching.markers import Marked, Point, marked_request, marker_warnings
 from contextkit.caching.routing import routing_of
 from contextkit.edits import Decision, Edit
 from contextkit.messages import copy_json
@@ -122,8 +122,15 @@ class Context:
         """The request with its markers; made once."""
         if "marked" not in self._kept:
             around = {"tools": self.tool_list, **self.options}
-            self._kept["marked"] = rendered(
-                self.view, self.rendering, around, self.counter, self.limit, fixed=self.fixed
+            fixed = self.fixed - self.rendering.tokens
+            self._kept["marked"] = marked_request(
+                self.view,
+                self.rendering,
+                around,
+                self.counter,
+                self.limit,
+                fixed=fixed,
+                made=self._kept.setdefault("made", {}),
             )
         kept: Marked = self._kept["marked"]
         return kept
@@ -131,13 +138,16 @@ class Context:
     @property
     def asked(self) -> Asked:
         """The request with its blocks, for forecasts and explanations. Shared: read only."""
-        request = {
-            "model": self.model,
-            "messages": self._marked.messages,
-            "tools": list(self.tool_list),
-            **self.options,
-        }
-        return Asked(request, self._marked.blocks)
+        if "asked" not in self._kept:
+            request = {
+                "model": self.model,
+                "messages": self._marked.messages,
+                "tools": self.tool_list,
+                **self.options,
+            }
+            self._kept["asked"] = Asked(request, self._marked.blocks)
+        asked: Asked = self._kept["asked"]
+        return asked
 
     @property
     def compared(self) -> Compared:
@@ -150,6 +160,7 @@ class Context:
                 self.counter,
                 rendering=self.rendering,
                 again=self.again,
+                made=self._kept["made"],
             )
         found: Compared = self._kept["compared"]
         return found
@@ -175,7 +186,7 @@ class Context:
         """What became of every message, and why. Costs the length of the history."""
         point = self.decision.point
         view = self.view
-        documents = sum(map(self.counter.message, self.rendering.documents))
+        documents = self.rendering.tokens
         usage = view.history.usages.get(point)
         return Report(
             model=self.model,

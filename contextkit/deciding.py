@@ -193,10 +193,11 @@ class Decider:
     def parts(self, view: View, plan: Plan, share: int) -> dict[str, int]:
         """What takes how many tokens where everything left must be kept."""
         pins = sum(group.tokens for group in view.groups if group.pinned)
-        documents = {"documents": plan.documents} if plan.documents else {}
+        tokens = plan.rendering.tokens
+        documents = {"documents": tokens} if tokens else {}
         return {
             "system": view.system_tokens,
-            "tools": plan.fixed - plan.documents,
+            "tools": plan.fixed - tokens,
             **documents,
             "pins": pins,
             "newest turn": view.body_tokens - pins,

@@ -80,6 +80,10 @@ class History:
         self.folds: dict[Hashable, KeptFold] = {}
         # What replies said that a caller's list may lose, by place and ids of tool calls.
         self.reasoning: dict[tuple[int, tuple[str, ...]], Mapping[str, Any]] = {}
+        # The usage of requests whose answers come back in a caller's list, which has no usage.
+        self.heard: dict[int, Usage] = {}
+        # By view the request that the provider took last without an answer being kept.
+        self.unanswered: dict[str, Any] = {}
         self.lock = RLock()
         self.size = 0
         self._decisions: dict[str, list[Decision]] = {}
@@ -248,6 +252,8 @@ class History:
             other.loose = [number for number in self.loose if number < at]
             other.reasoning = {key: said for key, said in self.reasoning.items() if key[0] <= at}
             other.usages = {n: usage for n, usage in self.usages.items() if n < at}
+            other.heard = {n: usage for n, usage in self.heard.items() if n <= at}
+            other.unanswered = dict(self.unanswered)
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):
                 other.size = self.size

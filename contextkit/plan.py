@@ -34,7 +34,6 @@ class Plan:
         options: further parameters of the request, which are counted.
         fixed: tokens of tools, options, documents and template.
         rendering: what else a request has that its view has not.
-        documents: the tokens of the documents in it.
     """
 
     settings: Mapping[str, Any]
@@ -43,23 +42,20 @@ class Plan:
     options: Mapping[str, Any]
     fixed: int
     rendering: Rendering
-    documents: int
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], counter: RequestCounter) -> Plan:
         """The plan that some settings make."""
         tools = tuple(settings.get("tools") or ())
         response_format = settings.get("response_format")
-        rendering = Rendering.of(settings, counter.profile)
-        documents = sum(map(counter.message, rendering.documents))
+        rendering = Rendering.of(settings, counter)
         return cls(
             settings=settings,
             hash=Settings("", 0, settings).hash,
             tools=tools,
             options={} if response_format is None else {"response_format": response_format},
-            fixed=counter.fixed(tools, response_format) + documents,
+            fixed=counter.fixed(tools, response_format) + rendering.tokens,
             rendering=rendering,
-            documents=documents,
         )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from contextkit.errors import GrammarError, InputError
 from contextkit.grammar import violations
 from contextkit.messages import Message, MessageLike, copy_json
-from contextkit.profiles import CacheRules, Profile
+from contextkit.profiles import CacheRules
+from contextkit.tokens import RequestCounter
 
 MARKERS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 """Keys that tell a provider where to cache; they are no part of what it caches."""
@@ -33,23 +34,32 @@ class Rendering:
         documents: messages behind the leading system block, in every request. Shared: read only.
         block_roles: roles of the messages whose text is sent as a content block.
         rules: of the cache that was asked for; None where nothing is done for any.
+        counts: the tokens of each document, where they were counted.
     """
 
     documents: tuple[dict[str, Any], ...] = ()
     block_roles: tuple[str, ...] = ()
     rules: CacheRules | None = None
+    counts: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], profile: Profile | None = None) -> Rendering:
-        """The rendering of recorded settings; without a profile no cache is asked for."""
+    def of(cls, settings: Mapping[str, Any], counter: RequestCounter | None = None) -> Rendering:
+        """The rendering of recorded settings; without a counter only what it renders."""
         asked = settings.get(CACHE) or {}
         named = (asked.get("mode"), asked.get("rules"))
-        caches = profile.caches if profile is not None else ()
+        caches = counter.profile.caches if counter is not None else ()
+        documents = tuple(settings.get(DOCUMENTS) or ())
         return cls(
-            documents=tuple(settings.get(DOCUMENTS) or ()),
+            documents=documents,
             block_roles=tuple(settings.get(BLOCK_ROLES) or ()),
             rules=next((rules for rules in caches if (rules.mode, rules.name) == named), None),
+            counts=tuple(map(counter.message, documents)) if counter is not None else (),
         )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the documents."""
+        return sum(self.counts)
 
     def messages(self, system: int, shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The messages of a request without markers; dicts that need no change are shared.
@@ -58,10 +68,14 @@ class Rendering:
             system: how many messages the leading system block has.
             shown: what the view shows.
         """
-        messages = [*shown[:system], *self.documents, *shown[system:]]
+        messages = self.with_documents(system, shown)
         if not self.block_roles:
             return messages
         return [as_blocks(m) if m["role"] in self.block_roles else m for m in messages]
+
+    def with_documents(self, system: int, shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The same, with all text as it came."""
+        return [*shown[:system], *self.documents, *shown[system:]]
 
 
 def recorded(rules: CacheRules | None, documents: Sequence[dict[str, Any]]) -> dict[str, Any]:

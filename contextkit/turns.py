@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 from collections.abc import Mapping
 from copy import copy
@@ -12,6 +13,8 @@ from typing import Any, ClassVar
 
 from contextkit.budget import Budget, longest_reply, whole_number
 from contextkit.builder import ContextBuilder
+from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
+from contextkit.caching.past import ledger_of
 from contextkit.caching.routing import with_own
 from contextkit.context import Context
 from contextkit.edits import Decision
@@ -28,6 +31,9 @@ from contextkit.report import Report
 from contextkit.scope import Scope
 from contextkit.storage.sqlite import SQLiteStore
 from contextkit.store import Store
+from contextkit.usage import Usage
+
+log = logging.getLogger("contextkit")
 
 
 class Parts:
@@ -40,6 +46,7 @@ class Parts:
         builder: builds the requests; a copy, with this store.
         system: the system prompt of new conversations.
         options: further parameters of each request.
+        ledger: the requests of all conversations.
     """
 
     def __init__(
@@ -96,6 +103,14 @@ class Parts:
         # builder is not changed.
         self.builder = copy(builder)
         self.builder.store = self.store
+        self.ledger = Ledger(last=KEPT_ROWS)
+
+    def enter(self, context: Context, usage: Usage) -> None:
+        """Enter a request into the ledger. A reply that was paid for is not lost over that."""
+        try:
+            self.ledger.add(Row.of(context.decision.point, context.model, context.compared, usage))
+        except Exception:  # counters and profiles may be the caller's own
+            log.exception("a request could not be entered into the ledger")
 
     def close(self) -> None:
         """Close the store, if it was opened here."""
@@ -163,9 +178,17 @@ class Kept:
         """What is sent."""
         return with_own(context.request(), self.parts.options)
 
+    def begun(self, context: Context) -> None:
+        """The provider has taken a request; whether its answer will be kept is not known yet.
+
+        What it has in its cache then is not what the last kept turn left there.
+        """
+        self.history.unanswered[context.view.name] = context
+
     def end(self, turn: Turn, context: Context, answer: Answer) -> Reply:
         """Keep a turn with its answer, whole."""
         history = turn.history
+        history.unanswered.pop(context.view.name, None)
         try:
             if (role := answer.message.get("role")) != "assistant":
                 raise MessageError(f"role {role!r:.60} is not the assistant's")
@@ -188,6 +211,8 @@ class Kept:
             },
         )
         self.history, self.version = history, version
+        if answer.usage is not None:
+            self.parts.enter(context, answer.usage)
         return Reply(
             text_of(answer.message), history[number], answer.usage, context, answer.finish_reason
         )
@@ -233,6 +258,14 @@ class ChatParts:
         """Keeps the conversations."""
         return self._parts.store
 
+    @property
+    def ledger(self) -> Ledger:
+        """What the requests of all conversations read and cost, as far as made by this object.
+
+        The totals count all of them; the newest 1,000 rows are kept.
+        """
+        return self._parts.ledger
+
 
 class Talk:
     """What a conversation and its async twin know without asking anybody."""
@@ -256,6 +289,15 @@ class Talk:
     def history(self) -> History:
         """The conversation as it is kept: whole turns only."""
         return self._kept.history
+
+    @property
+    def ledger(self) -> Ledger:
+        """What every request of the conversation read from the cache and cost, from its log.
+
+        Also of those before it was reopened. Costs what building all of them anew would.
+        """
+        builder = self._kept.parts.builder
+        return ledger_of(self.history, {builder.model: builder.counter})
 
     @property
     def report(self) -> Report | None:

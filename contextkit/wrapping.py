@@ -14,6 +14,7 @@ from inspect import getmembers_static
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
+from contextkit.caching.ledger import Ledger
 from contextkit.calls import Call, Wrapping
 from contextkit.errors import InputError, ScopeError
 from contextkit.profiles import Profile
@@ -27,11 +28,19 @@ if TYPE_CHECKING:
     class WrappedOpenAI(OpenAI):
         """What `wrap` makes of an `OpenAI`."""
 
+        @property
+        def ledger(self) -> Ledger:
+            """What the requests read from the provider's cache and cost."""
+
         def scoped(self, scope: Scope) -> WrappedOpenAI:
             """The same client for the lists of one scope."""
 
     class WrappedAsyncOpenAI(AsyncOpenAI):
         """What `wrap` makes of an `AsyncOpenAI`."""
+
+        @property
+        def ledger(self) -> Ledger:
+            """What the requests read from the provider's cache and cost."""
 
         def scoped(self, scope: Scope) -> WrappedAsyncOpenAI:
             """The same client for the lists of one scope."""
@@ -64,8 +73,10 @@ def wrap(
 
     The whole list comes in with each call, as before; what leaves is within the budget, and its
     prefix stays put. `client.scoped(scope)` is the client for the lists of one scope, which
-    strategies that look content up need. The client that is given is not changed. Both use one
-    connection pool, which closing either one closes.
+    strategies that look content up need. `client.ledger` has what all its requests, scoped or not,
+    read from the provider's cache and cost, where the usage was reported (of streams: where it was
+    asked for); it keeps the newest 1,000 rows. The client that is given is not changed. Both use
+    one connection pool, which closing either one closes.
 
     Args:
         client: an `OpenAI` or `AsyncOpenAI`, or a subclass such as `AzureOpenAI`.
@@ -188,6 +199,11 @@ def _wrapped_class(base: Any) -> Any:
 
         with_options = copy
 
+        @property
+        def ledger(self) -> Ledger:
+            ledger: Ledger = vars(self)[_OURS].wrapping.ledger
+            return ledger
+
         def scoped(self, scope: Scope) -> Any:
             if not isinstance(scope, Scope):
                 raise ScopeError(f"a scope is a Scope, not {type(scope).__name__}")
@@ -209,8 +225,7 @@ def _built(completions: Any, name: str) -> Callable[..., Any]:
             return method(self, *arguments, **given)
         built = begun.build()
         answer = method(self, **built.request)
-        if built.wants_reply:
-            listen(answer, built.answered)
+        listen(answer, built.answered if built.wants_reply else None, built.reported)
         return answer
 
     return call
@@ -228,8 +243,7 @@ def _abuilt(completions: Any, name: str) -> Callable[..., Any]:
             return await method(self, *arguments, **given)
         built = await begun.abuild()
         answer = await method(self, **built.request)
-        if built.wants_reply:
-            await alisten(answer, built.aanswered)
+        await alisten(answer, built.aanswered if built.wants_reply else None, built.reported)
         return answer
 
     return call

@@ -12,7 +12,7 @@ import json
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
@@ -36,7 +36,8 @@ class ScriptedProvider:
 
     A reply is a text or an assistant message. A `Failure` put into `failures` is what happens to
     the next request. `requests` holds every body that came in. `before_event` is called with the
-    number of each event of a stream before it is sent: it may wait.
+    number of each event of a stream before it is sent: it may wait. `headers` are those of the
+    request that the present thread answers.
     """
 
     def __init__(self, replies: Iterable[str | dict[str, Any]] = ()) -> None:
@@ -45,6 +46,7 @@ class ScriptedProvider:
         self.requests: list[dict[str, Any]] = []
         self.before_event: Callable[[int], object] = lambda number: None
         self._answered: list[str] = []
+        self._heard = threading.local()
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.provider = self
@@ -53,6 +55,11 @@ class ScriptedProvider:
     def base_url(self) -> str:
         """What an OpenAI client takes as `base_url`."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the request that is being answered; their case does not count."""
+        return getattr(self._heard, "headers", {})
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
@@ -73,9 +80,8 @@ class ScriptedProvider:
             message = {"role": "assistant"} | (
                 {"content": reply} if isinstance(reply, str) else reply
             )
-            prompt = canonical([*request.get("tools", ()), *request["messages"]])
-            usage = self._usage(prompt, canonical([message]))
-            self._answered.append(prompt)
+            usage = self.usage_of(request, message)
+            self._answered.append(prompt_of(request))
             return failure, {
                 "id": f"chatcmpl-{len(self._answered)}",
                 "object": "chat.completion",
@@ -96,7 +102,9 @@ class ScriptedProvider:
         """What is answered; subclasses may have something else to say."""
         return self.replies.popleft() if self.replies else f"ok {len(self._answered) + 1}"
 
-    def _usage(self, prompt: str, completion: str) -> dict[str, Any]:
+    def usage_of(self, request: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+        """What is reported of a request and the reply to it; subclasses may count otherwise."""
+        prompt, completion = prompt_of(request), canonical([message])
         shared = max((shared_length(prompt, old) for old in self._answered), default=0)
         tokens, generated = count(prompt), count(completion)
         return {
@@ -107,6 +115,11 @@ class ScriptedProvider:
                 "cached_tokens": min(shared // CHARACTERS_PER_TOKEN, tokens - 1)
             },
         }
+
+
+def prompt_of(request: dict[str, Any]) -> str:
+    """Tools and messages as one text."""
+    return canonical([*request.get("tools", ()), *request["messages"]])
 
 
 def canonical(blocks: Iterable[dict[str, Any]]) -> str:
@@ -169,6 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.endswith("/chat/completions"):
             self._send(404, {"error": {"message": f"nothing at {self.path}"}})
             return
+        self.server.provider._heard.headers = self.headers
         failure, completion = self.server.provider.receive(request)
         if failure and failure.body is not None:
             self._send(failure.status, failure.body)

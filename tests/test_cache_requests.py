@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from openai import AsyncOpenAI, OpenAI
 
 import contextkit as ck
-from contextkit.caching.blocks import Sent
+from contextkit.caching.blocks import Sent, blocks_of
+from contextkit.caching.past import ledger_of
 from contextkit.caching.prefix import canonical_blocks, diff
 from contextkit.caching.simulator import Simulator
 from contextkit.errors import (
@@ -124,9 +125,15 @@ def test_a_provider_reads_what_the_plan_expects(results: int) -> None:
     assert rules is not None
     provider = Simulator(rules)
     before: ck.Context | None = None
+    foretold: dict[int, int | None] = {}
     moved = reads = 0
+    reported = ck.Usage()
     for second, context in enumerate(grow(made, 16, results=results)):
         usage = provider.send(Sent(context.blocks, at=float(second)))
+        foretold[context.decision.point] = context.forecast.cache_read_tokens
+        if before is not None:
+            context.view.history.report(before.decision.point, reported)
+        reported = usage
         held = {} if before is None else {b.key: n for n, b in enumerate(before.blocks)}
         last = before.points[-1] if before else None
         if before is None or last is None:
@@ -138,11 +145,17 @@ def test_a_provider_reads_what_the_plan_expects(results: int) -> None:
             assert usage.cache_read_tokens >= next(p.tokens for p in stays if p.name == "system")
         else:
             reads += 1
-            assert usage.cache_read_tokens == last.tokens
+            assert usage.cache_read_tokens == last.tokens == context.forecast.cache_read_tokens
+            assert usage.cache_write_tokens == context.forecast.cache_write_tokens
         assert usage.cache_write_tokens == context.points[-1].tokens - (
             usage.cache_read_tokens or 0
         )
         before = context
+    assert before is not None
+    rows = ledger_of(before.view.history, {"qwen-plus": made.counter}).rows
+    assert {row.point: row.forecast for row in rows} == {
+        point: read for point, read in foretold.items() if point != before.decision.point
+    }
     assert reads >= 12
     assert moved or results < 45
 
@@ -172,6 +185,7 @@ def test_only_what_can_carry_a_marker_gets_one() -> None:
         ([PROMPT, user("q " * 500), partial], 1),  # is to be continued: it will change
         (empty, 1),  # neither empty text nor calls without text
         ([PROMPT, user([*user_parts("q " * 500), image()])], 1),
+        ([PROMPT, user("q " * 500), user([*user_parts("q"), *user_parts("")])], 2),
     ]
     for messages, last in ends:
         context = made.build(messages)
@@ -179,6 +193,9 @@ def test_only_what_can_carry_a_marker_gets_one() -> None:
         request = context.request()
         assert request["messages"][0]["content"][0]["cache_control"] == MARKER
         assert len(marked(request)) == len(context.points) == 2
+        assert all(
+            request["messages"][n]["content"][p].get("text", "x") for n, p in marked(request)
+        )
     assert made.build(empty).messages[2:] == empty[2:]
 
 
@@ -364,6 +381,7 @@ def test_openai_places_a_point_itself_and_we_the_others() -> None:
     assert type(request["messages"][2]["content"]) is str
     assert "prompt_cache_options" not in request
     assert names(last) == ["system", "documents", "last request"]
+    assert last.forecast.cache_read_tokens == last.points[-1].tokens
     assert last.cache == profile_for("gpt-5.6").cache("implicit")
 
 
@@ -441,6 +459,8 @@ def test_too_many_markers_of_the_caller() -> None:
     before = history.dumps()
     with pytest.raises(InputError, match="refuses a request with more than 4"):
         explicit(model="claude-opus-4-5").build(history)  # Anthropic
+    with pytest.raises(InputError, match="refuses a request with more than 4"):
+        explicit(model="claude-opus-4-5").preview(history)
     assert history.dumps() == before
     history = ck.History([*messages[:-1], answer("so"), user("And now? " * 500)])
     with pytest.raises(InputError, match="refuses a request with more than 4"):
@@ -490,6 +510,14 @@ def test_auto_takes_the_cheapest() -> None:
     assert len(marked(builder(6_000, cache="auto").build(messages).request())) == 2
     assert marked(builder(6_000, cache="auto", model="qwen-max").build(messages).request()) == []
     assert builder(600, cache="auto", model="generic").build([user("Hi")]).cache is None
+
+
+def test_a_schedule_takes_the_prices_of_the_cache_that_is_asked_for() -> None:
+    budget = ck.Budget(6_000, target=2_000)
+    usual, asked = builder(budget=budget), builder(budget=budget, cache="explicit")
+
+    assert (usual.schedule.read, usual.schedule.write) == (0.2, 1.0)
+    assert (asked.schedule.read, asked.schedule.write) == (0.1, 1.25)
 
 
 def test_the_cache_stands_in_settings_and_report() -> None:
@@ -679,6 +707,7 @@ def test_documents_stand_behind_the_system_block_in_every_request() -> None:
         counted = sum(map(made.counter.message, context.messages)) + made.counter.fixed()
         assert counted == context.tokens
         assert documents[0] not in context.view.messages
+        assert context.blocks == blocks_of(context.request(), context.counter)
     report = contexts[-1].report
     assert report.tokens["documents"] == sum(map(made.counter.message, documents))
     assert sum(n for name, n in report.tokens.items() if name != "total") == report.tokens["total"]

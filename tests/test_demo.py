@@ -22,6 +22,7 @@ from contextkit.profiles import profile_for
 from contextkit.providers.chat_completions import Answer
 from contextkit.providers.local import MODEL, LocalServer
 from contextkit.tokens import counter_for
+from contextkit.usage import Usage
 from tests.command_line import command, environment, free_port, nobody_listens, run
 
 COUNTER = counter_for(profile_for(MODEL))
@@ -71,7 +72,7 @@ def check_predictions(result):
     assert len(requests) == 14
     assert all(r["predicted_prompt_tokens"] == r["prompt_tokens"] > 0 for r in requests)
     assert result["predictions"]["prompt_equal"] == 14
-    assert all("the text of the reply before has" in request["cause"] for request in odd)
+    assert all("reply tokenised otherwise" in request["cause"] for request in odd)
     assert len(result["predictions"]["exceptions"]) == len(odd) <= 2
 
 
@@ -315,15 +316,20 @@ def test_a_miss_inside_the_last_reply_has_a_cause_and_another_has_none():
     forecast = CacheForecast(COUNTER)
     messages = [user("Say something with an emoji.")]
     forecast.foretell(messages)
-    prompt = len(forecast.prompt)
-    forecast.answered("one two three four", generated=6)
+    prompt = forecast.forecast.input_tokens
+    forecast.answered(assistant("one two three four"), generated=6)
     messages += [assistant("one two three four"), user("Again.")]
 
     assert forecast.foretell(messages) == prompt + 4
-    assert "has 4 tokens, 6 were generated" in forecast.why_not(prompt + 2)
-    assert "from its token 3 on" in forecast.why_not(prompt + 2)
-    assert forecast.why_not(prompt - 1).startswith("unexplained")
-    assert forecast.why_not(prompt + 5).startswith("unexplained")
+    size = forecast.forecast.input_tokens
+
+    def why_not(reported):
+        return forecast.why_not(Usage(input_tokens=size, cache_read_tokens=reported))
+
+    assert "reply tokenised otherwise" in why_not(prompt + 2)
+    assert "from token 3 of 6 on" in why_not(prompt + 2)
+    assert why_not(prompt - 8).startswith("unexplained")
+    assert why_not(prompt + 5).startswith("unexplained")
 
 
 def test_sums_ratios_and_medians():

@@ -238,6 +238,10 @@ def test_nothing_volatile_stands_under_a_point() -> None:
 
     changing = replace(known, stable=ends["new"] - 1)
     assert max(plan_points(blocks, EXPLICIT, changing)) == ends["new"] - 2
+    long, at = conversation(("system", 1, 1_500), ("previous", 5, 200), ("new", 60, 30))
+    newest = at["new"] - 30
+    *_, spare, last = plan_points(long, EXPLICIT, replace(outlook(long, at), stable=newest))
+    assert (spare, last) == (newest - 19, newest - 1)
     empty = replace(known, fit=known.fit - {ends["new"] - 1})
     assert max(plan_points(blocks, EXPLICIT, empty)) == ends["new"] - 2
 

@@ -21,6 +21,7 @@ NAMES = [
     "Edit",
     "History",
     "KeepLast",
+    "Ledger",
     "Need",
     "PrefixStabilizer",
     "Profile",

@@ -67,11 +67,16 @@ class Answered:
     seconds: float = 0.0
 
 
-def rules_in_use(profile: Profile, blocks: Sequence[Block]) -> CacheRules | None:
+def rules_in_use(
+    profile: Profile, blocks: Sequence[Block], asked: CacheRules | None = None
+) -> CacheRules | None:
     """The rules that hold for a request: of the explicit cache where it has cache points.
 
-    Also where there is no other, so that it shows what points would be good for.
+    Also where there is no other, so that it shows what points would be good for. Where the implicit
+    cache was asked for with points of its own, that is the one.
     """
+    if asked is not None and asked.mode == "implicit":
+        return asked
     explicit = next((rules for rules in profile.caches if rules.mode == "explicit"), None)
     implicit = profile.cache()
     if explicit is not None and (implicit is None or any(block.point for block in blocks)):
@@ -155,20 +160,25 @@ class Consecutive:
 
     def unmoved(self) -> tuple[Block, ...]:
         """The later request, as if it went on from the earlier one."""
-        known = {block.key for block in self.before.held}
+        if not self.moved:
+            return self.now.blocks
         present = {block.key: block for block in self.now.held}
         held = [present.get(block.key, block) for block in self.before.held]
-        fresh = (block for block in self.now.held if block.key not in known)
-        return (*held, *fresh, *self.now.blocks[len(self.now.held) :])
+        return (*held, *self.now.blocks[self._fresh :])
 
     @property
     def resent(self) -> int:
         """Tokens of the later request up to where what is new in it begins."""
+        return sum(block.tokens for block in self.now.held[: self._fresh])
+
+    @property
+    def _fresh(self) -> int:
+        """The first block of the later request that is new."""
         known, held = {block.key for block in self.before.held}, self.now.held
         start = max((n for n, block in enumerate(held, 1) if block.key in known), default=0)
-        if start <= self.alike:  # nothing that was there before comes behind what moved
-            start = min(len(self.before.held), len(held))
-        return sum(block.tokens for block in held[:start])
+        if start > self.alike:
+            return start
+        return min(len(self.before.held), len(held))  # nothing known comes behind what moved
 
     # -- inside of blocks -----------------------------------------------------------------
 

@@ -133,7 +133,9 @@ def explain(
         _asked(request, counting, name)
         for request, name in ((previous, "previous"), (current, "current"))
     )
-    rules = rules or rules_in_use(counting.profile, (*before.blocks, *now.blocks)) or _UNKNOWN
+    choice = getattr(getattr(current, "rendering", None), "rules", None)  # of a context
+    blocks = (*before.blocks, *now.blocks)
+    rules = rules or rules_in_use(counting.profile, blocks, choice) or _UNKNOWN
     reported = Usage.of(previous_usage) or Usage()
     count = len(before.messages)
     sent_back = now.messages[count] if count < len(now.messages) else {}
@@ -146,6 +148,17 @@ def explain(
     return explained(Consecutive(before, now, rules, counting, reply, elapsed), read)
 
 
+def foretold(pair: Consecutive) -> Usage:
+    """What the provider will report for the later of two requests, by its rules."""
+    before, now = pair.before.request, pair.now.request
+    changed = changed_parameters(before, now, pair.counter.profile)
+    if before.get("model") != now.get("model") or "all" in changed.values():
+        return pair.read(now=salted(pair.now.blocks))
+    if changed:
+        return pair.read(now=salted(pair.now.blocks, from_messages=True))
+    return pair.read(now=_without_dropped(pair))
+
+
 def explained(pair: Consecutive, usage: Usage, moved_by: str = "") -> Explanation:
     """The explanation of two requests whose blocks are known.
 
@@ -155,12 +168,12 @@ def explained(pair: Consecutive, usage: Usage, moved_by: str = "") -> Explanatio
         moved_by: what moved the prefix, where that is known.
     """
     read = usage.cache_read_tokens or 0
-    moved = diff(pair.before.request, pair.now.request)
     full = _readable(pair)
     slack = _slack(pair, usage)
     missed = (min(full, pair.resent) if pair.moved else full) - read
     if missed <= slack:
         return Explanation(None)
+    moved = diff(pair.before.request, pair.now.request)
     faults = [
         (found, level, reads)
         for found, level, reads in _faults(pair, moved)
@@ -196,7 +209,8 @@ def _faults(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]
     if moved.level == "tools":
         add("tools changed", moved.cause)
     elif moved.kind == "moved":
-        add("prefix moved", moved.cause)
+        # A unit may end anywhere: where two earlier requests parted, too.
+        add("prefix moved", moved.cause, rules=_dense(rules))
     if (rendered := _without_dropped(pair)) is not None:
         add("dropped by the template", "reasoning of a finished turn", now=rendered)
     whole = pair.unmoved()
@@ -208,9 +222,9 @@ def _faults(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]
         else:
             source = f"{pair.elapsed:,.0f} s between the requests"
             found.append(("expired", source, reads))
-    dense = rules if rules.match in ("blocks", "slots") else replace(rules, match="blocks")
-    source = f"{rules.minimum:,} tokens are cached at least"
-    add("below the minimum", source, now=whole, rules=dense)
+    if rules.minimum:
+        source = f"{rules.minimum:,} tokens are cached at least"
+        add("below the minimum", source, now=whole, rules=_dense(rules, points=True))
     if rules.match == "points":
         placed = replace(rules, minimum=0, lookback=None, lookback_of="blocks")
         add("point missing", _last_point(pair), now=whole, rules=placed)
@@ -219,16 +233,20 @@ def _faults(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]
     return found
 
 
+def _dense(rules: CacheRules, *, points: bool = False) -> CacheRules:
+    """The rules as if every prefix of what was sent could be read."""
+    sparse = ("units", "points") if points else ("units",)
+    return replace(rules, match="blocks") if rules.match in sparse else rules
+
+
 def _readable(pair: Consecutive) -> int:
     """What the later request would read if nothing were wrong at all."""
     rules = replace(pair.rules, minimum=0)
     if rules.match == "points":
         held = sum(block.tokens for block in pair.before.held)
         return held - held % rules.block
-    if rules.match == "units":
-        rules = replace(rules, match="blocks")
-    whole = pair.unmoved() if pair.moved else pair.now.blocks
-    return pair.read(now=whole, in_time=True, rules=rules).cache_read_tokens or 0
+    usage = pair.read(now=pair.unmoved(), in_time=True, rules=_dense(rules))
+    return usage.cache_read_tokens or 0
 
 
 def _slack(pair: Consecutive, usage: Usage) -> int:

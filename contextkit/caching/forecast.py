@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contextkit.caching.blocks import Sent
+from contextkit.caching.blocks import Made, Sent
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
 from contextkit.caching.costs import Cost, cost_of
-from contextkit.caching.explanation import Explanation, explained
-from contextkit.caching.markers import rendered
+from contextkit.caching.explanation import Explanation, explained, foretold
+from contextkit.caching.markers import marked_request
 from contextkit.caching.simulator import Simulator
 from contextkit.edits import Decision, Edit
 from contextkit.history import History
@@ -65,12 +65,14 @@ class Compared:
     Attributes:
         now: the request.
         pair: both; None for the first, and where no rules are known.
+        rules: of the cache; None where they are not known.
         moved_by: the edits that moved the prefix, in words.
         counter: counted the tokens.
     """
 
     now: Asked
     pair: Consecutive | None
+    rules: CacheRules | None
     moved_by: str
     counter: RequestCounter
 
@@ -78,11 +80,13 @@ class Compared:
         """What the request will read and cost."""
         profile, blocks = self.counter.profile, self.now.blocks
         tokens = sum(block.tokens for block in blocks)
-        rules = rules_in_use(profile, blocks) if self.pair is None else self.pair.rules
+        rules = self.rules
         if rules is None:
             return Forecast(tokens, None, None, None, Explanation(None, None))
         usage = (
-            Simulator(tolerant(rules)).peek(Sent(blocks)) if self.pair is None else self.pair.read()
+            Simulator(tolerant(rules)).peek(Sent(blocks))
+            if self.pair is None
+            else foretold(self.pair)
         )
         loss = self.explanation(usage) if self.pair else Explanation(None)
         cost = cost_of(usage, profile, rules)
@@ -103,6 +107,7 @@ def compared(
     *,
     rendering: Rendering,
     again: bool = False,
+    made: Made | None = None,
 ) -> Compared:
     """A request beside the one that the log has before it.
 
@@ -111,47 +116,59 @@ def compared(
         view: what the model sees in it, by itself.
         decision: of the point where it stands.
         counter: counted its tokens.
-        rendering: how the view became the request.
+        rendering: what the request has that its view has not.
         again: whether the point was decided before, so that the same request was sent already.
+        made: blocks that were made for this request.
     """
     history = view.history
+    asked = rendering.rules
     if again:
-        return _pair(now, now, counter, rendering.rules)
+        return beside(now, now, counter, asked=asked)
+    unanswered = history.unanswered.get(view.name)
+    if unanswered is not None:  # a stream that was left, or an answer that could not be kept
+        return beside(unanswered.asked, now, counter, asked=asked)
     last = _last(history, view.name, decision)
     if last is None:
-        return Compared(now, None, "", counter)
-    touched = any(_touches(edit, last.point) for edit in decision.edits)
-    before = None
-    if last.view == view.name and not touched:
-        before = _beginning(now, view, last, counter, rendering)
-    if before is None:
-        before = _rebuilt(now, view, last, counter)
-    return _pair(
+        return beside(None, now, counter, asked=asked)
+    before = _before(now, view, last, decision, counter=counter, rendering=rendering, made=made)
+    return beside(
         before,
         now,
         counter,
-        rendering.rules,
-        reply=_reply(history, last.point),
-        elapsed=_seconds(last.time, decision.time),
-        moved_by=_moved_by(decision.edits, last.point) if last.view == view.name else "",
+        asked=asked,
+        reply=reply_at(history, last.point),
+        elapsed=seconds_between(last, decision),
+        moved=moved_by(decision.edits, last.point) if last.view == view.name else "",
     )
 
 
-def _pair(
-    before: Asked,
+def beside(
+    before: Asked | None,
     now: Asked,
     counter: RequestCounter,
-    asked_for: CacheRules | None,
     *,
     reply: Answered | None = None,
     elapsed: float | None = None,
-    moved_by: str = "",
+    moved: str = "",
+    asked: CacheRules | None = None,
 ) -> Compared:
-    rules = asked_for or rules_in_use(counter.profile, (*before.blocks, *now.blocks))
+    """A request beside another one.
+
+    Args:
+        before: the earlier one; None where there is none.
+        now: the request.
+        counter: counted its tokens.
+        reply: to the earlier one.
+        elapsed: seconds between the two.
+        moved: what moved the prefix, in words, where that is known.
+        asked: the rules of the cache that the request asks for.
+    """
+    earlier = before.blocks if before is not None else ()
+    rules = rules_in_use(counter.profile, (*earlier, *now.blocks), asked)
     pair = None
-    if rules is not None:
+    if rules is not None and before is not None:
         pair = Consecutive(before, now, rules, counter, reply or Answered(), elapsed)
-    return Compared(now, pair, moved_by, counter)
+    return Compared(now, pair, rules, moved, counter)
 
 
 def _last(history: History, view: str, decision: Decision) -> Decision | None:
@@ -165,17 +182,72 @@ def _last(history: History, view: str, decision: Decision) -> Decision | None:
     return None
 
 
-def _beginning(
-    now: Asked, view: View, last: Decision, counter: RequestCounter, rendering: Rendering
-) -> Asked | None:
-    """The request that the present one goes on from; None where more than messages changed."""
-    settings, sent = _sent_with(view.history, last, counter)
-    marks = sent.rules is not None and bool(sent.rules.marker)  # placed anew in each request
-    if marks or sent != rendering:
-        return None
-    if any((now.request.get(key) or None) != (settings.get(key) or None) for key in _AROUND):
-        return None
-    size = sum(entry.number < last.point for entry in view.entries) + len(rendering.documents)
+def _before(
+    now: Asked,
+    view: View,
+    last: Decision,
+    decision: Decision,
+    *,
+    counter: RequestCounter,
+    rendering: Rendering,
+    made: Made | None,
+) -> Asked:
+    """The request that was sent for the decision before."""
+    history = view.history
+    settings = history.settings[last.settings].data if last.settings in history.settings else {}
+    around = {key: settings.get(key) for key in ("tools", "response_format")}
+    around = {"model": settings.get("model", now.request.get("model")), **around}
+    same = all((now.request.get(key) or None) == (around[key] or None) for key in around)
+    goes_on = last.view == view.name and not any(_touches(e, last.point) for e in decision.edits)
+    if last.settings != decision.settings:
+        rendering, present = Rendering.of(settings, counter), rendering
+        same = same and rendering == present
+    if same and goes_on and (rendering.rules is None or not rendering.rules.marker):
+        return _beginning(now, view, last.point, len(rendering.documents))
+    if goes_on and last.point >= len(view.system) and not view.unplaced:
+        earlier = view.copy()
+        earlier.rewind(last.point)
+    else:
+        known = {id(entry.data): entry.tokens for entry in view.entries}
+
+        def count(message: Mapping[str, Any]) -> int:
+            tokens = known.get(id(message))
+            return counter.message(message) if tokens is None else tokens
+
+        earlier = fold(history, last.view, at=last.point, count=count, pin=view.pin)
+    return asked_with(
+        earlier, rendering, around, counter, limit=settings.get("limit", 0), made=made
+    )
+
+
+def asked_with(
+    view: View,
+    rendering: Rendering,
+    around: Mapping[str, Any],
+    counter: RequestCounter,
+    *,
+    limit: int,
+    made: Made | None = None,
+) -> Asked:
+    """The request that showed a view.
+
+    Args:
+        view: what it showed.
+        rendering: what else it had.
+        around: its other parameters.
+        counter: counts.
+        limit: that held.
+        made: blocks that were made for other requests.
+    """
+    marked = marked_request(view, rendering, around, counter, limit, made=made)
+    return Asked({**around, "messages": marked.messages}, marked.blocks)
+
+
+def _beginning(now: Asked, view: View, point: int, documents: int) -> Asked:
+    """The request that the present one goes on from."""
+    entries = view.entries
+    size = next((n for n, entry in enumerate(entries) if entry.number >= point), len(entries))
+    size += documents
     blocks, left = [], size
     for block in now.held:
         if block.role != "tools":
@@ -187,44 +259,19 @@ def _beginning(
     return Asked(request, (*blocks, *now.blocks[len(now.held) :]))
 
 
-def _rebuilt(now: Asked, view: View, last: Decision, counter: RequestCounter) -> Asked:
-    """The request that was sent for the decision before, folded anew."""
-    settings, sent = _sent_with(view.history, last, counter)
-    around = {key: settings.get(key) for key in _AROUND}
-    around["model"] = around["model"] or now.request.get("model")
-    known = {id(entry.data): entry.tokens for entry in view.entries}
-
-    def count(message: Mapping[str, Any]) -> int:
-        tokens = known.get(id(message))
-        return counter.message(message) if tokens is None else tokens
-
-    earlier = fold(view.history, last.view, at=last.point, count=count, pin=view.pin)
-    limit = settings.get("limit") or counter.profile.window
-    marked = rendered(earlier, sent, around, counter, limit)
-    return Asked({**around, "messages": marked.messages}, marked.blocks)
+def seconds_between(first: Decision, second: Decision) -> float | None:
+    """Seconds between two decisions; None where no clock was kept."""
+    if first.time is None or second.time is None:
+        return None
+    return max(0.0, second.time - first.time)
 
 
-_AROUND = ("model", "tools", "response_format")
-
-
-def _sent_with(
-    history: History, decision: Decision, counter: RequestCounter
-) -> tuple[Mapping[str, Any], Rendering]:
-    """The settings of a decision, and how its view was sent."""
-    recorded = history.settings.get(decision.settings)
-    settings = recorded.data if recorded is not None else {}
-    return settings, Rendering.of(settings, counter.profile)
-
-
-def _seconds(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else second - first
-
-
-def _reply(history: History, number: int) -> Answered:
+def reply_at(history: History, number: int) -> Answered:
+    """What is known of the reply of a number."""
     message = history.data[number] if number < len(history) else None
     if message is None or message["role"] != "assistant":
         return Answered()
-    usage = history.usages.get(number) or Usage()
+    usage = history.usages.get(number) or history.heard.get(number) or Usage()
     return Answered(message, usage.output_tokens, usage.reasoning_tokens)
 
 
@@ -234,7 +281,7 @@ def _touches(edit: Edit, point: int) -> bool:
     return first is not None and (first < point or (edit.at is not None and edit.at < point))
 
 
-def _moved_by(edits: Iterable[Edit], point: int) -> str:
+def moved_by(edits: Iterable[Edit], point: int) -> str:
     """The edits that changed what had been sent, in words."""
     said = Counter(f"{edit.kind} by {edit.by}" for edit in edits if _touches(edit, point))
     return ", ".join(f"{count} {what}" for what, count in said.items())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from contextkit.caching.blocks import Block, blocks_of
+from contextkit.caching.blocks import Block, Made, blocks_of
 from contextkit.caching.points import Outlook, cut_probability, plan_points
 from contextkit.errors import InputError
 from contextkit.rendering import (
@@ -60,7 +60,7 @@ class Marked:
     points: tuple[Point, ...]
 
 
-def rendered(
+def marked_request(
     view: View,
     rendering: Rendering,
     around: Mapping[str, Any],
@@ -68,40 +68,32 @@ def rendered(
     limit: int,
     *,
     fixed: int | None = None,
+    made: Made | None = None,
 ) -> Marked:
-    """The request that a view is sent as, with its markers and blocks.
+    """The request that shows a view, with the markers that its cache is asked for by.
 
     Args:
-        view: what the model sees.
-        rendering: how it is sent.
-        around: the parameters of the request that are counted: `tools`, `response_format`.
-        counter: counts what the view has not counted.
-        limit: tokens that a request may have.
-        fixed: tokens of everything around the messages of the view, documents among them.
+        view: what it shows.
+        rendering: what else it has.
+        around: its other parameters that are counted, such as `tools`.
+        counter: counts.
+        limit: the most tokens that it may have.
+        fixed: tokens of everything around view and documents.
+        made: blocks that were made for other requests.
     """
     messages = rendering.messages(len(view.system), view.messages)
-    documents = list(map(counter.message, rendering.documents))
-    each = [entry.tokens for entry in view.entries]
-    each[len(view.system) : len(view.system)] = documents
-    if fixed is not None:
-        fixed -= sum(documents)
-    blocks = blocks_of({**around, "messages": messages}, counter, fixed=fixed, tokens=each)
+    tokens = [entry.tokens for entry in view.entries]
+    tokens[len(view.system) : len(view.system)] = rendering.counts
+    # Text has the same block in either form; as it came it is the same object in every request.
+    request = {**around, "messages": rendering.with_documents(len(view.system), view.messages)}
+    blocks = blocks_of(request, counter, fixed=fixed, tokens=tokens, made=made)
     room = limit - sum(block.tokens for block in blocks)
-    return marked(view, rendering, messages, blocks, room)
+    return _marked(view, rendering, messages, blocks, room)
 
 
-def marked(
+def _marked(
     view: View, rendering: Rendering, messages: Messages, blocks: Sequence[Block], room: int
 ) -> Marked:
-    """A request with the markers that its cache is asked for by; as it is where there are none.
-
-    Args:
-        view: what it was made of.
-        rendering: how.
-        messages: the messages of the request.
-        blocks: the request's.
-        room: tokens up to the limit.
-    """
     places = _places(messages, blocks)
     outlook = _outlook(view, rendering, messages, places, room)
     rules = rendering.rules

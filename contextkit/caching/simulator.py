@@ -36,11 +36,13 @@ class Found:
         tokens: of the longest prefix that it has.
         places: where the request writes.
         slot: that takes it.
+        refusal: why a server refuses it that has taken it in.
     """
 
     tokens: int
     places: Mapping[int, Lifetime] = field(default_factory=dict)
     slot: Held | None = None
+    refusal: InputError | None = None
 
 
 class Cache(Protocol):
@@ -95,7 +97,7 @@ class Simulator:
         report it and charge for it; elsewhere it is None.
 
         Raises:
-            InputError: the provider would refuse the request; the cache is as before.
+            InputError: the provider would refuse the request; the cache holds what it held.
         """
         path = Path.of(sent)
         found = self._cache.find(path)
@@ -112,6 +114,8 @@ class Simulator:
         return self._usage(path, self._cache.find(path))
 
     def _usage(self, path: Path, found: Found) -> Usage:
+        if found.refusal is not None:
+            raise found.refusal
         rules = self.rules
         read = min(found.tokens, path.tokens - rules.rest)
         read -= read % rules.block
@@ -140,10 +144,14 @@ class _SlotCache:
 
     def find(self, path: Path) -> Found:
         slot, tokens = self.slots.choose(path)
-        return Found(tokens, slot=slot)
+        return Found(tokens, slot=slot, refusal=self.slots.refusal(path))
 
     def keep(self, path: Path, found: Found, sent: Sent) -> None:
-        if found.slot is not None:
+        if found.slot is None:
+            return
+        if found.refusal is not None:
+            self.slots.use(found.slot, path.at)
+        else:
             self.slots.keep(path, found.slot, sent)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with local variables could show a key
     epilog=EXIT_CODES,
 )
+
+
+class Cache(StrEnum):
+    """The kinds of caches that providers have."""
+
+    implicit = "implicit"
+    explicit = "explicit"
+    session = "session"
 
 
 def _version(asked: bool) -> None:
@@ -129,6 +138,142 @@ def chat(
         system=system,
         max_tokens=max_tokens,
         base_url=base_url,
+        port=port,
+        threads=threads,
+        as_json=as_json,
+    )
+    with _ctrl_c():
+        raise typer.Exit(run(settings))
+
+
+@app.command(epilog=EXIT_CODES)
+def bench(
+    *,
+    model: Annotated[
+        str | None,
+        typer.Option(help="qwen-plus, gpt-5.6, …; without it the embedded model answers."),
+    ] = None,
+    cache: Annotated[Cache, typer.Option(help="Which cache of the provider.")] = Cache.implicit,
+    turns: Annotated[
+        int | None, typer.Option(min=1, help="User messages.  [default: 10; embedded: 5]")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: the window]")
+    ] = None,
+    target: Annotated[
+        int | None, typer.Option(min=1, help="Tokens that a cut comes down to.")
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens of input and output that are never passed."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens of a reply at most.  [default: 200; embedded: 24]"),
+    ] = None,
+    options: Annotated[
+        str | None,
+        typer.Option(help='Further parameters of each request, as JSON: {"enable_thinking":false}'),
+    ] = None,
+    png: Annotated[Path | None, typer.Option(help="Write a plot there.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")
+    ] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
+    ] = False,
+) -> None:
+    """Hold a scripted conversation with a real endpoint: forecast against reported.
+
+    Shows for every request the prompt and cached tokens that were predicted before it was sent and
+    those that the provider reported, the time to the first token, and why less was read where it
+    was; in total the hit ratio, tokens written, and cost. The system prompt is as long as the cache
+    asks for, and new in every run. Says about how many tokens that takes, and asks.
+    """
+    from contextkit.cli.bench import Settings, run
+
+    settings = Settings(
+        model=model,
+        base_url=base_url,
+        mode=cache.value,
+        turns=turns,
+        limit=limit,
+        target=target,
+        budget=budget,
+        max_tokens=max_tokens,
+        options=options,
+        png=png,
+        yes=yes,
+        port=port,
+        threads=threads,
+        as_json=as_json,
+    )
+    with _ctrl_c():
+        raise typer.Exit(run(settings))
+
+
+@app.command(epilog=EXIT_CODES)
+def probe(
+    *,
+    model: Annotated[
+        str | None,
+        typer.Option(help="qwen-plus, gpt-5.6, …; without it the embedded model answers."),
+    ] = None,
+    cache: Annotated[Cache, typer.Option(help="Which cache of the provider.")] = Cache.implicit,
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens of input and output that are never passed."),
+    ] = None,
+    ttl: Annotated[
+        float | None,
+        typer.Option(min=1, help="Find out how long entries live, up to so many seconds: waits."),
+    ] = None,
+    settle: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds before what was cached is asked for.  [default: 1]"),
+    ] = None,
+    options: Annotated[
+        str | None,
+        typer.Option(help='Further parameters of each request, as JSON: {"enable_thinking":false}'),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")
+    ] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
+    ] = False,
+) -> None:
+    """Find out what a provider's prompt cache does, and print it as lines for a profile.
+
+    Sends prefixes of random words, so that runs see nothing of each other, and reads from the
+    reported usage: minimum, block, how prefixes match, whether a string equals a text part, whether
+    replies are cached, when an entry can be read; with markers how many count, how far they look
+    back and where they may stand; with --ttl how long an entry lives. Says about how many tokens
+    that takes, and asks. Ends with 1 where the budget ended before all was found out.
+    """
+    from contextkit.cli.probe import Settings, run
+
+    settings = Settings(
+        model=model,
+        base_url=base_url,
+        mode=cache.value,
+        budget=budget,
+        ttl=ttl,
+        settle=settle,
+        options=options,
+        yes=yes,
         port=port,
         threads=threads,
         as_json=as_json,

@@ -1,12 +1,14 @@
-"""Where `contextkit chat` sends its requests: the embedded server, Qwen Cloud, or OpenAI."""
+"""Where commands send their requests: the embedded server, Qwen Cloud, OpenAI, or elsewhere."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from contextkit.errors import InputError
+from contextkit.cli import SERVER, exit_code, say
+from contextkit.errors import ContextKitError, InputError
 from contextkit.providers.local import MODEL
 
 if TYPE_CHECKING:
@@ -44,6 +46,32 @@ class Endpoint:
     def without_key(self, text: str) -> str:
         """A text in which the key cannot be read."""
         return text.replace(self.key, "***") if self.key else text
+
+    def ended(self, error: BaseException) -> int:
+        """Say what ended a command, without the key, and give the exit code that it stands for."""
+        if isinstance(error, KeyboardInterrupt):
+            say("stopped by Ctrl-C")
+        elif isinstance(error, ContextKitError):
+            say(error)
+        else:
+            say(self.without_key(str(error)).rstrip(".") or type(error).__name__)
+            return SERVER
+        return exit_code(error)
+
+
+def json_options(text: str | None) -> dict[str, Any]:
+    """What `--options` says.
+
+    Raises:
+        InputError: when it is no JSON object.
+    """
+    try:
+        options = json.loads(text or "{}")
+    except ValueError as error:
+        raise InputError(f"is not JSON: {error}", place="--options") from error
+    if not isinstance(options, dict):
+        raise InputError('is a JSON object, such as {"temperature": 0}', place="--options")
+    return options
 
 
 def endpoint_for(

@@ -7,14 +7,11 @@ from dataclasses import replace
 from time import perf_counter, sleep
 from typing import Any
 
-from contextkit.caching.blocks import Block, Sent, token_blocks
-from contextkit.caching.simulator import Simulator
-from contextkit.caching.slots import reply_tokens
-from contextkit.chatml import render_chatml
+from contextkit.caching.consecutive import Answered, Asked
+from contextkit.caching.forecast import Compared, Forecast, beside
 from contextkit.cli.measured import Measured
 from contextkit.cli.ways import Way
-from contextkit.errors import ProfileError, ReplyError, ServerError
-from contextkit.messages import text_of
+from contextkit.errors import ReplyError, ServerError
 from contextkit.providers.chat_completions import Answer, stream
 from contextkit.providers.local import LocalServer
 from contextkit.tokens import RequestCounter
@@ -22,50 +19,33 @@ from contextkit.usage import Usage
 
 
 class CacheForecast:
-    """What the server's one slot will read from its cache, by its rule; and why it did not."""
+    """What the server's one slot will read from its cache; and why it did not."""
 
     def __init__(self, counter: RequestCounter) -> None:
         self.counter = counter
-        rules = counter.profile.cache()
-        if rules is None:
-            raise ProfileError(f"{counter.profile.name} has no cache to foretell")
-        self.simulator = Simulator(rules)
-        self.prompt: tuple[Block, ...] = ()
-        self.before = 0  # tokens of the prompt before
-        self.reply = 0  # tokens that the text of its reply has
-        self.generated = 0  # tokens that the server generated for it
-        self.cached = 0
+        self.before: Asked | None = None
+        self.reply = Answered()
+        self.compared: Compared
+        self.forecast: Forecast
 
     def foretell(self, messages: Sequence[Mapping[str, Any]]) -> int:
         """Tokens of this request that will be read from the cache."""
-        self.before = len(self.prompt)
-        self.prompt = token_blocks(self.counter.encode(render_chatml(messages)))
-        self.cached = self.simulator.peek(Sent(self.prompt)).cache_read_tokens or 0
-        return self.cached
+        now = Asked.of({"messages": messages}, self.counter)
+        self.compared = beside(self.before, now, self.counter, reply=self.reply)
+        self.forecast = self.compared.forecast()
+        self.before = now
+        return self.forecast.cache_read_tokens or 0
 
-    def why_not(self, reported: int) -> str:
-        """Why another number was reported; found by where the cached prefix ends.
+    def why_not(self, usage: Usage) -> str:
+        """Why another number was reported."""
+        found = self.compared.explanation(usage)
+        if found.cause in (None, self.forecast.loss.cause, "not kept by the provider"):
+            return f"unexplained: {usage.cache_read_tokens} tokens were read"
+        return str(found)
 
-        The rule knows every token of the slot but those of the last reply, of which it has only
-        the text. So a prefix that ends inside that reply has one cause; another end has none here.
-        """
-        inside = reported - self.before
-        if inside >= 0 and reported < self.cached:
-            return (
-                f"the text of the reply before has {self.reply:,} tokens, {self.generated:,} were "
-                f"generated for it: they differ from its token {inside + 1:,} on, where the cached "
-                "prefix ends"
-            )
-        return (
-            f"unexplained: the cached prefix ends at {reported:,}, which is not inside the reply "
-            f"before ({self.before:,} to {self.before + self.generated:,})"
-        )
-
-    def answered(self, text: str, generated: int) -> None:
+    def answered(self, message: Mapping[str, Any], generated: int) -> None:
         """Take in the reply to the request that was foretold last."""
-        ids = self.counter.encode(text)
-        self.reply, self.generated = len(ids), generated
-        self.simulator.send(Sent(self.prompt, reply=reply_tokens(ids, generated)))
+        self.reply = Answered(message, generated)
 
 
 def hold(
@@ -105,18 +85,18 @@ def hold(
                 edits=prepared.edits,
                 finish_reason=answer.finish_reason,
             )
-            measured = replace(measured, cause=_cause(measured, forecast))
-            forecast.answered(text_of(answer.message), measured.output_tokens)
+            measured = replace(measured, cause=_cause(measured, usage, forecast))
+            forecast.answered(answer.message, measured.output_tokens)
             way.keep(answer)
             yield measured
 
 
-def _cause(measured: Measured, forecast: CacheForecast) -> str:
+def _cause(measured: Measured, usage: Usage, forecast: CacheForecast) -> str:
     """Why a prediction failed; empty where none did."""
     if measured.prompt_tokens != measured.predicted_prompt_tokens:
         return "unexplained: the server counts other tokens in the prompt"
     if measured.cached_tokens != measured.predicted_cached_tokens:
-        return forecast.why_not(measured.cached_tokens)
+        return forecast.why_not(usage)
     return ""
 
 

@@ -50,11 +50,7 @@ def result_of(
         "command": "demo",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "complete": complete,
-        "versions": {
-            "contextkit": __version__,
-            "python": platform.python_version(),
-            **{package: _version(package) for package in _PACKAGES},
-        },
+        "versions": versions(),
         "machine": {"system": platform.system(), "processors": os.cpu_count()},
         "settings": {
             **asdict(settings),
@@ -70,6 +66,15 @@ def result_of(
         "ratio": ratios(*(data[name]["totals"] for name in (OURS, THEIRS))) if complete else None,
         "definitions": {**DEFINITIONS, "ratio": f"{THEIRS} / {OURS}"},
         "png": None if png is None else str(png),
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """What it was measured with; None for what is not installed."""
+    return {
+        "contextkit": __version__,
+        "python": platform.python_version(),
+        **{package: _version(package) for package in _PACKAGES},
     }
 
 

@@ -16,9 +16,9 @@ from contextkit.profiles.reading import known_profiles
 def profile_for(model: str, profiles: Mapping[str, Profile] | None = None) -> Profile:
     """The profile whose model prefix is the longest that fits.
 
-    What a gateway puts before the name (`openai/`, `ft:`) is ignored, where no prefix has it.
-    `generic` is a profile for any model: a window of 8,192 tokens, estimated counts, unknown
-    prices.
+    What stands before a slash, and `ft:`, is ignored, unless a prefix has it: that one then goes
+    before all that have not. `generic` is a profile for any model: a window of 8,192 tokens,
+    estimated counts, unknown prices.
 
     Args:
         model: its name.
@@ -61,7 +61,7 @@ def _longest(model: str, profiles: Mapping[str, Profile]) -> Profile:
     name = full.rsplit("/", 1)[-1].removeprefix("ft:")
     fitting = [prefix for prefix in profiles if full.startswith(prefix) or name.startswith(prefix)]
     if fitting:
-        return profiles[max(fitting, key=len)]
+        return profiles[max(fitting, key=lambda prefix: ("/" in prefix, len(prefix)))]
     near = difflib.get_close_matches(name, profiles, n=3, cutoff=0.5)
     nearest = f"; nearest are {', '.join(near)}" if near else ""
     raise ProfileError(

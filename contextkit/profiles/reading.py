@@ -5,7 +5,8 @@ The format is the same for both:
     [[image]]           how images are counted: rules by name, with their source
     [cache."a name"]    fields of CacheRules; `like` takes the rest from an earlier one
     [provider.a-name]   fields of Profile for the profiles of this provider that say nothing else;
-                        `price` has the fields of Price for all their prices
+                        `price` has the fields of Price for all their prices in the same file;
+                        one of your own names by `provider` the known one whose rules it follows
     [[profile]]         fields of Profile; `like` names an earlier profile, else `provider` one of
                         those; `caches` are names of caches, or { rules = "a name", … } with own
                         figures; `image` is the name of an image rule
@@ -59,8 +60,10 @@ class Shelf:
         """
         data = _tables(text, name)
         images, caches = dict(self.images), dict(self.caches)
-        entries, profiles = dict(self.entries), dict(self.profiles)
-        providers = {**self.providers, **data["provider"]}
+        # What a provider's prices have in common, their source first of all, is said of those in
+        # the same file alone.
+        entries, profiles = _without_price(self.entries), dict(self.profiles)
+        providers = {**_without_price(self.providers), **data["provider"]}
         for group in data["image"]:
             said = {field: group.get(field) for field in ("source", "checked")}
             for key, rule in group.get("rules", {}).items():
@@ -73,7 +76,7 @@ class Shelf:
         for number, entry in enumerate(data["profile"], 1):
             key = entry.get("name", number)
             with _at(f"{name}: profile {key!r}"):
-                entries[key] = _whole(entry, entries, providers, priced=data["provider"])
+                entries[key] = _whole(entry, entries, providers)
                 profiles[key] = _profile(entries[key], images, caches)
         return Shelf(images, caches, providers, entries, profiles)
 
@@ -159,27 +162,31 @@ def _at(place: str) -> Iterator[None]:
         raise ProfileError(f"{place}: {type(error).__name__}: {error}") from error
 
 
+def _without_price(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {
+        name: {field: value for field, value in table.items() if field != "price"}
+        for name, table in tables.items()
+    }
+
+
 def _whole(
     entry: Mapping[str, Any],
     entries: Mapping[str, Mapping[str, Any]],
     providers: Mapping[str, Mapping[str, Any]],
-    *,
-    priced: Mapping[str, Mapping[str, Any]],
 ) -> Mapping[str, Any]:
-    """An entry with what it has from the one that it is like, or from its provider.
-
-    What a provider's prices have in common, their source first of all, is said of those in the same
-    file alone.
-    """
+    """An entry with what it has from the one that it is like, or from its provider."""
     own = dict(entry)
     like, provider = own.pop("like", None), own.get("provider")
-    if like is None and provider is None:
+    if like is not None:
+        whole = {**_entry(entries, like, "like"), **own}
+    elif provider is not None:
+        # A provider of one's own says by which known one's rules it works.
+        table = _entry(providers, own.pop("provider"), "provider")
+        whole = {"provider": provider, **table, **own}
+    else:
         raise ProfileError("it says neither `like`, an entry, nor `provider`")
-    of = _entry(providers, provider, "provider") if like is None else _entry(entries, like, "like")
-    whole = {**of, **own}
-    shared = priced.get(whole["provider"], {}).get("price", {})
-    whole.pop("price", None)
     if "prices" in own:
+        shared = whole.get("price", {})
         whole["prices"] = [
             {**shared, **price} if isinstance(price, Mapping) else price
             for price in _list(own, "prices")
@@ -190,7 +197,7 @@ def _whole(
 def _profile(
     entry: Mapping[str, Any], images: Mapping[str, ImageRule], caches: Mapping[str, CacheRules]
 ) -> Profile:
-    own = dict(entry)
+    own = {field: value for field, value in entry.items() if field != "price"}
     if own.get("image", UNKNOWN) != UNKNOWN:
         own["image"] = _entry(images, own["image"], "image")
     own["caches"] = [_of_model(caches, cache) for cache in _list(own, "caches")]

@@ -1,4 +1,4 @@
-"""Listening: the message of an answer is noted, and the answer stays what it is."""
+"""Listening: message and usage of an answer are noted, and the answer stays what it is."""
 
 from __future__ import annotations
 
@@ -7,32 +7,42 @@ from contextlib import aclosing, closing
 from typing import Any
 
 from contextkit.errors import ReplyError
-from contextkit.providers.streaming import StreamedMessage, as_data
+from contextkit.providers.streaming import StreamedMessage, as_data, usage_of
+from contextkit.usage import Usage
 
 Note = Callable[[Mapping[str, Any]], None]
 AsyncNote = Callable[[Mapping[str, Any]], Awaitable[None]]
+NoteUsage = Callable[[Usage], None]
 
 
-def listen(answer: Any, note: Note) -> None:
-    """Note the message of an answer: now, or when it has come whole.
+def listen(answer: Any, note: Note | None, note_usage: NoteUsage) -> None:
+    """Note the message of an answer, and its usage: now, or when they have come whole.
 
     Of a stream only the iterator that it reads from is replaced. A response that is not read yet
     (`with_streaming_response`) is left alone.
     """
     parsed = _parsed(answer)
     if hasattr(parsed, "_iterator"):
-        parsed._iterator = _noting(parsed._iterator, note)  # noqa: SLF001 - no public place for it
-    elif (message := _message_of(parsed)) is not None:
+        parsed._iterator = _noting(parsed._iterator, note, note_usage)  # noqa: SLF001 - no public place for it
+        return
+    message, usage = _said_by(parsed)
+    if message is not None and note is not None:
         note(message)
+    if usage is not None:
+        note_usage(usage)
 
 
-async def alisten(answer: Any, note: AsyncNote) -> None:
+async def alisten(answer: Any, note: AsyncNote | None, note_usage: NoteUsage) -> None:
     """The async twin of `listen`."""
     parsed = _parsed(answer)
     if hasattr(parsed, "_iterator"):
-        parsed._iterator = _anoting(parsed._iterator, note)  # noqa: SLF001 - the same
-    elif (message := _message_of(parsed)) is not None:
+        parsed._iterator = _anoting(parsed._iterator, note, note_usage)  # noqa: SLF001 - the same
+        return
+    message, usage = _said_by(parsed)
+    if message is not None and note is not None:
         await note(message)
+    if usage is not None:
+        note_usage(usage)
 
 
 def _parsed(answer: Any) -> Any:
@@ -47,18 +57,23 @@ def _parsed(answer: Any) -> Any:
         return None
 
 
-def _message_of(completion: Any) -> Mapping[str, Any] | None:
+def _said_by(completion: Any) -> tuple[Mapping[str, Any] | None, Usage | None]:
+    """The message of a completion, and its usage."""
     if not hasattr(completion, "choices"):
-        return None
-    choices = as_data(completion).get("choices") or ()
-    return choices[0].get("message") if choices and isinstance(choices[0], Mapping) else None
+        return None, None
+    data = as_data(completion)
+    choices = data.get("choices") or ()
+    message = choices[0].get("message") if choices and isinstance(choices[0], Mapping) else None
+    return message, usage_of(data.get("usage"))
 
 
 class _Coming:
     """A message put together from chunks; one that cannot be is nobody's error."""
 
-    def __init__(self) -> None:
+    def __init__(self, note_usage: NoteUsage) -> None:
         self._reply: StreamedMessage | None = StreamedMessage()
+        self._note_usage = note_usage
+        self._given = False
 
     def add(self, chunk: Any) -> Mapping[str, Any] | None:
         """The whole message, once: with the chunk that ends it, at which many stop reading."""
@@ -69,31 +84,42 @@ class _Coming:
         except ReplyError:  # the caller shall see what the bare client gives
             self._reply = None
             return None
-        return self.end() if self._reply.finish_reason else None
+        return self.end()
 
     def end(self) -> Mapping[str, Any] | None:
         """The same at the end of the stream, unless it was given before or cut off."""
-        reply, self._reply = self._reply, None
-        return None if reply is None or reply.finish_reason is None else reply.message
+        if self._reply is None or self._given or self._reply.finish_reason is None:
+            return None
+        self._given = True
+        return self._reply.message
+
+    def close(self) -> None:
+        """Nothing more is read: note the usage, if it came and the message did to its end."""
+        if self._reply is not None and self._given and self._reply.usage is not None:
+            self._note_usage(self._reply.usage)
 
 
-def _noting(chunks: Generator[Any], note: Note) -> Generator[Any]:
-    coming = _Coming()
-    with closing(chunks):
-        for chunk in chunks:
-            if (message := coming.add(chunk)) is not None:
-                note(message)
-            yield chunk
-    if (message := coming.end()) is not None:
-        note(message)
+def _noting(chunks: Generator[Any], note: Note | None, note_usage: NoteUsage) -> Generator[Any]:
+    coming = _Coming(note_usage)
+    try:
+        with closing(chunks):
+            for chunk in chunks:
+                if (message := coming.add(chunk)) is not None and note is not None:
+                    note(message)
+                yield chunk
+    finally:
+        coming.close()
 
 
-async def _anoting(chunks: AsyncGenerator[Any], note: AsyncNote) -> AsyncGenerator[Any]:
-    coming = _Coming()
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            if (message := coming.add(chunk)) is not None:
-                await note(message)
-            yield chunk
-    if (message := coming.end()) is not None:
-        await note(message)
+async def _anoting(
+    chunks: AsyncGenerator[Any], note: AsyncNote | None, note_usage: NoteUsage
+) -> AsyncGenerator[Any]:
+    coming = _Coming(note_usage)
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if (message := coming.add(chunk)) is not None and note is not None:
+                    await note(message)
+                yield chunk
+    finally:
+        coming.close()

@@ -1,0 +1,196 @@
+"""What a probe found out about a provider's cache: as rows, as JSON, as lines for a profile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from contextkit.profiles import CacheRules, Lifetime, Profile
+from contextkit.profiles.reading import UNKNOWN, shipped
+
+SOURCE = "measured with contextkit probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fact.
+
+    Attributes:
+        field: of `CacheRules`; or `hits`, `ttl`, `string form` (whether a string is the same prefix
+            as one text part) and `marker on …` (what a marker at a place does).
+        value: what was found; None where it could not be told.
+        seen: what was seen, in words.
+        sure: probability that what was seen is no accident of a provider that may miss at will,
+            with the share of misses that this run saw; 1 where a hit proves it.
+        known: what the profile says; None where there is no profile, or it says nothing.
+    """
+
+    field: str
+    value: Any
+    seen: str
+    sure: float = 1.0
+    known: Any = None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether it is what the profile says; None where there is nothing to compare."""
+        if self.value is None or self.known is None:
+            return None
+        return bool(self.value == self.known)
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that one probe found.
+
+    Attributes:
+        model: that was asked.
+        mode: `implicit`, `explicit` or `session`.
+        rules: of the cache as the profile has it; None where the model has no profile.
+        profile: of the model; None where it has none.
+        found: in the order in which it was found.
+        tokens: of input and output that were sent and received.
+        requests: that were sent.
+        stopped: why it ended before all was asked; empty where it did not.
+    """
+
+    model: str
+    mode: str
+    rules: CacheRules | None = None
+    profile: Profile | None = None
+    found: list[Finding] = field(default_factory=list)
+    tokens: int = 0
+    requests: int = 0
+    stopped: str = ""
+
+    def __getitem__(self, name: str) -> Any:
+        """The value that was found for a field; None where none was."""
+        return next((one.value for one in self.found if one.field == name), None)
+
+    def add(self, finding: Finding) -> None:
+        """Take in a finding; one of the same field gives way to it."""
+        for at, one in enumerate(self.found):
+            if one.field == finding.field:
+                self.found[at] = finding
+                return
+        self.found.append(finding)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {
+            "model": self.model,
+            "mode": self.mode,
+            "cache": self.rules.name if self.rules else None,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "tokens": self.tokens,
+            "requests": self.requests,
+            "stopped": self.stopped or None,
+            "findings": [{**asdict(one), "agrees": one.agrees} for one in self.found],
+            "toml": self.toml(),
+        }
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Field, found, profile, sure, seen: as text."""
+        return [
+            (one.field, shown(one.value), shown(one.known), f"{one.sure:.1%}", one.seen)
+            for one in self.found
+        ]
+
+    def toml(self, *, today: date | None = None) -> str:
+        """What was found as lines of a file for `load_profiles`; empty where nothing was.
+
+        A cache with the measured figures, like the one that is known, and, where the model has a
+        profile, one like it that has this cache.
+
+        Args:
+            today: the date of the measurement; by default the present one.
+        """
+        figures = self._figures()
+        if not figures:
+            return ""
+        name = f"{self.rules.name if self.rules else f'{self.model} {self.mode}'}, measured"
+        lines = [f"[cache.{json.dumps(name)}]"]
+        if self.rules is not None:
+            lines.append(f"like = {json.dumps(self.rules.name)}")
+            left = [known for known in self.rules.unverified if known not in figures]
+            figures = {**own_figures(self.rules), **figures, "unverified": left}
+        else:
+            figures = {"mode": self.mode, "match": "blocks", **figures}
+        figures |= {"conflicts": []} if self.rules and self.rules.conflicts else {}
+        lines += [f"{key} = {_toml(value)}" for key, value in figures.items()]
+        lines.append(f"sources = {_toml([SOURCE])}")
+        lines.append(f"checked = {today or datetime.now(UTC).date()}")
+        if self.profile is not None:
+            others = [_named(rules) for rules in self.profile.caches if rules.mode != self.mode]
+            lines += [
+                "",
+                "[[profile]]",
+                f"name = {json.dumps(f'{self.profile.name}, measured')}",
+                f"like = {json.dumps(self.profile.name)}",
+                f"models = {_toml([self.model])}",
+                f"caches = {_toml([name, *others])}",
+            ]
+        return "\n".join(lines) + "\n"
+
+    def _figures(self) -> dict[str, Any]:
+        """The fields of `CacheRules` that were found."""
+        values = {
+            one.field: one.value
+            for one in self.found
+            if one.value is not None and one.field in CacheRules.__dataclass_fields__
+        }
+        if (ttl := self["ttl"]) is not None:
+            first = self.rules.lifetimes[0] if self.rules else Lifetime()
+            rest = self.rules.lifetimes[1:] if self.rules else ()
+            values["lifetimes"] = [_plain(replace(first, seconds=ttl)), *map(_plain, rest)]
+        return values
+
+
+def own_figures(rules: CacheRules) -> dict[str, Any]:
+    """The figures in which the rules of a model's cache differ from those of its name."""
+    shared = shipped().caches.get(rules.name, rules)
+    own = {
+        one.name: getattr(rules, one.name)
+        for one in fields(rules)
+        if getattr(rules, one.name) != getattr(shared, one.name)
+    }
+    if "lifetimes" in own:
+        own["lifetimes"] = [_plain(lifetime) for lifetime in rules.lifetimes]
+    return {key: value for key, value in own.items() if key not in ("sources", "checked", "name")}
+
+
+def _named(rules: CacheRules) -> str | dict[str, Any]:
+    """A cache as a profile names it: with the figures that the model has of its own."""
+    own = {key: value for key, value in own_figures(rules).items() if key != "conflicts"}
+    return {"rules": rules.name, **own} if own else rules.name
+
+
+def _plain(lifetime: Lifetime) -> dict[str, Any]:
+    named = {"name": lifetime.name, "seconds": lifetime.seconds, "write": lifetime.write}
+    return {key: value for key, value in named.items() if value not in (None, "")}
+
+
+def shown(value: Any) -> str:
+    """A value as a table has it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return f"{value:,g}" if isinstance(value, float) else f"{value:,}"
+    if isinstance(value, str):
+        return value
+    return ", ".join(map(str, value)) or "none"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if value is None:
+        return json.dumps(UNKNOWN)
+    return json.dumps(value, ensure_ascii=False)  # texts, numbers, true and false are the same

@@ -1,0 +1,122 @@
+"""Past: the ledger of a conversation, made from its log alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from contextkit.caching.blocks import Made
+from contextkit.caching.consecutive import Asked
+from contextkit.caching.forecast import asked_with, beside, moved_by, reply_at, seconds_between
+from contextkit.caching.ledger import Ledger, Row
+from contextkit.edits import Decision
+from contextkit.errors import ProfileError
+from contextkit.history import History
+from contextkit.messages import Message
+from contextkit.profiles import profile_for
+from contextkit.records import Record
+from contextkit.rendering import Rendering
+from contextkit.tokens import RequestCounter, counter_for
+from contextkit.view import View
+
+
+def ledger_of(history: History, counters: Mapping[str, RequestCounter] | None = None) -> Ledger:
+    """The ledger of a conversation: every request whose usage was recorded.
+
+    Costs what building all of them anew would.
+
+    Args:
+        history: the log.
+        counters: by model; others by the profile of their name. The requests to a model without
+            one are left out.
+    """
+    known = dict(counters or {})
+    with history.lock:
+        records = history.records[:]
+    past = _Past(history, known)
+    rows = (past.row(decision, number) for decision, number in answered(records))
+    return Ledger(row for row in rows if row is not None)
+
+
+def answered(records: list[Record]) -> Iterator[tuple[Decision, int]]:
+    """The decisions for which requests were sent and answered, each with its reply's number."""
+    count, last = 0, None
+    for record in records:
+        if isinstance(record, Decision):
+            last = record
+        elif isinstance(record, Message):
+            if last is not None and last.point == count and record.role == "assistant":
+                yield last, count
+            count, last = count + 1, None
+
+
+class _Past:
+    """Goes through the requests of a log in order, and folds each view once."""
+
+    def __init__(self, history: History, counters: dict[str, RequestCounter]) -> None:
+        self.history = history
+        self.counters = counters
+        self.views: dict[tuple[str, str], View] = {}
+        self.last: dict[str, tuple[Decision, Asked]] = {}
+        self.newest: tuple[Decision, Asked] | None = None
+        self.made: dict[str, Made] = {}
+        self.renderings: dict[tuple[str, str], Rendering] = {}
+
+    def row(self, decision: Decision, number: int) -> Row | None:
+        """The row of a request; None where nothing is known of its model or usage."""
+        settings = self.history.settings.get(decision.settings)
+        model = settings.data.get("model") if settings else None
+        if settings is None or model is None or (counter := self._counter(model)) is None:
+            return None
+        asked = self._asked(decision, settings.data, counter)
+        before = self.last.get(decision.view, self.newest)
+        self.newest = self.last[decision.view] = (decision, asked)
+        usage = self.history.usages.get(number)
+        if usage is None:
+            return None
+        rules = self._rendering(decision, settings.data, counter).rules
+        if before is None:
+            compared = beside(None, asked, counter, asked=rules)
+        else:
+            last, earlier = before
+            compared = beside(
+                earlier,
+                asked,
+                counter,
+                reply=reply_at(self.history, last.point),
+                elapsed=seconds_between(last, decision),
+                moved=moved_by(decision.edits, last.point) if last.view == decision.view else "",
+                asked=rules,
+            )
+        return Row.of(decision.point, model, compared, usage)
+
+    def _counter(self, model: str) -> RequestCounter | None:
+        if model not in self.counters:
+            try:
+                self.counters[model] = counter_for(profile_for(model))
+            except ProfileError:
+                return None
+        return self.counters[model]
+
+    def _asked(
+        self, decision: Decision, settings: Mapping[str, Any], counter: RequestCounter
+    ) -> Asked:
+        key = (decision.view, counter.name)
+        if key not in self.views:
+            self.views[key] = View(self.history, decision.view, counter.message)
+        view = self.views[key]
+        view.advance(decision.point)
+        around = {key: settings.get(key) for key in ("model", "tools", "response_format")}
+        rendering = self._rendering(decision, settings, counter)
+        made = self.made.setdefault(counter.name, {})
+        return asked_with(
+            view, rendering, around, counter, limit=settings.get("limit", 0), made=made
+        )
+
+    def _rendering(
+        self, decision: Decision, settings: Mapping[str, Any], counter: RequestCounter
+    ) -> Rendering:
+        key = (decision.settings, counter.name)
+        if key not in self.renderings:
+            self.renderings[key] = Rendering.of(settings, counter)
+        return self.renderings[key]

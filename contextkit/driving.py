@@ -1,0 +1,98 @@
+"""Driving: completes what a generator of steps asks for, in sync and in async code.
+
+The two drivers differ by the thread that something blocking works in, and one `await`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from contextkit.errors import InputError, ScopeError
+from contextkit.phases import Failed
+from contextkit.strategies.base import Need
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCall:
+    """A call to the store; what fails there is not passed over."""
+
+    call: Callable[[], Any]
+
+
+Steps = Generator[Need | StoreCall, Any, Result]
+"""Yields what it asks for, and is sent what came or a `Failed`."""
+
+
+def drive(steps: Steps[Result]) -> Result:
+    """Complete all steps.
+
+    Raises:
+        InputError: when something that was asked for is async.
+    """
+    try:
+        need = next(steps)
+        while True:
+            try:
+                result = need.call()
+            except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
+                result = Failed(error)
+            if inspect.isawaitable(result):
+                _close(result)
+                steps.close()
+                raise InputError("is async: use abuild, not build", place=_what(need))
+            need = steps.send(result)
+    except StopIteration as stop:
+        completed: Result = stop.value
+        return completed
+
+
+async def drive_async(steps: Steps[Result]) -> Result:
+    """Complete all steps; what blocks works in a thread."""
+    import asyncio
+
+    try:
+        need = next(steps)
+        while True:
+            try:
+                result = await asyncio.to_thread(need.call)
+                if inspect.isawaitable(result):
+                    result = await result
+            except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
+                result = Failed(error)
+            need = steps.send(result)
+    except StopIteration as stop:
+        completed: Result = stop.value
+        return completed
+
+
+def drive_unscoped(steps: Steps[Result]) -> Result:
+    """Complete steps for a plain list without a scope, which may ask for nothing from outside.
+
+    Raises:
+        ScopeError: when something is asked for.
+    """
+    try:
+        need = next(steps)
+    except StopIteration as stop:
+        completed: Result = stop.value
+        return completed
+    steps.close()
+    raise ScopeError(
+        f"a plain list without a scope cannot have a {_what(need)}: pass "
+        "build(messages, scope=Scope(tenant, user, conversation)) or keep a History"
+    )
+
+
+def _what(need: Need | StoreCall) -> str:
+    return need.what if isinstance(need, Need) else "store"
+
+
+def _close(awaitable: Any) -> None:
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()

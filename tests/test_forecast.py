@@ -1,0 +1,166 @@
+"""Forecast: what a context will read from the cache, by the log alone; joined by the report."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import contextkit as ck
+from contextkit.caching.blocks import Sent
+from contextkit.caching.explanation import Cause
+from contextkit.caching.simulator import Simulator
+from contextkit.usage import Usage
+from tests.support import answer, builder, call, result, tool, user
+
+RULES = "Rules of the house, all of them. " * 540  # 4,455 tokens
+
+
+def started(**options: Any) -> tuple[ck.History, ck.ContextBuilder]:
+    return ck.History(system=RULES), builder(12_000, **options)
+
+
+@pytest.mark.parametrize(
+    ("model", "cache"),
+    [
+        *[("qwen-plus", None), ("qwen-plus", "explicit"), ("gpt-4o", None), ("gpt-5.6", None)],
+        *[("claude-sonnet-4-5", "explicit"), ("qwen4-max", "explicit"), ("gemini-2.5", None)],
+        ("deepseek-v4-flash", None),
+    ],
+)
+def test_it_is_what_a_provider_with_these_rules_reports(model: str, cache: str | None) -> None:
+    """Knowing one earlier request is as good as knowing all: with tool loops and cuts."""
+    history, made = started(
+        model=model, tools=[tool("look")], **({"cache": cache} if cache else {})
+    )
+    drawn, simulator = random.Random(3), None
+    differ: list[str] = []
+    causes: Counter[Cause | None] = Counter()
+    for turn in range(30):
+        history.append(f"q{turn} " * drawn.randrange(5, 300))
+        for step in range(drawn.randrange(1, 4)):
+            if step:
+                history.append(result(f"c{turn}", "row " * drawn.randrange(5, 200)))
+            context = made.build(history)
+            rules = context.compared.rules
+            assert rules is not None
+            simulator = simulator or Simulator(rules)
+            usage = simulator.send(Sent(context.blocks, at=10.0 * len(history)))
+            forecast = context.forecast
+            causes[context.compared.explanation(usage).cause] += 1
+            foretold = (forecast.cache_read_tokens, forecast.cache_write_tokens)
+            if foretold != (usage.cache_read_tokens, usage.cache_write_tokens):
+                differ.append(f"{foretold}: {usage}")
+            assert forecast.input_tokens == context.tokens == usage.input_tokens
+            number = history.append(call(f"c{turn}"))
+            history.report(number, usage)
+        history.append(result(f"c{turn}", "done"))
+        history.append(answer("so"))
+
+    assert set(causes) == {None, "prefix moved"}
+    assert causes["prefix moved"] >= 2
+    # Of units it would have to know where any two requests parted.
+    assert len(differ) <= (causes["prefix moved"] if model.startswith("deepseek") else 0)
+
+
+def test_what_is_lost_beforehand_has_its_cause() -> None:
+    history, made = started(tools=[tool("look")])
+    history.append("one")
+    first = made.build(history)
+    history.extend([answer("a"), user("two")])
+    again = made.preview(history)
+    other = builder(12_000, tools=[tool("look"), tool("pay")]).build(history)
+
+    assert (first.forecast.cache_read_tokens, first.forecast.loss.cause) == (0, None)
+    assert (again.forecast.cache_read_tokens or 0) > 4_300
+    assert again.forecast.loss.cause is None
+    assert other.forecast.cache_read_tokens == 0
+    assert other.forecast.loss.cause == "tools changed"
+    assert "added: 'pay'" in str(other.report)
+    short = ck.History([user("one")])
+    made.build(short)
+    short.extend([answer("a" * 2_000), user("two " * 300)])
+    assert made.build(short).forecast.cache_read_tokens == 0
+
+
+def test_the_clock_of_the_schedule_tells_what_has_expired() -> None:
+    now = [1_000.0]
+    schedule = ck.WhenItPays(clock=lambda: now[0])
+    history, made = started(model="gpt-5.6", schedule=schedule)
+    history.append("one")
+    made.build(history)
+    read = []
+    for seconds in (60.0, 4_000.0):
+        now[0] += seconds
+        history.extend([answer("a"), user("two")])
+        context = made.build(history)
+        read.append((bool(context.forecast.cache_read_tokens), context.forecast.loss.cause))
+
+    assert read == [(True, None), (False, "expired")]
+    assert "4,000 s between" in str(context.report)
+
+
+def test_a_request_built_twice_is_in_the_cache() -> None:
+    history, made = started()
+    history.append("one")
+    first, second = made.build(history), made.build(history)
+
+    assert first.forecast.cache_read_tokens == 0
+    assert second.forecast.cache_read_tokens == first.tokens // 128 * 128
+
+
+def test_the_report_joins_it_with_what_came_back() -> None:
+    history, made = started()
+    for text in ("SECRET one", "SECRET two"):
+        history.append(text)
+        context = made.build(history)
+        before = str(context.report)
+        number = history.append(answer("SECRET"))
+    read = context.forecast.cache_read_tokens
+    assert read
+    assert f"forecast: {read:,} of {context.tokens:,} tokens from the cache" in before
+    assert "reported" not in before
+
+    history.report(number, Usage(input_tokens=context.tokens, cache_read_tokens=0))
+    report = context.report
+    data = json.loads(json.dumps(report.to_json()))
+    assert "; reported 0" in str(report)
+    assert "not kept by the provider" in str(report)
+    assert data["forecast"]["cache_read_tokens"] == read
+    assert data["explanation"]["cause"] == "not kept by the provider"
+    assert data["explanation"]["tokens"] == read
+    for text in (str(report), report._repr_html_()):
+        assert f"{read:,} of {context.tokens:,}" in text
+        assert "not kept by the provider" in text
+        assert "SECRET" not in text
+
+
+def test_a_model_whose_cache_is_not_known() -> None:
+    history, made = started(model="generic")
+    history.append("one")
+    made.build(history)
+    history.extend([answer("a"), user("two")])
+    context = made.build(history)
+
+    assert context.forecast.cache_read_tokens is None
+    assert context.forecast.cost is None
+    assert "rules of this model's cache are not known" in str(context.report)
+    json.dumps(context.report.to_json())
+
+
+def test_a_forecast_costs_money() -> None:
+    history, made = started(model="gpt-4o")
+    history.append("one")
+    first = made.build(history)
+    history.extend([answer("a"), user("two")])
+    second = made.build(history)
+
+    assert first.forecast.cost is not None
+    assert first.forecast.cost.money == pytest.approx(first.tokens * 2.5e-6)
+    assert second.forecast.cost is not None
+    plain = second.tokens - 0.5 * (second.forecast.cache_read_tokens or 0)
+    assert second.forecast.cost.money == pytest.approx(plain * 2.5e-6)
+    assert "USD" in str(second.forecast)

@@ -1,0 +1,226 @@
+"""A probe finds out what a provider does, from outside: one that plays a profile, a real one."""
+
+import tomllib
+from dataclasses import replace
+
+import pytest
+from openai import OpenAI
+
+from contextkit.analysis.probing import probe
+from contextkit.errors import ProfileError
+from contextkit.profiles import known_profiles, load_profiles, profile_for
+from tests.caching_provider import CachingProvider, Clock
+
+CACHES = {}
+for _profile in known_profiles().values():
+    for _rules in _profile.caches:
+        # Some models have a minimum of their own.
+        shipped = CACHES.setdefault(_rules.name, (_rules, _profile))[0]
+        CACHES.setdefault(f"{_rules.name}, {_rules.minimum} tokens", (_rules, _profile))
+        if shipped.minimum == _rules.minimum:
+            del CACHES[f"{_rules.name}, {_rules.minimum} tokens"]
+PLAYED = [name for name, (rules, _) in CACHES.items() if rules.mode != "resource"]
+
+
+def client_of(provider):
+    return OpenAI(base_url=provider.base_url, api_key="none", max_retries=0)
+
+
+def probed(rules, profile, *, played=None, ttl=None, budget=None, **how):
+    """What a probe finds out about `played`, told beforehand that it is `rules`."""
+    known = replace(profile, caches=(rules,))
+    clock = Clock()
+    played = played or rules
+    with (
+        CachingProvider(played, provider=profile.provider, clock=clock, **how) as provider,
+        client_of(provider) as client,
+    ):
+        found = probe(
+            client,
+            profile.models[0],
+            mode=rules.mode,
+            profile=known,
+            budget=budget,
+            ttl=ttl,
+            clock=clock,
+            sleep=clock.sleep,
+            seed=7,
+        )
+    return found, provider
+
+
+def check(found, rules, *, waited=False):
+    """The findings are the rules, as far as anybody could tell from outside."""
+    assert not found.stopped
+    assert found["match"] == rules.match
+    assert found["block"] == rules.block
+    # A minimum of no more than a block is none, as seen from outside.
+    assert found["minimum"] == (rules.minimum if rules.minimum > rules.block else 0)
+    assert found["replies"] == rules.replies
+    assert found["string form"] is True
+    if rules.match != "slots":
+        assert found["visible"] == rules.visible
+    if rules.points:
+        assert found["points"] == rules.points
+        assert found["overflow"] == rules.overflow
+        assert set(found["carriers"]) == set(rules.carriers)
+    if rules.match == "points":
+        exact = rules.lookback_of == "messages" and not rules.automatic
+        assert found["lookback"] == (1 if exact else rules.lookback)
+    if waited and rules.ttl is not None:
+        assert found["ttl"] == rules.ttl
+        assert found["renewed_by"] == rules.renewed_by
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_what_is_known_of_every_cache_is_found_from_outside(name):
+    rules, profile = CACHES[name]
+
+    found, _ = probed(rules, profile, ttl=None if rules.ttl is None else 1.3 * rules.ttl)
+
+    check(found, rules, waited=True)
+    assert all(one.sure > 0.9 for one in found.found)
+
+
+@pytest.mark.parametrize("name", ["qwen implicit", "qwen explicit", "openai points", "vllm blocks"])
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_provider_that_misses_at_will_misleads_nobody(name, seed):
+    rules, profile = CACHES[name]
+
+    found, _ = probed(rules, profile, misses=0.2, seed=seed, ttl=400)
+
+    check(found, rules, waited=rules.ttl == 300)
+    assert all(0.8 < one.sure <= 1 for one in found.found)
+    assert found["guaranteed"] is False or found["hits"] == "6 of 6"
+    assert any(one.sure < 1 for one in found.found)
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("qwen implicit", {"minimum": 256, "block": 64, "replies": True}),
+        ("qwen explicit", {"minimum": 700, "points": 3, "lookback": 11, "carriers": ("user",)}),
+        ("qwen explicit", {"overflow": "error", "points": 2, "visible": "begins"}),
+        ("openai points", {"minimum": 512, "lookback": 33, "block": 128}),
+        ("vllm blocks", {"block": 528}),
+        ("vllm blocks", {"match": "units", "block": 1}),
+        ("sglang blocks", {"match": "slots"}),
+    ],
+)
+def test_what_the_profile_says_is_not_taken_for_granted(name, others):
+    rules, profile = CACHES[name]
+    played = replace(rules, **others)
+
+    found, _ = probed(rules, profile, played=played)
+
+    check(found, played)
+    differ = {one.field for one in found.found if one.agrees is False}
+    assert differ == others.keys()
+
+
+def test_what_the_service_adds_by_itself_is_no_part_of_a_minimum():
+    for name in ("qwen implicit", "qwen explicit"):
+        rules, profile = CACHES[name]
+        found, _ = probed(rules, profile, overhead=10)
+        check(found, rules)
+
+
+def test_a_string_that_is_another_prefix_than_a_part_is_found_out():
+    for name in ("qwen implicit", "qwen explicit"):
+        rules, profile = CACHES[name]
+        found, _ = probed(rules, profile, alike=False)
+        assert found["string form"] is False
+
+
+@pytest.mark.parametrize("name", ["qwen implicit", "qwen explicit", "openai points"])
+def test_a_budget_is_never_passed_and_what_is_known_by_then_is_told(name):
+    rules, profile = CACHES[name]
+    whole, _ = probed(rules, profile)
+    assert whole.tokens > 56_000
+    for budget in (1, 9_000, 56_000):
+        found, provider = probed(rules, profile, budget=budget)
+        sent = sum(usage.input_tokens + usage.output_tokens for usage in provider.usages)
+        assert found.tokens == sent <= budget
+        assert found.requests == len(provider.usages)
+        assert "tokens allowed" in found.stopped
+        known = {one.field: one.value for one in whole.found}
+        assert all(known[one.field] == one.value for one in found.found)
+    assert {"match", "minimum", "block"} <= {one.field for one in found.found}
+
+
+def test_a_cache_that_is_not_there_ends_it_before_it_costs_much():
+    rules, profile = CACHES["qwen explicit"]
+    found, _ = probed(rules, profile, played=replace(rules, minimum=10**9))
+
+    assert found.stopped == "nothing was read from a cache"
+    assert found.tokens < 60_000
+    assert found.toml() == ""
+
+
+def test_two_runs_see_nothing_of_each_other():
+    rules, profile = CACHES["vllm blocks"]
+    with CachingProvider(rules) as provider, client_of(provider) as client:
+        for _ in range(2):
+            first = len(provider.usages)
+            probe(client, "vllm", profile=profile, settle=0)
+            assert provider.usages[first].cache_read_tokens == 0
+
+
+@pytest.mark.parametrize("name", ["qwen implicit", "qwen explicit", "openai points"])
+def test_the_lines_that_it_prints_make_a_profile(tmp_path, name):
+    rules, profile = CACHES[name]
+    others = {"minimum": 512, "lookback": 11} if rules.points else {"minimum": 256, "block": 64}
+    played = replace(rules, **others)
+    found, _ = probed(rules, profile, played=played, ttl=400 if rules.ttl == 300 else None)
+
+    (tmp_path / "own.toml").write_text(found.toml(), "utf-8")
+    model = profile.models[0]
+    own = profile_for(model, load_profiles(tmp_path / "own.toml"))
+
+    assert own.name == f"{profile.name}, measured"
+    measured = own.cache(rules.mode)
+    differ = {
+        field
+        for field in rules.__dataclass_fields__
+        if getattr(rules, field) != getattr(measured, field)
+    }
+    told = {"name", "sources", "checked", "unverified", "conflicts"}
+    assert differ - told == others.keys()
+    assert all(getattr(measured, field) == value for field, value in others.items())
+    assert "measured" in measured.sources[0]
+    assert [cache.mode for cache in own.caches if cache.mode != rules.mode] == [
+        cache.mode for cache in known_profiles()[profile.name].caches if cache.mode != rules.mode
+    ][: len(own.caches) - 1]
+
+
+def test_an_explicit_cache_that_no_profile_knows_of_is_found():
+    rules, _ = CACHES["qwen explicit"]
+    profile = profile_for("generic")
+    clock = Clock()
+    with CachingProvider(rules, provider="qwen", clock=clock) as provider:
+        found = probe(
+            client_of(provider),
+            "new-model",
+            mode="explicit",
+            profile=replace(profile, provider="qwen"),
+            clock=clock,
+            sleep=clock.sleep,
+            seed=4,
+        )
+
+    check(found, rules)
+    assert all(one.known is None for one in found.found)
+    with pytest.raises(ProfileError, match="no session cache is known"):
+        probe(None, "new-model", mode="session")
+
+
+def test_a_model_without_a_profile_is_probed_all_the_same():
+    rules, _ = CACHES["qwen implicit"]
+    clock = Clock()
+    with CachingProvider(rules, clock=clock) as provider, client_of(provider) as client:
+        found = probe(client, "nobody-knows-it", clock=clock, sleep=clock.sleep, seed=3)
+
+    assert (found["match"], found["minimum"], found["block"]) == ("blocks", 1024, 128)
+    assert (
+        tomllib.loads(found.toml())["cache"]["nobody-knows-it implicit, measured"]["block"] == 128
+    )
