@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,14 +47,32 @@ TTL = 300.0
 SIZES = ((1_000, 4_000), (2_000, 8_000), (4_000, 8_000), (4_000, 32_000), (16_000, 32_000))
 """Targets and limits of the history for real conversations."""
 
-CONDITIONS: dict[str, tuple[bool, float]] = {
-    "warm": (False, 0.0),
-    "idle gaps": (True, 0.0),
-    "fee": (False, 0.5),
-    "fee, idle gaps": (True, 0.5),
-    "fee of 2 K": (False, 2.0),
+STEP = 1.6
+"""How many times the price a request costs that is longer than half as much again as the target."""
+
+
+class Condition(NamedTuple):
+    """What holds besides prices.
+
+    Attributes:
+        waits: whether there are idle gaps, so that the cache expires.
+        fee: price of a summary by K; each leaves a tenth of K.
+        step: whether the price steps up with the length of the request.
+    """
+
+    waits: bool = False
+    fee: float = 0.0
+    step: bool = False
+
+
+CONDITIONS = {
+    "warm": Condition(),
+    "idle gaps": Condition(waits=True),
+    "fee": Condition(fee=0.5),
+    "fee, idle gaps": Condition(waits=True, fee=0.5),
+    "fee of 2 K": Condition(fee=2.0),
+    "price step": Condition(step=True),
 }
-"""Whether requests wait, and the price of a summary by K. Each summary leaves a tenth of K."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,7 @@ class Case:
         idle: seconds before each request; empty where nobody keeps a clock.
         fee: price of the summarizer's calls for one cut (F).
         summary: tokens of a summary, in front of the history from the first cut on (s).
+        step: a history of more tokens costs `STEP` times as much; None where the price is one.
     """
 
     growth: tuple[int, ...]
@@ -79,6 +98,7 @@ class Case:
     idle: tuple[float, ...] = ()
     fee: float = 0.0
     summary: int = 0
+    step: int | None = None
     sums: list[int] = field(init=False, repr=False)
     starts: list[int] = field(init=False, repr=False)
 
@@ -94,6 +114,10 @@ class Case:
     def cold(self, t: int) -> bool:
         """Whether the cache has expired before a request."""
         return bool(self.idle) and self.idle[t] > TTL
+
+    def times(self, tokens: int) -> float:
+        """How many times the lowest price a history of so many tokens has."""
+        return STEP if self.step is not None and tokens > self.step else 1.0
 
 
 Policy = Callable[[Case], "Cutter"]
@@ -113,18 +137,19 @@ def cost(case: Case, policy: Policy) -> float:
             held > case.target and cutter(t, held, min(keep, held), t - start + 1)
         ):
             start, summary = case.starts[t], case.summary
-            total += case.write * (keep + summary) + case.fee
-        elif case.cold(t):
-            total += case.write * held
+            left = keep + summary
+            total += case.times(left) * case.write * left + case.fee
         else:
-            total += case.read * (held - newest) + case.write * newest
+            before = case.write if case.cold(t) else case.read
+            total += case.times(held) * (before * (held - newest) + case.write * newest)
     return total
 
 
 def when_it_pays(case: Case) -> Cutter:
     """The library's own rule."""
+    tiers = () if case.step is None else ((case.step, STEP),)
     due = ck.WhenItPays(
-        case.read, case.write, fee=case.fee, ttl=TTL, clock=lambda: 0.0, output=4.0, tiers=()
+        case.read, case.write, fee=case.fee, ttl=TTL, clock=lambda: 0.0, output=4.0, tiers=tiers
     ).due
 
     def cutter(t: int, held: int, keep: int, requests: int) -> bool:
@@ -178,12 +203,8 @@ def optimum(case: Case) -> float:
     requests = len(growth)
     cold = np.array([case.cold(t) for t in range(requests)])
     before = np.where(cold, case.write, case.read)
-    # An uncut request costs before * (tokens held before it) + write * growth, and the former are
-    # sums[t] less those at the start of the window: cumulated once, for every start.
-    moving = np.concatenate([[0.0], np.cumsum(before * sums[:-1] + case.write * growth)])
-    standing = np.concatenate([[0.0], np.cumsum(before)])
-    kept = sums[1:] - sums[case.starts]
-    cuts = case.write * (kept + case.summary) + case.fee
+    kept = sums[1:] - sums[case.starts] + case.summary
+    cuts = _times(case, kept) * case.write * kept + case.fee
     best = np.full(requests, math.inf)
     total = math.inf
     for cut in range(-1, requests):
@@ -192,16 +213,21 @@ def optimum(case: Case) -> float:
         spent = 0.0 if cut < 0 else best[cut]
         # The requests behind the cut that may be sent uncut, as far as the limit allows.
         end = bisect_right(case.sums, case.limit - summary + case.sums[start]) - 1
-        end = min(max(end, cut + 1), requests)
-        shift = summary - sums[start]
-        run = spent + (moving[cut + 1 : end + 1] - moving[cut + 1])
-        run = run + shift * (standing[cut + 1 : end + 1] - standing[cut + 1])
-        if end == requests:
+        behind = slice(cut + 1, min(max(end, cut + 1), requests))
+        held = summary - sums[start] + sums[1:][behind]
+        price = before[behind] * (held - growth[behind]) + case.write * growth[behind]
+        run = spent + np.concatenate([[0.0], np.cumsum(_times(case, held) * price)])
+        if behind.stop == requests:
             total = min(total, float(run[-1]))
-        following = slice(cut + 1, min(end + 1, requests))
-        there = run[: following.stop - following.start] + cuts[following]
-        best[following] = np.minimum(best[following], there)
+        next_cuts = slice(behind.start, behind.stop + 1)
+        there = run[: len(cuts[next_cuts])] + cuts[next_cuts]
+        best[next_cuts] = np.minimum(best[next_cuts], there)
     return total
+
+
+def _times(case: Case, tokens: Any) -> Any:
+    """`Case.times` of many lengths."""
+    return 1.0 if case.step is None else np.where(tokens > case.step, STEP, 1.0)
 
 
 # -- what is measured on -----------------------------------------------------------------------
@@ -298,7 +324,7 @@ def ratios(
         median = math.exp(draw.uniform(math.log(5), math.log(150)))
         waits = tuple(median * draw.lognormvariate(0, 1.5) for _ in base.growth)
         for read, write in prices:
-            for condition, (waiting, fee) in CONDITIONS.items():
+            for condition, (waiting, fee, step) in CONDITIONS.items():
                 case = replace(
                     base,
                     read=read,
@@ -306,6 +332,7 @@ def ratios(
                     idle=waits if waiting else (),
                     fee=fee * base.target,
                     summary=base.target // 10 if fee else 0,
+                    step=3 * base.target // 2 if step else None,
                 )
                 least = optimum(case)
                 row = found[condition].setdefault(workload, {name: [] for name in POLICIES})
@@ -382,7 +409,7 @@ def table(result: dict[str, Any], *, every: bool = False) -> str:
     what = (
         "Mean / 99th percentile / worst of cost by the least possible. Prices (read/write): "
         f"{pairs}. TTL {result['TTL']:g} s. A fee is half the target, or twice, and its summary "
-        "takes a tenth of it."
+        f"takes a tenth of it. Price step: {STEP:g} times beyond one and a half targets."
     )
     where = (
         f"{result['date']}, {result['data']} ({result['random sequences']:,} random), Python "

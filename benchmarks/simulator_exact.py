@@ -17,7 +17,7 @@ import platform
 import random
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -28,12 +28,13 @@ import contextkit as ck
 from contextkit.caching.blocks import Sent, token_blocks
 from contextkit.caching.simulator import Simulator
 from contextkit.chatml import render_chatml
+from contextkit.profiles import profile_for
 from contextkit.providers.local import LocalServer
 
 SEED = 11
 WINDOW = 512
 WORDS = ("river", "bridge", "north", "seven", "lamp", "quietly", "the", "a", "of", "with", "Zürich")
-ACTIONS = {"turn": 10, "tool": 5, "edited": 4, "regenerated": 3, "forked": 2, "refused": 1}
+ACTIONS = {"turn": 10, "tool": 6, "edited": 4, "regenerated": 3, "forked": 2, "refused": 1}
 
 
 @dataclass
@@ -65,22 +66,32 @@ class Run:
         self.server = server
         self.client = server.client()
         self.draw = random.Random(seed)
-        self.builder = ck.ContextBuilder(
+        settings: dict[str, Any] = {
+            "profile": replace(profile_for(server.model), window=WINDOW, reserve=8),
+            "tail": [ck.Volatile("time", self.clock, share=40)],
+        }
+        self.summarizing = ck.ContextBuilder(
             server.model,
-            budget=ck.Budget(190, 100, reserve=8),
+            budget=ck.Budget(220, 110, reserve=8),
             compaction=[
-                ck.ClearToolResults(keep_last=1),
-                ck.SummarizeOldest(self.summarize, share=20),
+                ck.SummarizeOldest(self.summarize, "Sum this up.", share=64),
                 ck.DropOldest(),
             ],
-            tail=[ck.Volatile("time", self.clock, share=24)],
+            **settings,
         )
-        self.counter = self.builder.counter
+        self.clearing = ck.ContextBuilder(
+            server.model,
+            budget=ck.Budget(290, 250, reserve=8),
+            compaction=[ck.ClearToolResults(keep_last=0), ck.DropOldest()],
+            **settings,
+        )
+        self.counter = self.clearing.counter
         [rules] = self.counter.profile.caches
         self.simulator = Simulator(rules, slots=server.slots, capacity=WINDOW * server.slots)
         self.result = Exactness(server.slots)
         self.counts: Counter[str] = Counter()
         self.histories = [self.conversation(number) for number in range(3)]
+        self.place = 0
         self.plain = [{"role": "system", "content": "Be brief."}]
 
     def conversation(self, number: int) -> ck.History:
@@ -88,7 +99,7 @@ class Run:
         scope = ck.Scope("bench", "user", str(number))
         return ck.History(system=("Answer.", "Answer.", "You are a poet.")[number], scope=scope)
 
-    def text(self, least: int = 3, most: int = 9) -> str:
+    def text(self, least: int = 2, most: int = 6) -> str:
         """Some words."""
         return " ".join(self.draw.choices(WORDS, k=self.draw.randint(least, most)))
 
@@ -100,7 +111,7 @@ class Run:
         """A summary of known words; the model is asked all the same, since that takes a slot."""
         self.ask(request["messages"])
         self.counts["summary requests"] += 1
-        return f"Spoken of: {self.text(2, 4)}."
+        return self.text(2, 4)
 
     def ask(self, messages: list[dict[str, Any]], seed: int = 1) -> str:
         """Foretell a request, send it, and compare."""
@@ -121,7 +132,8 @@ class Run:
 
     def build(self, history: Any, **options: Any) -> list[dict[str, Any]]:
         """The messages of the next request."""
-        context = self.builder.build(history, **options)
+        builder = self.clearing if history is self.histories[2] else self.summarizing
+        context = builder.build(history, **options)
         for edit in context.edits:
             self.counts[edit.kind] += max(1, len(edit.covers))
         return context.messages
@@ -129,8 +141,9 @@ class Run:
     def act(self) -> None:
         """One step of one conversation."""
         action = self.draw.choices(list(ACTIONS), list(ACTIONS.values()))[0]
-        place = self.draw.randrange(len(self.histories))
-        history = self.histories[place]
+        if self.draw.random() < 0.3:
+            self.place = self.draw.randrange(len(self.histories))
+        place, history = self.place, self.histories[self.place]
         if action in {"regenerated", "forked"} and len(history) < 4:
             action = "turn"
         if action not in {"turn", "refused"}:
@@ -151,7 +164,7 @@ class Run:
         call = {"id": number, "type": "function", "function": {"name": "look", "arguments": "{}"}}
         history.append(self.text())
         history.append({"role": "assistant", "content": None, "tool_calls": [call]})
-        history.append({"role": "tool", "tool_call_id": number, "content": self.text(12, 24)})
+        history.append({"role": "tool", "tool_call_id": number, "content": self.text(24, 40)})
         self._answer(history)
 
     def _edited(self, history: ck.History, place: int) -> None:

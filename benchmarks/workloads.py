@@ -40,23 +40,22 @@ def _plain(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def dialogues(folder: Path) -> list[Messages]:
-    """Long dialogues of two people: the first to speak is the user."""
+    """Long dialogues of two people: the first to speak is the user; each speaks in one message."""
     path = folder / "locomo_dev.json"
     if not path.exists():
         return []
     found = []
     for dialogue in json.loads(path.read_text(encoding="utf-8")):
-        turns = dialogue["turns"]
-        first = turns[0]["speaker"]
-        found.append(
-            [
-                {
-                    "role": "user" if turn["speaker"] == first else "assistant",
-                    "content": turn["text"],
-                }
-                for turn in turns
-            ]
-        )
+        messages: Messages = []
+        speaking = None
+        for turn in dialogue["turns"]:
+            if turn["speaker"] == speaking:
+                messages[-1]["content"] += "\n" + turn["text"]
+                continue
+            speaking = turn["speaker"]
+            role = "assistant" if len(messages) % 2 else "user"
+            messages.append({"role": role, "content": turn["text"]})
+        found.append(messages)
     return found
 
 

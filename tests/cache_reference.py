@@ -4,14 +4,15 @@ The reference for the simulator. It knows of a prefix only what the earlier requ
 their order; its time grows with their number.
 """
 
-from contextkit.caching.blocks import REPLY
+from contextkit.caching.blocks import REPLY, Block
 from contextkit.usage import Usage
 
 
 class Reference:
-    def __init__(self, rules, shared=None):
-        self.rules, self.shared = rules, shared or (lambda one, other: 0)
+    def __init__(self, rules, shared=None, capacity=None):
+        self.rules, self.shared, self.capacity = rules, shared or (lambda one, other: 0), capacity
         self.earlier = []
+        self.used, self.lost = {}, {}  # prefix: number of the request that used, or displaced, it
 
     def send(self, sent):
         blocks = [block for block in sent.blocks if block.role != REPLY]
@@ -21,6 +22,7 @@ class Reference:
         tokens = tokens // self.rules.block * self.rules.block
         tokens = tokens if tokens >= self.rules.minimum else 0
         self.earlier.append((sent, blocks, length, writes))
+        self.drop(blocks)
         if self.rules.match != "points":
             return Usage(sent.tokens, tokens)
         charged, start = {}, tokens
@@ -31,11 +33,21 @@ class Reference:
                 start = end
         return Usage(sent.tokens, tokens, sum(charged.values()), cache_writes=charged)
 
+    def drop(self, blocks):
+        """Drop the block that was used least recently, until there is room; ends come first."""
+        number = len(self.earlier)
+        bare = [Block(block.key, block.tokens) for block in blocks]
+        self.used |= dict.fromkeys((tuple(bare[:n]) for n in range(1, len(bare) + 1)), number)
+        while self.capacity and sum(one[-1].tokens for one in self.used) > self.capacity:
+            oldest = min(self.used, key=lambda prefix: (self.used[prefix], -len(prefix)))
+            del self.used[oldest]
+            self.lost[tuple(keys(oldest))] = number
+
     # What became of a prefix: (readable from, until, lifetime), or None.
 
-    def state(self, prefix, before=None):
+    def state(self, prefix):
         entry = None
-        for sent, blocks, length, writes in self.earlier[:before]:
+        for sent, blocks, length, writes in self.earlier[self.lost.get(tuple(keys(prefix)), 0) :]:
             whole = [*blocks, *sent.reply] if self.rules.replies else blocks
             if keys(whole[: len(prefix)]) != keys(prefix):
                 continue

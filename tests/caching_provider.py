@@ -51,6 +51,8 @@ class CachingProvider(ScriptedProvider):
         overhead: tokens that the service appends to every request by itself.
         slots: of a local engine.
         counter: counts tokens in place of words.
+        overtaken: seconds that a long stream stays open behind its first words, unless another
+            request comes meanwhile.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class CachingProvider(ScriptedProvider):
         overhead: int = 0,
         slots: int = 1,
         counter: RequestCounter | None = None,
+        overtaken: float = 0.0,
     ) -> None:
         super().__init__()
         self.rules = rules
@@ -75,6 +78,7 @@ class CachingProvider(ScriptedProvider):
         self.counter = counter
         self.sent: list[Sent] = []
         self.usages: list[Usage] = []
+        self._overtaken = overtaken
         self._misses = misses
         self._random = random.Random(seed)
         self._simulator = Simulator(rules, slots=slots)
@@ -89,6 +93,7 @@ class CachingProvider(ScriptedProvider):
                 body = json.dumps({"error": {"message": message}}).encode()
                 self.failures.appendleft(Failure(400, body=body))
             failure, completion = super().receive(request)
+            self._heard.number = len(self.requests)
             self._more.notify_all()
         self._heard.long = False
         if completion and not request.get("stream"):
@@ -122,7 +127,8 @@ class CachingProvider(ScriptedProvider):
         if number == 2:
             with self._more:
                 if self._heard.long:
-                    self._more.wait(0.3)
+                    mine = self._heard.number
+                    self._more.wait_for(lambda: len(self.requests) > mine, self._overtaken)
             self.clock.sleep(self._heard.left)
 
     def usage_of(self, request: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +139,7 @@ class CachingProvider(ScriptedProvider):
         sent = Sent(blocks, self.clock.now, begun, ended, answer)
         self.sent.append(sent)
         on = all(self.headers.get(name) == value for name, value in self.rules.headers.items())
+        on = on and all(request.get(key) == value for key, value in self.rules.parameters.items())
         usage = self._simulator.send(sent) if on else Usage(sent.tokens, 0, 0)
         if self._random.random() < self._misses:
             read = usage.cache_read_tokens or 0

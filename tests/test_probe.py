@@ -7,6 +7,7 @@ import pytest
 from openai import OpenAI
 
 from contextkit.analysis.probing import probe
+from contextkit.errors import ProfileError
 from contextkit.profiles import known_profiles, load_profiles, profile_for
 from tests.caching_provider import CachingProvider, Clock
 
@@ -31,7 +32,9 @@ def probed(rules, profile, *, played=None, ttl=None, budget=None, **how):
     clock = Clock()
     played = played or rules
     with (
-        CachingProvider(played, provider=profile.provider, clock=clock, **how) as provider,
+        CachingProvider(
+            played, provider=profile.provider, clock=clock, overtaken=60, **how
+        ) as provider,
         client_of(provider) as client,
     ):
         found = probe(
@@ -158,7 +161,7 @@ def test_a_cache_that_is_not_there_ends_it_before_it_costs_much():
 
 def test_two_runs_see_nothing_of_each_other():
     rules, profile = CACHES["vllm blocks"]
-    with CachingProvider(rules) as provider, client_of(provider) as client:
+    with CachingProvider(rules, overtaken=60) as provider, client_of(provider) as client:
         for _ in range(2):
             first = len(provider.usages)
             probe(client, "vllm", profile=profile, settle=0)
@@ -192,10 +195,34 @@ def test_the_lines_that_it_prints_make_a_profile(tmp_path, name):
     ][: len(own.caches) - 1]
 
 
+def test_an_explicit_cache_that_no_profile_knows_of_is_found():
+    rules, _ = CACHES["qwen explicit"]
+    profile = profile_for("generic")
+    clock = Clock()
+    with CachingProvider(rules, provider="qwen", clock=clock, overtaken=60) as provider:
+        found = probe(
+            client_of(provider),
+            "new-model",
+            mode="explicit",
+            profile=replace(profile, provider="qwen"),
+            clock=clock,
+            sleep=clock.sleep,
+            seed=4,
+        )
+
+    check(found, rules)
+    assert all(one.known is None for one in found.found)
+    with pytest.raises(ProfileError, match="no session cache is known"):
+        probe(None, "new-model", mode="session")
+
+
 def test_a_model_without_a_profile_is_probed_all_the_same():
     rules, _ = CACHES["qwen implicit"]
     clock = Clock()
-    with CachingProvider(rules, clock=clock) as provider, client_of(provider) as client:
+    with (
+        CachingProvider(rules, clock=clock, overtaken=60) as provider,
+        client_of(provider) as client,
+    ):
         found = probe(client, "nobody-knows-it", clock=clock, sleep=clock.sleep, seed=3)
 
     assert (found["match"], found["minimum"], found["block"]) == ("blocks", 1024, 128)

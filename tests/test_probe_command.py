@@ -52,7 +52,7 @@ def test_without_a_yes_nothing_is_sent(tmp_path):
         ran = run("probe", "--model=qwen-plus", "--ttl=600", folder=tmp_path, typed="n\n", **more)
 
     assert ran.returncode == 1
-    assert "and wait about 50 minutes. Go on? [y/N]" in ran.stderr
+    assert "and wait about 30 minutes. Go on? [y/N]" in ran.stderr
     assert ran.stderr.splitlines()[-1] == "contextkit: nothing was sent"
     assert not provider.requests
 

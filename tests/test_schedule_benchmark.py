@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.schedule import (
     CONDITIONS,
+    STEP,
     TTL,
     Case,
     at_limit,
@@ -25,7 +26,7 @@ from benchmarks.schedule import (
 from tests.support import answer, call, result, system, user
 
 cases = st.builds(
-    lambda growth, target, limit, price, waits, fee, summary: Case(
+    lambda growth, target, limit, price, waits, fee, summary, step: Case(
         tuple(growth),
         target,
         limit,
@@ -33,6 +34,7 @@ cases = st.builds(
         idle=tuple(waits[: len(growth)]),
         fee=fee,
         summary=summary,
+        step=step,
     ),
     st.lists(st.integers(1, 60), min_size=1, max_size=9),
     st.integers(10, 100),
@@ -41,11 +43,16 @@ cases = st.builds(
     st.just(()) | st.lists(st.sampled_from([1.0, TTL + 1]), min_size=9, max_size=9),
     st.sampled_from([0.0, 40.0]),
     st.sampled_from([0, 10]),
+    st.sampled_from([None, 40, 90, 120]),
 )
 
 
 def tried(case: Case) -> float:
     """The least cost over every choice of cuts, counted request by request."""
+
+    def times(tokens: int) -> float:
+        return STEP if case.step is not None and tokens > case.step else 1.0
+
     least = float("inf")
     for chosen in product((False, True), repeat=len(case.growth)):
         held, left, total = [], 0, 0.0
@@ -56,11 +63,13 @@ def tried(case: Case) -> float:
                 while len(held) > 1 and sum(held) > case.target:
                     held.pop(0)
                 left = case.summary
-                total += case.write * (sum(held) + left) + case.fee
+                stays = sum(held) + left
+                total += times(stays) * case.write * stays + case.fee
             elif sum(held) + left > case.limit:
                 break
             else:
-                total += before * (sum(held) + left - newest) + case.write * newest
+                sent = sum(held) + left
+                total += times(sent) * (before * (sent - newest) + case.write * newest)
         else:
             least = min(least, total)
     return least
@@ -96,6 +105,7 @@ def test_when_it_pays_stays_near_the_optimum() -> None:
         "fee": 1.028,
         "fee, idle gaps": 1.023,
         "fee of 2 K": 1.046,
+        "price step": 1.02,
     }.items():
         rows = figures[condition]
         assert statistics.fmean(rows["WhenItPays"]) < most, condition

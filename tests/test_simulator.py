@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contextkit.caching.blocks import REPLY, Block, Sent, token_blocks
@@ -17,33 +17,35 @@ MARKERS = {"marker": {"cache_control": {}}, "carriers": ("user",)}
 
 
 def lead(one, other):
-    """Blocks 0 and 1, and 2 and 3, begin alike."""
-    return 10 if one.key // 2 == other.key // 2 else 0
+    """Blocks 0 and 1, and 2 and 3, begin alike, some more than others."""
+    return 10 + one.key + other.key if one.key // 2 == other.key // 2 else 0
 
 
 blocks = st.builds(
     lambda key, ends, lifetime, point: Block(key, TOKENS[key], "user", ends, point, lifetime),
-    st.integers(0, 3),
-    st.booleans(),
-    st.sampled_from(["", "5m", "1h"]),
+    st.sampled_from([0, 0, 0, 1, 2, 3]),
+    st.sampled_from([True, True, False]),
+    st.sampled_from(["", "", "5m", "1h"]),
     st.booleans(),
 )
+responses = st.sampled_from([(0, 0), (0, 0), (2, 2), (2, 5), (0, 200), (400, 400)])
+pauses = st.sampled_from([0, 1, 3, 100, 150, 250, 299, 300, 301, 3600])
 
 
 @st.composite
 def traffic(draw):
     """Requests of several conversations in the order of their times, some of which overlap."""
-    at, sent = 0, []
-    kept = [()]
-    for _ in range(draw(st.integers(1, 12))):
-        at += draw(st.sampled_from([0, 1, 5, 100, 299, 300, 301, 3600]))
-        begun = draw(st.sampled_from([0, 2, 10]))
-        ended = begun + draw(st.sampled_from([0, 3, 350]))
-        more = tuple(draw(st.lists(blocks, min_size=1, max_size=5)))
+    at, sent, kept = 0, [], [()]
+    for _ in range(draw(st.integers(3, 12))):
+        at += draw(pauses)
+        begun, ended = draw(responses)
         earlier = draw(st.sampled_from(kept))
-        request = (*earlier[: draw(st.integers(0, len(earlier)))], *more)
+        more = draw(st.lists(blocks, min_size=not earlier, max_size=3))
+        request = (*earlier[: draw(st.integers(0, len(earlier)))], *more) or earlier
+        if draw(st.booleans()):  # the same blocks, marked at other places
+            request = tuple(replace(block, point=draw(st.booleans())) for block in request)
         reply = tuple(draw(st.lists(blocks, max_size=2)))
-        kept.append((*request, *reply))
+        kept += [request, (*request, *reply)]
         opening = draw(st.sampled_from([(), (Block(REPLY, 4, REPLY),)]))
         sent.append(Sent((*request, *opening), at, begun, ended, reply))
     return sent
@@ -96,13 +98,26 @@ point_rules = st.builds(
     lifetimes=st.sampled_from([(SHORT, LONG), (LONG, SHORT)]),
     **common,
 )
-any_rules = st.one_of(block_rules, with_replies, unit_rules, point_rules)
+kinds = {"blocks": block_rules, "replies": with_replies, "units": unit_rules, "points": point_rules}
+any_rules = st.one_of(*kinds.values())
+every_kind = pytest.mark.parametrize("kind", kinds)
 
 
-@given(any_rules, traffic(), st.sampled_from([None, lead]))
-def test_it_reads_and_writes_what_the_reference_does(rules, requests, shared):
-    simulator = Simulator(rules, shared=shared)
-    reference = Reference(rules, shared if rules.match == "blocks" else None)
+@every_kind
+@settings(max_examples=2 * settings().max_examples)
+@given(st.data(), traffic())
+def test_it_reads_and_writes_what_the_reference_does(kind, data, requests):
+    rules = data.draw(kinds[kind])
+    shared = data.draw(st.sampled_from([None, lead])) if rules.match == "blocks" else None
+    simulator, reference = Simulator(rules, shared=shared), Reference(rules, shared)
+
+    assert [simulator.send(sent) for sent in requests] == list(map(reference.send, requests))
+
+
+@given(block_rules, traffic(), st.integers(50, 900))
+def test_it_drops_what_the_reference_does_where_there_is_no_room(rules, requests, capacity):
+    rules = replace(rules, lifetimes=(Lifetime(),), minimum=0, block=1)
+    simulator, reference = Simulator(rules, capacity=capacity), Reference(rules, None, capacity)
 
     assert [simulator.send(sent) for sent in requests] == list(map(reference.send, requests))
 

@@ -94,8 +94,8 @@ def run(settings: Settings) -> int:
 
 
 def _agreed(probing: Probing, endpoint: Endpoint, settings: Settings) -> bool:
-    # A wave waits as long as the longest wait; there are about five.
-    waits = f", and wait about {settings.ttl / 12:,.0f} minutes" if settings.ttl else ""
+    # Some waves of prefixes, each as long as its longest wait.
+    waits = f", and wait about {settings.ttl / 20:,.0f} minutes" if settings.ttl else ""
     expected = min(probing.expected, probing.budget)
     price = probing.profile.price(1) if probing.profile else None
     money = None if price is None else (expected * price.input / 1e6, price.currency)

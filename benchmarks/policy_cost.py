@@ -1,0 +1,380 @@
+"""What the input of conversations costs, by that of a sliding window of the same mean length.
+
+    python -m benchmarks.policy_cost [--json] [--quick] [--data FOLDER]
+
+Each conversation is built request by request by a `ContextBuilder` as a user would make one: a
+limit, a target of half of it or a quarter, the schedule that comes with that, and the cache asked
+for. A window keeps system prompt and tools, and the newest messages within K tokens, where K is
+chosen so that its requests have the same mean tokens; it drops whole turns, or else single messages
+(a call together with its results), but never the newest turn. All are sent to a simulator of the
+provider's cache, and charged by the profile. A window that asks for an explicit cache has a point
+behind the system prompt and one at its end, and writes at a premium what it hardly ever reads; so
+it stands beside with what is cheapest for it, too: both points, the first alone, no points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import contextkit as ck
+from benchmarks.schedule import data_folder
+from benchmarks.workloads import (
+    Messages,
+    dialogues,
+    joined,
+    trajectories,
+    written_agent,
+    written_dialogue,
+)
+from contextkit.caching.blocks import Block, Sent, blocks_of
+from contextkit.caching.costs import cost_of
+from contextkit.caching.simulator import Simulator
+from contextkit.tokens import counter_for
+
+MODEL = "qwen-plus"
+CACHES = ("explicit", "implicit")
+SEED = 21
+WINDOWS = {"window of turns": ("user",), "window of messages": ("user", "assistant")}
+APART = 20.0
+"""Seconds between two requests: the cache stays warm."""
+
+
+class Counted:
+    """The model's own vocabulary, which counts a text once."""
+
+    def __init__(self) -> None:
+        counter = counter_for(ck.profile_for(MODEL), None).counter
+        self.name, self.error = counter.name, counter.error
+        self.count: Callable[[str], int] = lru_cache(maxsize=None)(counter.count)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Sessions of one kind, and the tools that they were held with."""
+
+    name: str
+    sessions: list[Messages]
+    tools: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Run:
+    """Requests of some sessions: how long they are, how often the prefix was cut, what they cost.
+
+    Attributes:
+        tokens: of each request.
+        read: tokens read from the cache.
+        cost: of the input, in uncached input tokens.
+        cuts: requests whose history was cut.
+    """
+
+    tokens: list[int] = field(default_factory=list)
+    read: int = 0
+    cost: float = 0.0
+    cuts: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Mean tokens of a request."""
+        return sum(self.tokens) / len(self.tokens)
+
+    def charge(self, requests: Iterable[tuple[Block, ...]], cache: str) -> None:
+        """Send the requests of a session to the provider's cache."""
+        profile = ck.profile_for(MODEL)
+        rules = profile.cache(cache)
+        if rules is None:
+            raise SystemExit(f"{MODEL} has no {cache} cache")
+        simulator = Simulator(rules)
+        for number, blocks in enumerate(requests):
+            usage = simulator.send(Sent(blocks, at=APART * number, begun=0.5, ended=2.0))
+            cost = cost_of(usage, profile, rules)
+            if cost is None:
+                raise SystemExit(f"the prices of {MODEL} are not known")
+            self.tokens.append(usage.input_tokens or 0)
+            self.read += usage.cache_read_tokens or 0
+            self.cost += cost.input
+
+
+def built(
+    workload: Workload, counter: Counted, cache: str, budget: ck.Budget, schedule: Any = None
+) -> Run:
+    """The requests that contextkit builds."""
+    run = Run()
+    for messages in workload.sessions:
+        builder = ck.ContextBuilder(
+            MODEL,
+            budget=budget,
+            tools=workload.tools,
+            cache=cache,
+            schedule=schedule,
+            counter=counter,
+        )
+        history = ck.History()
+        requests = []
+        for message in messages:
+            if message["role"] == "assistant" and len(history):
+                context = builder.build(history)
+                requests.append(context.blocks)
+                run.cuts += any(edit.kind == "drop" for edit in context.edits)
+            history.append(message)
+        run.charge(requests, cache)
+    return run
+
+
+class Windows:
+    """The requests of a sliding window over the sessions of a workload.
+
+    Args:
+        workload: what is held.
+        counter: counts the tokens.
+        starts: the roles of the messages that a window may begin with.
+    """
+
+    def __init__(self, workload: Workload, counter: Counted, starts: tuple[str, ...]) -> None:
+        self.workload, self.starts = workload, starts
+        counting = counter_for(ck.profile_for(MODEL), counter)
+        # A block for each message, behind one for the tools where there are any.
+        self.blocks = [
+            blocks_of({"messages": messages, "tools": workload.tools}, counting)
+            for messages in workload.sessions
+        ]
+        self.head = bool(workload.tools)
+        self.sums = [
+            [0, *accumulate(block.tokens for block in blocks[self.head : -1])]
+            for blocks in self.blocks
+        ]
+
+    def cuts(self, session: int, most: int) -> list[tuple[int, int]]:
+        """For each request: where the window begins, and where the request ends."""
+        messages, sums = self.workload.sessions[session], self.sums[session]
+        places = [n for n, message in enumerate(messages) if message["role"] in self.starts]
+        found = []
+        newest = 0
+        for end, message in enumerate(messages):
+            if message["role"] == "user":
+                newest = end
+            elif message["role"] == "assistant" and end:
+                first = bisect_left(places, bisect_left(sums, sums[end] - most))
+                found.append((min([*places[first : first + 1], newest]), end))
+        return found
+
+    def mean(self, most: int) -> float:
+        """Mean tokens of the requests of a window of so many tokens."""
+        lengths = []
+        for session, sums in enumerate(self.sums):
+            blocks = self.blocks[session]
+            around = (
+                sum(block.tokens for block in blocks[: self._kept(session)]) + blocks[-1].tokens
+            )
+            lengths += [around + sums[end] - sums[start] for start, end in self.cuts(session, most)]
+        return sum(lengths) / len(lengths)
+
+    def _kept(self, session: int) -> int:
+        """How many blocks stand before every window: tools and system prompt."""
+        return self.head + (self.workload.sessions[session][0]["role"] == "system")
+
+    def fitting(self, mean: float) -> int:
+        """The window whose requests have the nearest mean length."""
+        low, high = 1, max(sums[-1] for sums in self.sums)
+        while low < high:
+            middle = (low + high) // 2
+            if self.mean(middle) < mean:
+                low = middle + 1
+            else:
+                high = middle
+        return min((low - 1, low), key=lambda most: abs(self.mean(most) - mean))
+
+    def run(self, most: int, cache: str, *, newest: bool = True) -> Run:
+        """What the requests of a window cost.
+
+        Args:
+            most: tokens of the window.
+            cache: asked for; an explicit one by a point behind the system prompt.
+            newest: whether there is a point at the end of the request, too.
+        """
+        run = Run()
+        for session, blocks in enumerate(self.blocks):
+            head = [
+                replace(block, point=number == self._kept(session) - 1)
+                for number, block in enumerate(blocks[: self._kept(session)])
+            ]
+            cuts = self.cuts(session, most)
+            requests = []
+            for start, end in cuts:
+                window = blocks[start + self.head : end + self.head]
+                last = replace(window[-1], point=newest)
+                requests.append((*head, *window[:-1], last, blocks[-1]))
+            run.charge(requests, cache)
+            run.cuts += sum(a[0] != b[0] for a, b in pairwise(cuts))
+        return run
+
+
+def workloads(folder: Path | None, limit: int, *, quick: bool) -> list[Workload]:
+    """What is measured on; sessions are joined where one alone does not reach the limit."""
+    if folder is None:
+        size = 1 if limit <= 8_000 else 3
+        count = 1 if quick else 4
+        return [
+            Workload("written agent", [written_agent(90 * size, SEED + n) for n in range(count)]),
+            Workload(
+                "written dialogue", [written_dialogue(120 * size, SEED + n) for n in range(count)]
+            ),
+        ]
+    found = []
+    tools = folder / "tau_airline_tools.json"
+    if tau := trajectories(folder, "tau_airline_dev.jsonl"):
+        sessions = [joined(tau[n : n + 20]) for n in range(0, len(tau), 20)]
+        schemas = json.loads(tools.read_text(encoding="utf-8")) if tools.exists() else []
+        found.append(Workload("tau, 20 joined", sessions, schemas))
+    if talks := dialogues(folder):
+        whole = limit <= 8_000
+        name = "dialogues" if whole else f"dialogues, {len(talks)} joined"
+        found.append(Workload(name, talks if whole else [joined(talks)]))
+    return found
+
+
+def row(workload: Workload, counter: Counted, limit: int, share: int, cache: str) -> dict[str, Any]:
+    """Contextkit and the window, on one workload under one limit and cache."""
+    budget = ck.Budget(limit, target=limit // share)
+    ours = built(workload, counter, cache, budget)
+    at_limit = built(workload, counter, cache, budget, ck.AtLimit())
+    requests = len(ours.tokens)
+    found: dict[str, Any] = {
+        "workload": workload.name,
+        "limit": limit,
+        "target": budget.target,
+        "cache": cache,
+        "requests": requests,
+        "contextkit": _figures(ours),
+        "at the limit": _figures(at_limit),
+    }
+    for name, starts in WINDOWS.items():
+        windows = Windows(workload, counter, starts)
+        most = windows.fitting(ours.mean)
+        run = windows.run(most, cache)
+        others = {
+            "explicit": windows.run(most, "explicit"),
+            "explicit, system prompt alone": windows.run(most, "explicit", newest=False),
+            "implicit": windows.run(most, "implicit"),
+        }
+        cheapest = min(others, key=lambda one: others[one].cost)
+        found[name] = {
+            "window": most,
+            **_figures(run),
+            "ratio": ours.cost / run.cost,
+            "cheapest": cheapest,
+            "ratio to it": ours.cost / others[cheapest].cost,
+        }
+    return found
+
+
+def _figures(run: Run) -> dict[str, float]:
+    requests = len(run.tokens)
+    return {
+        "mean tokens": run.mean,
+        "cuts": run.cuts,
+        "read share": run.read / sum(run.tokens),
+        "cost a request": run.cost / requests,
+    }
+
+
+def measure(
+    folder: Path | None, limits: Sequence[int], shares: Sequence[int], *, quick: bool
+) -> dict[str, Any]:
+    """All figures, as one JSON value."""
+    counter = Counted()
+    rows = [
+        row(workload, counter, limit, share, cache)
+        for limit in limits
+        for workload in workloads(folder, limit, quick=quick)
+        for share in shares
+        for cache in CACHES
+    ]
+    profile = ck.profile_for(MODEL)
+    prices = {
+        cache: [rules.read, rules.write] for cache in CACHES if (rules := profile.cache(cache))
+    }
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "contextkit": ck.__version__,
+        "model": MODEL,
+        "counter": counter.name,
+        "seed": SEED,
+        "data": "a data folder" if folder else "written for the purpose",
+        "prices, read and write": prices,
+        "unit": "uncached input tokens",
+        "rows": rows,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as a Markdown table."""
+    heads = ["workload", "limit, target", "cache", "requests"]
+    heads += ["contextkit: mean tokens, cuts, read, cost", "at the limit: cost"]
+    heads += [f"{name}: mean tokens, read, cost; ratio (its cheapest cache)" for name in WINDOWS]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for one in result["rows"]:
+        ours = one["contextkit"]
+        cells = [
+            one["workload"],
+            f"{one['limit']:,}, {one['target']:,}",
+            one["cache"],
+            f"{one['requests']:,}",
+            ", ".join(
+                [
+                    f"{ours['mean tokens']:,.0f}",
+                    f"{ours['cuts']}",
+                    f"{100 * ours['read share']:.0f} %",
+                    f"{ours['cost a request']:,.0f}",
+                ]
+            ),
+            f"{one['at the limit']['cost a request']:,.0f}",
+        ]
+        for name in WINDOWS:
+            window = one[name]
+            cells.append(
+                f"{window['mean tokens']:,.0f}, {100 * window['read share']:.0f} %, "
+                f"{window['cost a request']:,.0f}; **{window['ratio']:.2f}** "
+                f"({window['ratio to it']:.2f})"
+            )
+        lines.append("| " + " | ".join(cells) + " |")
+    prices = ", ".join(
+        f"{cache} {read:g}/{write:g}"
+        for cache, (read, write) in result["prices, read and write"].items()
+    )
+    where = (
+        f"{result['date']}, {result['model']} (read/write: {prices}), {result['data']}, counted by "
+        f"{result['counter']}, Python {result['python']}, {result['machine']}"
+    )
+    return "\n".join([*lines, "", where])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--quick", action="store_true", help="one limit, written sessions")
+    parser.add_argument("--data", help="a folder with conversations")
+    args = parser.parse_args()
+    folder = None if args.quick else data_folder(args.data)
+    limits, shares = ((8_000,), (2,)) if args.quick else ((8_000, 32_000), (2, 4))
+    result = measure(folder, limits, shares, quick=args.quick)
+    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result))
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()
