@@ -7,8 +7,9 @@ limit, a target of half of it or a quarter, the schedule that comes with that, a
 for. A window keeps system prompt and tools, and the newest messages within K tokens, where K is
 chosen so that its requests have the same mean tokens; it drops whole turns, or else single messages
 (a call together with its results), but never the newest turn. All are sent to a simulator of the
-provider's cache, and charged by the profile. A window that asks for an explicit cache writes at a
-premium what it never reads, so it stands beside with the cache that is cheapest for it, too.
+provider's cache, and charged by the profile. A window that asks for an explicit cache has a point
+behind the system prompt and one at its end, and writes at a premium what it hardly ever reads; so
+it stands beside with what is cheapest for it, too: both points, the first alone, no points.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import platform
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -36,7 +37,7 @@ from benchmarks.workloads import (
     written_agent,
     written_dialogue,
 )
-from contextkit.caching.blocks import Block, Sent
+from contextkit.caching.blocks import Block, Sent, blocks_of
 from contextkit.caching.costs import cost_of
 from contextkit.caching.simulator import Simulator
 from contextkit.tokens import counter_for
@@ -141,12 +142,17 @@ class Windows:
     """
 
     def __init__(self, workload: Workload, counter: Counted, starts: tuple[str, ...]) -> None:
-        self.workload, self.counter, self.starts = workload, counter, starts
-        builder = ck.ContextBuilder(MODEL, tools=workload.tools, counter=counter)
-        self.fixed = builder.counter.fixed(builder.plans.first.tools)
-        self.sums = [
-            [0, *accumulate(builder.counter.message(message) for message in messages)]
+        self.workload, self.starts = workload, starts
+        counting = counter_for(ck.profile_for(MODEL), counter)
+        # A block for each message, behind one for the tools where there are any.
+        self.blocks = [
+            blocks_of({"messages": messages, "tools": workload.tools}, counting)
             for messages in workload.sessions
+        ]
+        self.head = bool(workload.tools)
+        self.sums = [
+            [0, *accumulate(block.tokens for block in blocks[self.head : -1])]
+            for blocks in self.blocks
         ]
 
     def cuts(self, session: int, most: int) -> list[tuple[int, int]]:
@@ -166,14 +172,17 @@ class Windows:
     def mean(self, most: int) -> float:
         """Mean tokens of the requests of a window of so many tokens."""
         lengths = []
-        for session, messages in enumerate(self.workload.sessions):
-            sums = self.sums[session]
-            head = sums[1] if messages[0]["role"] == "system" else 0
-            lengths += [
-                self.fixed + head + sums[end] - sums[start]
-                for start, end in self.cuts(session, most)
-            ]
+        for session, sums in enumerate(self.sums):
+            blocks = self.blocks[session]
+            around = (
+                sum(block.tokens for block in blocks[: self._kept(session)]) + blocks[-1].tokens
+            )
+            lengths += [around + sums[end] - sums[start] for start, end in self.cuts(session, most)]
         return sum(lengths) / len(lengths)
+
+    def _kept(self, session: int) -> int:
+        """How many blocks stand before every window: tools and system prompt."""
+        return self.head + (self.workload.sessions[session][0]["role"] == "system")
 
     def fitting(self, mean: float) -> int:
         """The window whose requests have the nearest mean length."""
@@ -186,19 +195,27 @@ class Windows:
                 high = middle
         return min((low - 1, low), key=lambda most: abs(self.mean(most) - mean))
 
-    def run(self, most: int, cache: str) -> Run:
-        """What the requests of a window cost."""
+    def run(self, most: int, cache: str, *, newest: bool = True) -> Run:
+        """What the requests of a window cost.
+
+        Args:
+            most: tokens of the window.
+            cache: asked for; an explicit one by a point behind the system prompt.
+            newest: whether there is a point at the end of the request, too.
+        """
         run = Run()
-        for session, messages in enumerate(self.workload.sessions):
-            head = messages[:1] if messages[0]["role"] == "system" else []
-            builder = ck.ContextBuilder(
-                MODEL, tools=self.workload.tools, cache=cache, counter=self.counter
-            )
+        for session, blocks in enumerate(self.blocks):
+            head = [
+                replace(block, point=number == self._kept(session) - 1)
+                for number, block in enumerate(blocks[: self._kept(session)])
+            ]
             cuts = self.cuts(session, most)
-            run.charge(
-                (builder.preview([*head, *messages[start:end]]).blocks for start, end in cuts),
-                cache,
-            )
+            requests = []
+            for start, end in cuts:
+                window = blocks[start + self.head : end + self.head]
+                last = replace(window[-1], point=newest)
+                requests.append((*head, *window[:-1], last, blocks[-1]))
+            run.charge(requests, cache)
             run.cuts += sum(a[0] != b[0] for a, b in pairwise(cuts))
         return run
 
@@ -245,14 +262,19 @@ def row(workload: Workload, counter: Counted, limit: int, share: int, cache: str
     for name, starts in WINDOWS.items():
         windows = Windows(workload, counter, starts)
         most = windows.fitting(ours.mean)
-        runs = {one: windows.run(most, one) for one in CACHES}
-        cheapest = min(runs, key=lambda one: runs[one].cost)
+        run = windows.run(most, cache)
+        others = {
+            "explicit": windows.run(most, "explicit"),
+            "explicit, system prompt alone": windows.run(most, "explicit", newest=False),
+            "implicit": windows.run(most, "implicit"),
+        }
+        cheapest = min(others, key=lambda one: others[one].cost)
         found[name] = {
             "window": most,
-            **_figures(runs[cache]),
-            "ratio": ours.cost / runs[cache].cost,
-            "cheapest cache": cheapest,
-            "ratio to it": ours.cost / runs[cheapest].cost,
+            **_figures(run),
+            "ratio": ours.cost / run.cost,
+            "cheapest": cheapest,
+            "ratio to it": ours.cost / others[cheapest].cost,
         }
     return found
 

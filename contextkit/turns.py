@@ -188,7 +188,6 @@ class Kept:
     def end(self, turn: Turn, context: Context, answer: Answer) -> Reply:
         """Keep a turn with its answer, whole."""
         history = turn.history
-        history.unanswered.pop(context.view.name, None)
         try:
             if (role := answer.message.get("role")) != "assistant":
                 raise MessageError(f"role {role!r:.60} is not the assistant's")
@@ -213,6 +212,7 @@ class Kept:
         self.history, self.version = history, version
         if answer.usage is not None:
             self.parts.enter(context, answer.usage)
+        history.unanswered.pop(context.view.name, None)
         return Reply(
             text_of(answer.message), history[number], answer.usage, context, answer.finish_reason
         )

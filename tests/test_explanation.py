@@ -432,3 +432,17 @@ def test_what_is_no_request_is_refused() -> None:
             ck.explain(wrong, request(), usage)
         with pytest.raises(InputError):
             ck.explain(request(), wrong, usage)
+
+
+def test_one_token_is_a_miss_where_tokens_are_exact() -> None:
+    before = {"model": "smollm2", "messages": [user("Hello")]}
+    now = following(before, answer("Good morning to you."), user("Why?"))
+    counter = counter_for(profile_for("smollm2"))
+    prompt = sum(block.tokens for block in Asked.of(before, counter).blocks)
+    size = sum(block.tokens for block in Asked.of(now, counter).blocks)
+    spent = {"completion_tokens": 6}  # five, and the end
+    for missing, cause in ((0, None), (1, "reply tokenised otherwise")):
+        details = {"cached_tokens": prompt + 5 - missing}
+        usage = {"prompt_tokens": size, "prompt_tokens_details": details}
+        found = ck.explain(before, now, usage, previous_usage=spent)
+        assert (found.cause, found.tokens) == (cause, missing)

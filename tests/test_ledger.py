@@ -114,6 +114,8 @@ def test_requests_without_usage_or_profile_are_left_out() -> None:
     history = held(2)
     history.extend([user("a"), answer("b"), user("c")])
     builder(9_000).build(history)
+    history.extend([user("d"), answer("not to what was built")])
+    history.report(len(history) - 1, reported(3_000, 0))
     house = ck.History(held(1, model="generic"))
 
     assert len(of(history)) == 2

@@ -10,7 +10,8 @@ from typing import Any
 from contextkit.caching.blocks import Made, Sent
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
 from contextkit.caching.costs import Cost, cost_of
-from contextkit.caching.explanation import Explanation, explained, foretold
+from contextkit.caching.explanation import Explanation, explained
+from contextkit.caching.faults import foretold
 from contextkit.caching.markers import marked_request
 from contextkit.caching.simulator import Simulator
 from contextkit.edits import Decision, Edit

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from contextkit.caching.costs import Cost, cost_of
-from contextkit.caching.explanation import Cause
+from contextkit.caching.faults import Cause
 from contextkit.caching.forecast import Compared
 from contextkit.usage import Usage
 

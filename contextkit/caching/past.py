@@ -23,7 +23,8 @@ from contextkit.view import View
 def ledger_of(history: History, counters: Mapping[str, RequestCounter] | None = None) -> Ledger:
     """The ledger of a conversation: every request whose usage was recorded.
 
-    Costs what building all of them anew would.
+    Costs what building all of them anew would. Of streams that were left the log knows nothing,
+    although the provider may have their prompts in its cache.
 
     Args:
         history: the log.

@@ -1,0 +1,132 @@
+"""Forecasts of a chat against the embedded server: how many are equal, and why others are not.
+
+    python -m benchmarks.forecast_exact [--json] [--requests 300]
+
+Conversations one after the other through `Chat`, with tools, a volatile value at the tail, cuts,
+streams that are left and asked again, and a chat that is opened anew in the middle. Every seventh
+conversation has replies that do not tokenise back to what was generated (the model is made to say
+a single letter): in those the forecast is too high, and the cause must be named. The first request
+of a conversation is not counted: what the server has of others, no log knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import Counter
+from typing import Any
+
+import contextkit as ck
+from contextkit.providers.local import LocalServer
+
+SYSTEM = "You are a terse assistant. Answer in one sentence."
+QUESTIONS = (
+    *("Name a river in Spain.", "Why is it famous?", "Compare: a  b\n\n- c", "What is 数学?"),
+    *("\n\nSay hi", "ok", "Explain rain in one line.", '{"a": [1, 2], "b": "x"}', "Ещё раз?"),
+    *("| a | b |\n|---|---|\n| 1 | 2 |", "Write a word with an umlaut: ä.", "def f(x): return x"),
+)
+TOOL = {
+    "type": "function",
+    "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}},
+}
+TURNS = 20
+
+
+def held(chat: ck.Chat, name: str, drawn: random.Random) -> list[dict[str, Any]]:
+    """One conversation, and what was foretold and reported for each of its requests."""
+    scope = ck.Scope("bench", "user", name)
+    talk, found = chat.conversation(scope), []
+    for turn in range(TURNS):
+        question = QUESTIONS[drawn.randrange(len(QUESTIONS))]
+        if turn % 6 == 4:
+            with talk.stream(question) as stream:
+                for _ in stream:
+                    break
+        if turn == TURNS // 2:
+            talk = chat.conversation(scope)
+        reply = talk.send(question)
+        context, usage = reply.context, reply.usage
+        foreseen = context.forecast.loss.cause
+        found.append(
+            {
+                "input_equal": usage.input_tokens == context.tokens,
+                "forecast": context.forecast.cache_read_tokens,
+                "read": usage.cache_read_tokens,
+                "cause": context.compared.explanation(usage).cause,
+                "cut": foreseen == "prefix moved",
+                "left": turn % 6 == 4,
+            }
+        )
+    return found[1:]
+
+
+def measure(requests: int) -> dict[str, Any]:
+    """The figures, and every request whose forecast was not met."""
+    drawn = random.Random(7)
+    ordinary: list[dict[str, Any]] = []
+    provoked: list[dict[str, Any]] = []
+    with LocalServer(n_ctx=1024, threads=1) as server, server.client() as client:
+        counter = ck.ContextBuilder(server.model, limit=900).counter
+        (letter,) = counter.encode("a")
+        number = 0
+        while len(ordinary) < requests:
+            odd = number % 7 == 6
+            options = {"max_tokens": 8, "temperature": 1.0, "seed": number}
+            if odd:
+                options["logit_bias"] = {str(letter): 100}
+            chat = ck.Chat(
+                client,
+                model=server.model,
+                system=SYSTEM,
+                options=options,
+                limit=drawn.choice((330, 420, 560)),
+                tools=[TOOL] if number % 2 else [],
+                tail=[ck.Volatile("turn", lambda: str(drawn.randrange(9)), share=40)]
+                if number % 3
+                else [],
+            )
+            (provoked if odd else ordinary).extend(held(chat, str(number), drawn))
+            number += 1
+            print(f"\r{len(ordinary)} requests", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return {"ordinary": figures(ordinary), "provoked": figures(provoked)}
+
+
+def figures(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many are equal, and what the others are explained by."""
+    wrong = [one for one in found if one["forecast"] != one["read"]]
+    return {
+        "requests": len(found),
+        "input_equal": sum(one["input_equal"] for one in found),
+        "equal": len(found) - len(wrong),
+        "cuts": sum(one["cut"] for one in found),
+        "left_and_asked_again": sum(one["left"] for one in found),
+        "causes_of_others": dict(Counter(str(one["cause"]) for one in wrong)),
+        "others": wrong,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--requests", type=int, default=300)
+    arguments = parser.parse_args()
+    found = measure(arguments.requests)
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+        return
+    for name, one in found.items():
+        causes = ", ".join(f"{count} {cause}" for cause, count in one["causes_of_others"].items())
+        print(
+            f"{name}: {one['equal']} of {one['requests']} forecasts equal "
+            f"({one['cuts']} cuts, {one['left_and_asked_again']} left and asked again; "
+            f"input tokens equal in {one['input_equal']}); "
+            f"others: {causes or 'none'}"
+        )
+
+
+if __name__ == "__main__":
+    main()

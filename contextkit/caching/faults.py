@@ -1,0 +1,160 @@
+"""Faults: what may keep a request from reading what is in the cache, each tried alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from contextkit.caching.blocks import Block
+from contextkit.caching.consecutive import Consecutive, salted
+from contextkit.caching.parameters import changed_parameters, suspects
+from contextkit.caching.prefix import PrefixDiff
+from contextkit.messages import has_reasoning
+from contextkit.profiles import CacheRules
+from contextkit.usage import Usage
+
+Cause = Literal[
+    "model changed",
+    "settings changed",
+    "tools changed",
+    "prefix moved",
+    "dropped by the template",
+    "not yet visible",
+    "expired",
+    "below the minimum",
+    "point missing",
+    "look-back exceeded",
+    "reply tokenised otherwise",
+    "not kept by the provider",
+]
+
+
+def foretold(pair: Consecutive) -> Usage:
+    """What the provider will report for the later of two requests, by its rules."""
+    before, now = pair.before.request, pair.now.request
+    changed = changed_parameters(before, now, pair.counter.profile)
+    if before.get("model") != now.get("model") or "all" in changed.values():
+        return pair.read(now=salted(pair.now.blocks))
+    if changed:
+        return pair.read(now=salted(pair.now.blocks, from_messages=True))
+    return pair.read(now=_without_dropped(pair))
+
+
+def faults_of(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]]:
+    """What is wrong, in words, and what the provider would read if nothing else were."""
+    found: list[tuple[Cause, str, int]] = []
+    before, now, rules = pair.before.request, pair.now.request, pair.rules
+
+    def add(cause: Cause, source: str, **changed: Any) -> None:
+        found.append((cause, source, pair.read(in_time=True, **changed).cache_read_tokens or 0))
+
+    if before.get("model") != now.get("model"):
+        source = f"{before.get('model')} became {now.get('model')}: each model has its own cache"
+        add("model changed", source, now=salted(pair.now.blocks))
+    for name, reach in changed_parameters(before, now, pair.counter.profile).items():
+        other = salted(pair.now.blocks, from_messages=reach == "messages")
+        add("settings changed", f"{name} changed", now=other)
+    if moved.level == "tools":
+        add("tools changed", moved.cause)
+    elif moved.kind == "moved":
+        # A unit may end anywhere: where two earlier requests parted, too.
+        add("prefix moved", moved.cause, rules=_dense(rules))
+    if (rendered := _without_dropped(pair)) is not None:
+        add("dropped by the template", "reasoning of a finished turn", now=rendered)
+    whole = pair.unmoved()
+    if pair.elapsed is not None:
+        reads = pair.read(now=whole).cache_read_tokens or 0
+        if pair.elapsed < pair.reply.seconds:
+            source = f"sent {pair.elapsed:g} s after the request before, whose response took longer"
+            found.append(("not yet visible", source, reads))
+        else:
+            source = f"{pair.elapsed:,.0f} s between the requests"
+            found.append(("expired", source, reads))
+    if rules.minimum:
+        source = f"{rules.minimum:,} tokens are cached at least"
+        add("below the minimum", source, now=whole, rules=_dense(rules, points=True))
+    if rules.match == "points":
+        placed = replace(rules, minimum=0, lookback=None, lookback_of="blocks")
+        add("point missing", _last_point(pair), now=whole, rules=placed)
+        near = replace(rules, minimum=0)
+        add("look-back exceeded", f"{rules.lookback} are searched", now=whole, rules=near)
+    return found
+
+
+def _dense(rules: CacheRules, *, points: bool = False) -> CacheRules:
+    """The rules as if every prefix of what was sent could be read."""
+    sparse = ("units", "points") if points else ("units",)
+    return replace(rules, match="blocks") if rules.match in sparse else rules
+
+
+def readable(pair: Consecutive) -> int:
+    """What the later request would read if nothing were wrong at all."""
+    rules = replace(pair.rules, minimum=0)
+    if rules.match == "points":
+        held = sum(block.tokens for block in pair.before.held)
+        return held - held % rules.block
+    usage = pair.read(now=pair.unmoved(), in_time=True, rules=_dense(rules))
+    return usage.cache_read_tokens or 0
+
+
+def slack_of(pair: Consecutive, usage: Usage) -> int:
+    """By how many tokens a count may be off without a miss."""
+    rules, counter = pair.rules, pair.counter
+    counted = sum(block.tokens for block in pair.now.blocks)
+    exact = usage.input_tokens == counted and not counter.error
+    if exact and rules.match == "slots":
+        return 0
+    off = abs((usage.input_tokens or counted) - counted)
+    return max(rules.block, 16, off, int(counted * (0.02 + counter.error)))
+
+
+def _without_dropped(pair: Consecutive) -> tuple[Block, ...] | None:
+    """The later request as its template renders it, where that drops reasoning sent before."""
+    if not pair.counter.profile.drops_reasoning:
+        return None
+    roles = [message.get("role") for message in pair.before.messages]
+    if "user" not in (message.get("role") for message in pair.now.messages[len(roles) :]):
+        return None
+    last_user = max((n for n, role in enumerate(roles) if role == "user"), default=-1)
+    number, blocks, found = 0, [], False
+    for block in pair.now.blocks:
+        if block.role != "tools" and number < len(roles):
+            kept = has_reasoning(pair.before.messages[number])
+            found = found or (number > last_user and roles[number] == "assistant" and kept)
+            number += block.ends
+        blocks.append(replace(block, key=("dropped", block.key)) if found else block)
+    return tuple(blocks) if found else None
+
+
+def _last_point(pair: Consecutive) -> str:
+    placed = [number for number, block in enumerate(pair.before.held) if block.point]
+    if not placed:
+        return "the request before had no cache point"
+    behind = sum(block.tokens for block in pair.before.held[placed[-1] + 1 :])
+    return f"{behind:,} tokens stood behind the last cache point of the request before"
+
+
+def fault_of_provider(pair: Consecutive, usage: Usage, read: int) -> tuple[Cause, str]:
+    """The cause of a miss that does not show in the requests."""
+    held = sum(block.tokens for block in pair.before.held)
+    if pair.rules.replies and pair.reply.message is not None and read >= held - pair.rules.block:
+        if pair.counter.profile.drops_reasoning and (
+            pair.reply.reasoning or has_reasoning(pair.reply.message)
+        ):
+            return "dropped by the template", "reasoning of the reply"
+        inside = max(0, read - sum(block.tokens for block in pair.before.blocks))
+        generated = f" of {pair.reply.tokens:,}" if pair.reply.tokens is not None else ""
+        return "reply tokenised otherwise", (
+            f"its text gives other tokens than were generated, from token {inside + 1:,}"
+            f"{generated} on"
+        )
+    if changed := suspects(pair.before.request, pair.now.request):
+        names = ", ".join(changed)
+        return "settings changed", f"{names} changed, and may be a part of the prompt"
+    if pair.rules.match == "points" and not read and not usage.cache_write_tokens:
+        return "not kept by the provider", (
+            "cache points were sent, and neither a read nor a write was reported: does a gateway "
+            "take them out, and has the model such a cache?"
+        )
+    source = "" if pair.rules.guaranteed else "its cache promises nothing"
+    return "not kept by the provider", source
