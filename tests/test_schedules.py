@@ -281,6 +281,11 @@ def test_plans_are_not_made_dry_request_after_request(plans: Watched) -> None:
     cuts = sum(bool(kinds(context)) for context in contexts)
 
     assert 5 < cuts <= len(plans.made) < len(contexts) / 6
+    # Where the oldest turns are dropped and nothing else, a cut comes to what it does as a rule.
+    plans.made.clear()
+    plain = builder(budget=TARGET, schedule=ck.WhenItPays(0.2, 1.0))
+    cuts = sum(bool(kinds(context)) for context in replayed(plain, chat(100)))
+    assert len(plans.made) == cuts > 5
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**5))
