@@ -297,7 +297,7 @@ class Talk:
         Also of those before it was reopened. Costs what building all of them anew would.
         """
         builder = self._kept.parts.builder
-        return ledger_of(self.history, {builder.model: builder.counter})
+        return ledger_of(self.history, {builder.model: builder.counter}, pin=builder.pin)
 
     @property
     def report(self) -> Report | None:

@@ -11,6 +11,7 @@ from contextkit.caching.forecast import asked_with, beside, moved_by, reply_at, 
 from contextkit.caching.ledger import Ledger, Row
 from contextkit.edits import Decision
 from contextkit.errors import ProfileError
+from contextkit.folding import Pin, pin_system
 from contextkit.history import History
 from contextkit.messages import Message
 from contextkit.profiles import profile_for
@@ -20,7 +21,12 @@ from contextkit.tokens import RequestCounter, counter_for
 from contextkit.view import View
 
 
-def ledger_of(history: History, counters: Mapping[str, RequestCounter] | None = None) -> Ledger:
+def ledger_of(
+    history: History,
+    counters: Mapping[str, RequestCounter] | None = None,
+    *,
+    pin: Pin = pin_system,
+) -> Ledger:
     """The ledger of a conversation: every request whose usage was recorded.
 
     Costs what building all of them anew would. Of streams that were left the log knows nothing,
@@ -30,11 +36,12 @@ def ledger_of(history: History, counters: Mapping[str, RequestCounter] | None = 
         history: the log.
         counters: by model; others by the profile of their name. The requests to a model without
             one are left out.
+        pin: the builder's; which messages it protects says where cache points stood.
     """
     known = dict(counters or {})
     with history.lock:
         records = history.records[:]
-    past = _Past(history, known)
+    past = _Past(history, known, pin)
     rows = (past.row(decision, number) for decision, number in answered(records))
     return Ledger(row for row in rows if row is not None)
 
@@ -54,8 +61,9 @@ def answered(records: list[Record]) -> Iterator[tuple[Decision, int]]:
 class _Past:
     """Goes through the requests of a log in order, and folds each view once."""
 
-    def __init__(self, history: History, counters: dict[str, RequestCounter]) -> None:
+    def __init__(self, history: History, counters: dict[str, RequestCounter], pin: Pin) -> None:
         self.history = history
+        self.pin = pin
         self.counters = counters
         self.views: dict[tuple[str, str], View] = {}
         self.last: dict[str, tuple[Decision, Asked]] = {}
@@ -104,7 +112,7 @@ class _Past:
     ) -> Asked:
         key = (decision.view, counter.name)
         if key not in self.views:
-            self.views[key] = View(self.history, decision.view, counter.message)
+            self.views[key] = View(self.history, decision.view, counter.message, self.pin)
         view = self.views[key]
         view.advance(decision.point)
         around = {key: settings.get(key) for key in ("model", "tools", "response_format")}
