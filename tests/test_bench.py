@@ -101,7 +101,6 @@ def test_a_cache_of_whole_units_is_measured(benched):
     assert [(r["prompt_tokens"], r["cached_tokens"]) for r in result["requests"]] == [
         (usage.input_tokens, usage.cache_read_tokens) for usage in provider.usages
     ]
-
     assert all(r["predicted_cached_tokens"] == r["cached_tokens"] for r in result["requests"])
     assert result["totals"]["hit_ratio"] > 0.6
     assert result["totals"]["cost_share"] < 0.5

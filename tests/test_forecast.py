@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import contextkit as ck
-from contextkit.caching.blocks import Sent
+from contextkit.caching.blocks import Sent, blocks_of
 from contextkit.caching.faults import Cause
 from contextkit.caching.simulator import Simulator
 from contextkit.usage import Usage
@@ -48,7 +48,10 @@ def test_it_is_what_a_provider_with_these_rules_reports(model: str, cache: str |
             rules = context.compared.rules
             assert rules is not None
             simulator = simulator or Simulator(rules)
-            usage = simulator.send(Sent(context.blocks, at=10.0 * len(history)))
+            # What is cached of a reply shows where it is read as a whole.
+            answered = blocks_of({"messages": [call(f"c{turn}")]}, context.counter)[:-1]
+            reply = answered if rules.match == "units" else ()
+            usage = simulator.send(Sent(context.blocks, at=10.0 * len(history), reply=reply))
             forecast = context.forecast
             found = context.compared.explanation(usage)
             causes[found.cause] += 1
