@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import build_time, wrap_overhead
+from benchmarks import build_time, policy_cost, schedule, wrap_overhead
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -32,6 +32,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo_table,
     "build_time": build_time.table,
     "wrap_overhead": wrap_overhead.table,
+    "schedule": schedule.table,
+    "policy_cost": policy_cost.table,
 }
 
 
