@@ -214,15 +214,15 @@ def test_an_entry_at_a_point_is_dropped_whole():
     rules = CacheRules(
         name="points", mode="explicit", match="points", points=1, **MARKERS, visible="begins"
     )
-    simulator = Simulator(rules, capacity=250)
-    for key in range(3):
-        simulator.send(Sent((Block(key, 60, "user"), Block("end", 40, "user", point=True))))
+    simulator = Simulator(rules, capacity=270)
+    requests = [(Block(n, 60, "user"), Block("end", 40, "user", point=True)) for n in range(3)]
+    for request in requests:
+        simulator.send(Sent(request))
 
-    def read(key):
-        sent = Sent((Block(key, 60, "user"), Block("end", 40, "user", point=True)))
-        return simulator.peek(sent).cache_read_tokens
+    read = [simulator.peek(Sent(request)).cache_read_tokens for request in requests]
 
-    assert [read(key) for key in range(3)] == [0, 100, 100]
+    assert read == [0, 100, 100]
+    assert simulator.peek(Sent((Block(0, 60, "user", point=True),))).cache_read_tokens == 0
 
 
 def test_what_has_expired_takes_no_room():
@@ -238,3 +238,23 @@ def test_what_has_expired_takes_no_room():
 def test_less_than_one_slot_or_token_is_refused(settings):
     with pytest.raises(InputError, match="1 at least, not 0"):
         engine(**settings)
+
+
+def test_of_many_that_part_at_one_place_the_newest_are_compared_with_a_new_one():
+    """So that the time of a request does not grow with the number of conversations."""
+    asked = []
+
+    def shared(one, other):
+        asked.append(other.key)
+        return other.tokens if other.key == 97 else 1
+
+    rules = CacheRules(name="many", mode="implicit", match="blocks")
+    simulator = Simulator(rules, shared=shared)
+    for key in range(100):
+        simulator.send(Sent((Block("system", 50), Block(key, 20))))
+    asked.clear()
+
+    read = simulator.peek(Sent((Block("system", 50), Block("new", 20)))).cache_read_tokens
+
+    assert read == 70
+    assert asked == [*range(99, 67, -1)]
