@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import contextkit as ck
-from contextkit.caching.blocks import Sent
+from contextkit.caching.blocks import Sent, blocks_of
 from contextkit.caching.faults import Cause
 from contextkit.caching.simulator import Simulator
 from contextkit.usage import Usage
@@ -48,7 +48,10 @@ def test_it_is_what_a_provider_with_these_rules_reports(model: str, cache: str |
             rules = context.compared.rules
             assert rules is not None
             simulator = simulator or Simulator(rules)
-            usage = simulator.send(Sent(context.blocks, at=10.0 * len(history)))
+            reply = call(f"c{turn}")
+            *said, _ = blocks_of({"messages": [reply]}, context.counter)
+            sent = Sent(context.blocks, at=10.0 * len(history), reply=tuple(said))
+            usage = simulator.send(sent)
             forecast = context.forecast
             found = context.compared.explanation(usage)
             causes[found.cause] += 1
@@ -58,8 +61,7 @@ def test_it_is_what_a_provider_with_these_rules_reports(model: str, cache: str |
             if foretold != (usage.cache_read_tokens, usage.cache_write_tokens):
                 differ.append(f"{foretold}: {usage}")
             assert forecast.input_tokens == context.tokens == usage.input_tokens
-            number = history.append(call(f"c{turn}"))
-            history.report(number, usage)
+            history.report(history.append(reply), usage)
         history.append(result(f"c{turn}", "done"))
         history.append(answer("so"))
 

@@ -184,13 +184,16 @@ class Consecutive:
 
     @property
     def replied(self) -> tuple[Block, ...]:
-        """The reply as a block, where the cache keeps replies.
+        """The reply as blocks, where the cache keeps replies.
 
-        It begins with what opened it. Of what was generated the last token was never evaluated,
-        so that no cache has it.
+        Where tokens count, it is one that begins with what opened it. Of what was generated the
+        last token was never evaluated, so that no cache has it.
         """
         if not self.rules.replies or self.reply.message is None:
             return ()
+        if self.rules.match not in _TOKENWISE:
+            *blocks, _ = blocks_of({"messages": [self.reply.message]}, self.counter)
+            return tuple(blocks)
         return (Block(REPLY, self._replied_tokens() + 1, "assistant"),)
 
     def _replied_tokens(self) -> int:
