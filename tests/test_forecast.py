@@ -48,10 +48,10 @@ def test_it_is_what_a_provider_with_these_rules_reports(model: str, cache: str |
             rules = context.compared.rules
             assert rules is not None
             simulator = simulator or Simulator(rules)
-            # What is cached of a reply shows where it is read as a whole.
-            answered = blocks_of({"messages": [call(f"c{turn}")]}, context.counter)[:-1]
-            reply = answered if rules.match == "units" else ()
-            usage = simulator.send(Sent(context.blocks, at=10.0 * len(history), reply=reply))
+            reply = call(f"c{turn}")
+            *said, _ = blocks_of({"messages": [reply]}, context.counter)
+            sent = Sent(context.blocks, at=10.0 * len(history), reply=tuple(said))
+            usage = simulator.send(sent)
             forecast = context.forecast
             found = context.compared.explanation(usage)
             causes[found.cause] += 1
@@ -61,8 +61,7 @@ def test_it_is_what_a_provider_with_these_rules_reports(model: str, cache: str |
             if foretold != (usage.cache_read_tokens, usage.cache_write_tokens):
                 differ.append(f"{foretold}: {usage}")
             assert forecast.input_tokens == context.tokens == usage.input_tokens
-            number = history.append(call(f"c{turn}"))
-            history.report(number, usage)
+            history.report(history.append(reply), usage)
         history.append(result(f"c{turn}", "done"))
         history.append(answer("so"))
 

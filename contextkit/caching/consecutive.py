@@ -184,30 +184,17 @@ class Consecutive:
 
     @property
     def replied(self) -> tuple[Block, ...]:
-        """The reply as a block, where the cache keeps replies.
+        """The reply as blocks, where the cache keeps replies.
 
-        It begins with what opened it. Of what was generated the last token was never evaluated,
-        so that no cache has it.
+        Where tokens count, it is one that begins with what opened it. Of what was generated the
+        last token was never evaluated, so that no cache has it.
         """
         if not self.rules.replies or self.reply.message is None:
             return ()
-        if self.rules.match == "units":
-            return self._sent_back()
+        if self.rules.match not in _TOKENWISE:
+            *blocks, _ = blocks_of({"messages": [self.reply.message]}, self.counter)
+            return tuple(blocks)
         return (Block(REPLY, self._replied_tokens() + 1, "assistant"),)
-
-    def _sent_back(self) -> tuple[Block, ...]:
-        """The blocks of the later request that are the reply as it was; none where it has changed.
-
-        A unit is read whole or not at all, so that nothing inside of it matters.
-        """
-        start = len(self.before.held)
-        place = len(self.before.messages)
-        if self.moved or place >= len(self.now.messages) or self.reply.message is None:
-            return ()
-        if normal_form(self.now.messages[place]) != normal_form(self.reply.message):
-            return ()
-        end = next(n for n in range(start, len(self.now.held)) if self.now.held[n].ends)
-        return self.now.held[start : end + 1]
 
     def _replied_tokens(self) -> int:
         if (ids := self._reply_ids()) is not None:
