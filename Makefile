@@ -43,7 +43,7 @@ bench: $(READY)  ## build time against the floor, what wrap takes, what cuts cos
 	$(BIN)/python -m benchmarks.schedule --quick
 	$(BIN)/python -m benchmarks.policy_cost --quick
 
-figures: $(READY)  ## measure the tables of README.md again and write them there
+figures: $(READY)  ## measure the tables of README.md and docs/costs.md again and write them there
 	mkdir -p benchmarks/results
 	$(BIN)/contextkit demo --json --png docs/demo.png > benchmarks/results/demo.json
 	$(BIN)/python -m benchmarks.build_time --json > benchmarks/results/build_time.json

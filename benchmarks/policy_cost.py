@@ -362,15 +362,34 @@ def table(result: dict[str, Any], *, every: bool = False) -> str:
         "brackets, by that of the window with the cache and points that are cheapest for it. "
         "Least: the ratio if every request read all of itself but what it adds."
     )
+    return "\n".join([*lines, "", what, _measured(result)])
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The ratios alone: those by the window that drops single messages, the usual one."""
+    heads = ["workload", "limit", *(f"{cache} cache" for cache in CACHES)]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    ratios: dict[tuple[str, int], dict[str, float]] = {}
+    for one in result["rows"]:
+        if 2 * one["target"] == one["limit"]:
+            by_cache = ratios.setdefault((one["workload"], one["limit"]), {})
+            by_cache[one["cache"]] = one["window of messages"]["ratio"]
+    for (workload, limit), by_cache in ratios.items():
+        cells = [workload, f"{limit:,}", *(f"{by_cache[cache]:.2f}" for cache in CACHES)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", _measured(result)])
+
+
+def _measured(result: dict[str, Any]) -> str:
+    """What was measured, with what, and when."""
     prices = ", ".join(
         f"{cache} {read:g}/{write:g}"
         for cache, (read, write) in result["prices, read and write"].items()
     )
-    where = (
+    return (
         f"{result['date']}, {result['model']} (read/write: {prices}), {result['data']}, counted by "
         f"{result['counter']}, Python {result['python']}, {result['machine']}"
     )
-    return "\n".join([*lines, "", what, where])
 
 
 def main() -> None:
