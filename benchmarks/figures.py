@@ -1,4 +1,4 @@
-"""The tables of README.md and docs/costs.md, made from measured results: `make figures` measures and writes them.
+"""The measured tables of README.md and docs/costs.md: `make figures` measures and writes them.
 
 python -m benchmarks.figures          write the tables from benchmarks/results/*.json
 python -m benchmarks.figures --check  fail where a table is not what the results say
