@@ -215,6 +215,8 @@ class WhenItPays:
         whole = figures.fixed + figures.held
         prices = f"a token read from the cache costs {self.read:g}, a written one {self.write:g}"
         keeps = f"a cut would keep {figures.keep:,} of a target of {figures.target:,}"
+        if view.bounds is not None and (stays := view.bounds.target - figures.target):
+            keeps += f" ({view.bounds.target:,} less {stays:,} of summaries and pins that stay)"
         lines = [
             f"WhenItPays: by the price of an uncached input token, {prices}",
             f"held: {figures.held:,} tokens of history in a request of {whole:,}; {keeps}",

@@ -16,6 +16,7 @@ from contextkit.caching.prefix import canonical_blocks
 from contextkit.dry_run import DryRun, dry_run
 from contextkit.errors import BudgetError, InputError
 from contextkit.figures import Calls, Figures
+from contextkit.next_cut import requests_until_cut
 from contextkit.profiles import CacheRules, Lifetime, Price
 from tests.support import Messages, Own, answer, builder, call, chat, kinds, result, system, user
 
@@ -333,6 +334,19 @@ def test_explain_shows_the_figures_behind_the_next_cut() -> None:
     with pytest.raises(InputError, match=r"context\.view"):
         built.schedule.explain(ck.fold(history))
     assert view.planned is None
+
+
+def test_the_next_cut_is_found_by_halving() -> None:
+    asked: list[int] = []
+    figures = Figures(held=1_000, keep=0, target=500, newest=5, requests=200, fixed=0)
+
+    def due(figures: Figures) -> bool:
+        asked.append(figures.held)
+        return figures.held >= 700_004
+
+    assert requests_until_cut(due, figures, 1_000_000) == (700_004 - 1_000 + 4) // 5
+    assert len(asked) < 50
+    assert requests_until_cut(lambda figures: False, figures, 1_000_000) == 999_000 // 5 + 1
 
 
 def test_explain_names_a_plan_that_did_not_pay_and_a_cold_cache() -> None:

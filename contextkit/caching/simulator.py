@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Protocol
+from typing import Any, Protocol
 
 from contextkit.caching.blocks import Sent
 from contextkit.caching.paths import Path, Shared
@@ -78,6 +78,12 @@ class Simulator:
         capacity: int | None = None,
         shared: Shared | None = None,
     ) -> None:
+        given: Any = rules
+        if not isinstance(given, CacheRules):
+            raise InputError(
+                f"are CacheRules, not {given!r:.60}: profile_for(model).cache() has them",
+                place="rules",
+            )
         for name, value in (("slots", slots), ("capacity", capacity)):
             if value is not None and value < 1:
                 raise InputError(f"is 1 at least, not {value}", place=name)
