@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contextkit.caching.blocks import Block
+from contextkit.caching.blocks import Block, Made
 from contextkit.caching.consecutive import Asked
 from contextkit.caching.forecast import Compared, Forecast, compared
 from contextkit.caching.markers import Marked, Point, marked_request, marker_warnings
@@ -118,6 +118,11 @@ class Context:
         return self.rendering.rules is not None and bool(self.rendering.rules.marker)
 
     @property
+    def _made(self) -> Made:
+        """The blocks of the messages of this conversation, which are made once."""
+        return self.view.history.blocks.setdefault(self.counter.name, {})
+
+    @property
     def _marked(self) -> Marked:
         """The request with its markers; made once."""
         if "marked" not in self._kept:
@@ -130,7 +135,7 @@ class Context:
                 self.counter,
                 self.limit,
                 fixed=fixed,
-                made=self._kept.setdefault("made", {}),
+                made=self._made,
             )
         kept: Marked = self._kept["marked"]
         return kept
@@ -160,7 +165,7 @@ class Context:
                 self.counter,
                 rendering=self.rendering,
                 again=self.again,
-                made=self._kept["made"],
+                made=self._made,
             )
         found: Compared = self._kept["compared"]
         return found

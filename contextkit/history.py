@@ -84,6 +84,9 @@ class History:
         self.heard: dict[int, Usage] = {}
         # By view the request that the provider took last without an answer being kept.
         self.unanswered: dict[str, Any] = {}
+        # The blocks that a provider's cache sees of messages, by counter and message; forks share
+        # them as they share the messages.
+        self.blocks: dict[str, dict[int, Any]] = {}
         self.lock = RLock()
         self.size = 0
         self._decisions: dict[str, list[Decision]] = {}
@@ -254,6 +257,7 @@ class History:
             other.usages = {n: usage for n, usage in self.usages.items() if n < at}
             other.heard = {n: usage for n, usage in self.heard.items() if n <= at}
             other.unanswered = dict(self.unanswered)
+            other.blocks = self.blocks
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):
                 other.size = self.size

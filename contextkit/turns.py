@@ -183,6 +183,8 @@ class Kept:
 
         What it has in its cache then is not what the last kept turn left there.
         """
+        # One before it plays no part any more, and would keep all others alive.
+        context.view.history.unanswered.clear()
         self.history.unanswered[context.view.name] = context
 
     def end(self, turn: Turn, context: Context, answer: Answer) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from contextkit.caching.blocks import REPLY, Block, Sent, blocks_of
@@ -47,7 +48,8 @@ class Asked:
     @property
     def held(self) -> tuple[Block, ...]:
         """The blocks without what opens the reply."""
-        return tuple(block for block in self.blocks if block.role != REPLY)
+        blocks = self.blocks
+        return blocks[:-1] if blocks and blocks[-1].role == REPLY else blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def _opened(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     return (*held, replace(last, key=_OPENING, role="assistant"))
 
 
+@lru_cache(maxsize=64)
 def tolerant(rules: CacheRules) -> CacheRules:
     """The rules without what makes a provider refuse a request: that is not asked here."""
     return replace(rules, overflow="last", longest_first=False)

@@ -112,6 +112,8 @@ def _without_dropped(pair: Consecutive) -> tuple[Block, ...] | None:
     """The later request as its template renders it, where that drops reasoning sent before."""
     if not pair.counter.profile.drops_reasoning:
         return None
+    if not any(map(has_reasoning, pair.before.messages)):
+        return None
     roles = [message.get("role") for message in pair.before.messages]
     if "user" not in (message.get("role") for message in pair.now.messages[len(roles) :]):
         return None

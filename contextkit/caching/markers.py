@@ -94,9 +94,11 @@ def marked_request(
 def _marked(
     view: View, rendering: Rendering, messages: Messages, blocks: Sequence[Block], room: int
 ) -> Marked:
+    rules = rendering.rules
+    if rules is None and not any(block.point for block in blocks):
+        return Marked(messages, tuple(blocks), ())
     places = _places(messages, blocks)
     outlook = _outlook(view, rendering, messages, places, room)
-    rules = rendering.rules
     planned: tuple[int, ...] = ()
     if rules is not None:
         more = max(0, rendering.marked_tools - 1)  # the tools are one block, whatever they carry
