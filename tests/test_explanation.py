@@ -306,21 +306,23 @@ def tokens(request: dict[str, Any], messages: int | None = None) -> int:
     return sum(block.tokens for block in asked.held)
 
 
-def explained(breaker: Breaker, read: int) -> Explanation:
+def explained(breaker: Breaker, read: int, **told: Any) -> Explanation:
     before, now = both(breaker)
     given = copy.deepcopy((before, now))
     details = {"cached_tokens": read}
     usage = {"prompt_tokens": tokens(now) + 5, "prompt_tokens_details": details}
-    found = ck.explain(before, now, usage, counter=Characters(), **breaker.told)
+    found = ck.explain(before, now, usage, counter=Characters(), **{**told, **breaker.told})
     assert (before, now) == given, "the caller's requests stay as they were"
     return found
 
 
+@pytest.mark.parametrize("elapsed", [None, 10.0])
 @pytest.mark.parametrize("name", BREAKERS)
-def test_the_cause_is_named(name: str) -> None:
+def test_the_cause_is_named(name: str, elapsed: float | None) -> None:
+    """Whether the time between the requests is known or not: it is short, and at fault nowhere."""
     breaker = BREAKERS[name]
     read = tokens(both(breaker)[0], breaker.read) if breaker.read else 0
-    found = explained(breaker, read)
+    found = explained(breaker, read, elapsed=elapsed)
 
     assert found.cause == breaker.cause, str(found)
     assert breaker.says in found.source
@@ -330,6 +332,33 @@ def test_the_cause_is_named(name: str) -> None:
     assert found.tokens > 150
     assert found.cause in str(found)
     json.dumps(found.to_json())
+
+
+@pytest.mark.parametrize("name", ["short", "no points at all", "late tool", "clock"])
+def test_what_was_never_there_has_not_expired(name: str) -> None:
+    breaker = BREAKERS[name]
+
+    assert explained(breaker, 0, elapsed=90_000.0).cause == breaker.cause
+
+
+def test_a_point_of_a_longer_lifetime_has_not_expired() -> None:
+    """Every point has the lifetime that its marker asks for, not the default one."""
+    before = request("claude-sonnet-4-5")
+    moving_point(before)
+    for number in (0, -1):
+        before["messages"][number]["content"][0]["cache_control"]["ttl"] = "1h"
+    now = following(before)
+    now["messages"][-1]["content"] = [
+        {"type": "text", "text": "Why?", "cache_control": {"type": "ephemeral"}}
+    ]
+    details = {"cached_tokens": 0, "cache_creation_input_tokens": tokens(now)}
+    usage = {"prompt_tokens": tokens(now) + 5, "prompt_tokens_details": details}
+    causes = [
+        ck.explain(before, now, usage, elapsed, counter=Characters()).cause
+        for elapsed in (900.0, 4_000.0)
+    ]
+
+    assert causes == ["not kept by the provider", "expired"]
 
 
 @pytest.mark.parametrize("name", BREAKERS)
