@@ -160,6 +160,7 @@ class Context:
                 self.counter,
                 rendering=self.rendering,
                 again=self.again,
+                edits=self.edits,
                 made=self._kept["made"],
             )
         found: Compared = self._kept["compared"]
