@@ -404,6 +404,54 @@ def test_on_an_untouched_run_with_points_nothing_is_missed(model: str) -> None:
         moving_point(now)
 
 
+def test_units_behind_a_long_system_block_are_lost_to_what_moved() -> None:
+    """No request ended at the system block, so that no unit ends there: nothing can be read."""
+    rules = system("Rules. " * 4_000)
+    before, now = (
+        {"model": "deepseek-v4-flash", "messages": [rules, *turns]}
+        for turns in (
+            [user("one " * 400), answer("so " * 400), user("two")],
+            [user("two"), answer("ja " * 20), user("three " * 50)],
+        )
+    )
+    usage = {"prompt_tokens": tokens(now) + 5, "prompt_tokens_details": {"cached_tokens": 0}}
+    found = ck.explain(before, now, usage, counter=Characters())
+
+    assert (found.cause, found.message) == ("prefix moved", 1)
+
+
+@pytest.mark.parametrize("model", ["gpt-5.6", "deepseek-v4-flash"])
+def test_what_an_older_request_left_is_no_fault_of_the_provider(model: str) -> None:
+    """The newest message is edited: what is read then is what the request before both wrote."""
+    counter = counter_for(profile_for(model), Characters())
+    start = [system("Rules " * 800), user("one " * 100)]
+    went_on = [*start, answer("yes " * 800)]
+    first, before, now = (
+        {"model": model, "messages": messages}
+        for messages in (start, [*went_on, user("two " * 100)], [*went_on, user("two, edited")])
+    )
+    simulator = Simulator(profile_for(model).cache())
+    for n, sent in enumerate((first, before, now)):
+        usage = simulator.send(Sent(Asked.of(sent, counter).blocks, at=10.0 * n))
+    found = ck.explain(before, now, usage, 10.0, counter=Characters())
+
+    assert usage.cache_read_tokens
+    assert (found.cause, found.level, found.message) == ("prefix moved", "messages", 3)
+
+
+def test_a_moved_prefix_is_no_excuse_for_what_stood_before_it() -> None:
+    before = request("claude-sonnet-4-5")
+    moving_point(before)
+    now = following(before)
+    edit(3, content="[cleared]")(now)
+    moving_point(now)
+    details = {"cached_tokens": 0, "cache_creation_input_tokens": tokens(now)}
+    usage = {"prompt_tokens": tokens(now) + 5, "prompt_tokens_details": details}
+    found = ck.explain(before, now, usage, 10.0, counter=Characters())
+
+    assert found.cause == "not kept by the provider"
+
+
 def test_a_miss_costs_what_it_would_not_have_cost() -> None:
     before = request("gpt-4o")
     now = following(before)

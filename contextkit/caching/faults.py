@@ -40,8 +40,12 @@ def foretold(pair: Consecutive) -> Usage:
     return pair.read(now=_without_dropped(pair))
 
 
-def faults_of(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]]:
-    """What is wrong, in words, and what the provider would read if nothing else were."""
+def faults_of(pair: Consecutive, moved: PrefixDiff, read: int) -> list[tuple[Cause, str, int]]:
+    """What is wrong, in words, and what the provider would read if nothing else were.
+
+    Where the prefix moved, requests before the two may have left entries in what both have in
+    common. What is read (`read`) is then what that fault leaves, as far as there can be such.
+    """
     found: list[tuple[Cause, str, int]] = []
     before, now, rules = pair.before.request, pair.now.request, pair.rules
 
@@ -57,8 +61,11 @@ def faults_of(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, in
     if moved.level == "tools":
         add("tools changed", moved.cause)
     elif moved.kind == "moved":
-        # A unit may end anywhere: where two earlier requests parted, too.
-        add("prefix moved", moved.cause, rules=_dense(rules))
+        least, most = (
+            pair.read(in_time=True, rules=one).cache_read_tokens or 0
+            for one in (rules, _dense(rules, points=True))
+        )
+        found.append(("prefix moved", moved.cause, max(least, min(read, most))))
     if (rendered := _without_dropped(pair)) is not None:
         add("dropped by the template", "reasoning of a finished turn", now=rendered)
     whole = pair.unmoved()

@@ -89,7 +89,9 @@ class Compared:
             if self.pair is None
             else foretold(self.pair)
         )
-        loss = self.explanation(usage) if self.pair else Explanation(None)
+        loss = Explanation(None)
+        if self.pair is not None:
+            loss = explained(self.pair, usage, self.moved_by, foretold=True)
         cost = cost_of(usage, profile, rules)
         return Forecast(tokens, usage.cache_read_tokens, usage.cache_write_tokens, cost, loss)
 
