@@ -165,6 +165,7 @@ class Context:
                 self.counter,
                 rendering=self.rendering,
                 again=self.again,
+                edits=self.edits,
                 made=self._made,
             )
         found: Compared = self._kept["compared"]

@@ -91,6 +91,23 @@ def test_what_is_lost_beforehand_has_its_cause() -> None:
     assert made.build(short).forecast.cache_read_tokens == 0
 
 
+def test_a_forecast_never_blames_the_provider() -> None:
+    """The library's own cut, where the system block is longer than the history."""
+    history, made = ck.History(system="Rules. " * 4_000), builder(9_500, model="deepseek-v4-flash")
+    losses = []
+    for turn in range(12):
+        history.append(f"q{turn} " * 300)
+        context = made.build(history)
+        if context.edits:
+            losses.append((context.forecast.loss.cause, context.forecast.loss.source))
+        else:
+            assert context.forecast.loss.cause is None
+        history.append(answer(f"a{turn} " * 300))
+
+    assert len(losses) >= 2
+    assert set(losses) == {("prefix moved", "1 drop by DropOldest")}
+
+
 def test_the_clock_of_the_schedule_tells_what_has_expired() -> None:
     now = [1_000.0]
     schedule = ck.WhenItPays(clock=lambda: now[0])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from contextkit.caching.answers import answered, edits_since, reply_at, seconds_between
 from contextkit.caching.blocks import Made
 from contextkit.caching.consecutive import Asked
-from contextkit.caching.forecast import asked_with, beside, moved_by, reply_at, seconds_between
+from contextkit.caching.forecast import asked_with, beside, moved_by
 from contextkit.caching.ledger import Ledger, Row
 from contextkit.edits import Decision
 from contextkit.errors import ProfileError
 from contextkit.folding import Pin, pin_system
 from contextkit.history import History
-from contextkit.messages import Message
 from contextkit.profiles import profile_for
-from contextkit.records import Record
 from contextkit.rendering import Rendering
 from contextkit.tokens import RequestCounter, counter_for
 from contextkit.view import View
@@ -46,16 +45,13 @@ def ledger_of(
     return Ledger(row for row in rows if row is not None)
 
 
-def answered(records: list[Record]) -> Iterator[tuple[Decision, int]]:
-    """The decisions for which requests were sent and answered, each with its reply's number."""
-    count, last = 0, None
-    for record in records:
-        if isinstance(record, Decision):
-            last = record
-        elif isinstance(record, Message):
-            if last is not None and last.point == count and record.role == "assistant":
-                yield last, count
-            count, last = count + 1, None
+class _Request(NamedTuple):
+    """A request that was answered."""
+
+    decision: Decision
+    settings: Mapping[str, Any]
+    counter: RequestCounter
+    asked: Asked
 
 
 class _Past:
@@ -66,8 +62,8 @@ class _Past:
         self.pin = pin
         self.counters = counters
         self.views: dict[tuple[str, str], View] = {}
-        self.last: dict[str, tuple[Decision, Asked]] = {}
-        self.newest: tuple[Decision, Asked] | None = None
+        self.last: dict[str, _Request] = {}
+        self.newest: _Request | None = None
         self.made: dict[str, Made] = {}
         self.renderings: dict[tuple[str, str], Rendering] = {}
 
@@ -79,7 +75,7 @@ class _Past:
             return None
         asked = self._asked(decision, settings.data, counter)
         before = self.last.get(decision.view, self.newest)
-        self.newest = self.last[decision.view] = (decision, asked)
+        self.newest = self.last[decision.view] = _Request(decision, settings.data, counter, asked)
         usage = self.history.usages.get(number)
         if usage is None:
             return None
@@ -87,14 +83,16 @@ class _Past:
         if before is None:
             compared = beside(None, asked, counter, asked=rules)
         else:
-            last, earlier = before
+            last, earlier = before.decision, before.asked
+            if before.counter.name != counter.name:  # of another model: counted as this one counts
+                earlier = self._asked(last, before.settings, counter)
             compared = beside(
                 earlier,
                 asked,
                 counter,
                 reply=reply_at(self.history, last.point),
                 elapsed=seconds_between(last, decision),
-                moved=moved_by(decision.edits, last.point) if last.view == decision.view else "",
+                moved=moved_by(edits_since(self.history, last, decision), last.point),
                 asked=rules,
             )
         return Row.of(decision.point, model, compared, usage)
