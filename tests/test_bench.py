@@ -188,6 +188,17 @@ def test_ctrl_c_loses_nothing_that_was_measured(benched, monkeypatch):
     assert "contextkit: stopped by Ctrl-C\n" in said
 
 
+def test_what_chat_completions_may_not_have_is_told_before_anything_is_sent(benched, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+
+    out, said, provider = benched("qwen-plus", "session", code=1, yes=False, as_json=False)
+
+    assert not provider.requests
+    assert "over which the header x-dashscope-session-cache may do nothing" in out
+    assert "The forecast is by the rules of the session cache" in out
+    assert "Go on?" in said
+
+
 @pytest.mark.parametrize("typed", ["n\n", "", "what\n"])
 def test_it_is_asked_first_and_no_is_no(benched, monkeypatch, typed):
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
@@ -218,6 +229,10 @@ def test_yes_is_yes(benched, monkeypatch):
         ({"png": Path("nowhere/a.png")}, "there is no folder nowhere"),
         ({"options": "[1]"}, "--options: is a JSON object"),
         ({"options": "{"}, "--options: is not JSON"),
+        ({"options": '{"temprature": 1}'}, "--options: has 'temprature'.* is it 'temperature'"),
+        ({"options": '{"enable_thinking": false}'}, '{"extra_body": {"enable_thinking": false}}'),
+        ({"options": '{"extra_body": 1}'}, "--options: has extra_body = 1"),
+        ({"options": '{"model": "other"}'}, "--options: has 'model', which the command sets"),
         ({"model": "qwen-plus"}, "DASHSCOPE_API_KEY: is not set"),
     ],
 )
