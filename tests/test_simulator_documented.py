@@ -648,6 +648,19 @@ def test_llama_a_slot_that_is_busy_takes_no_other_request(source):
     assert send(cache, *prompt, at=20, ended=30)[0] == 99  # waits for the first
 
 
+@source("https://github.com/ggml-org/llama.cpp/blob/master/tools/server/server-context.cpp")
+def test_llama_a_slot_was_used_last_when_its_response_ended(source):
+    cache = simulator("smollm2", slots=2)
+    one, two, three = (token_blocks(range(n, n + 100)) for n in (0, 1_000, 2_000))
+    send(cache, *one, at=0, ended=30)
+    send(cache, *two, at=10, ended=2)
+
+    send(cache, *three, at=40)
+
+    assert cache.peek(Sent(one, at=50)).cache_read_tokens == 99
+    assert cache.peek(Sent(two, at=50)).cache_read_tokens == 0
+
+
 @source(LLAMA)
 def test_llama_a_refused_request_leaves_what_the_slots_hold_but_counts_as_a_use(source):
     cache = simulator("smollm2", slots=2, capacity=1_000)
