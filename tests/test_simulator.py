@@ -258,3 +258,40 @@ def test_of_many_that_part_at_one_place_the_newest_are_compared_with_a_new_one()
 
     assert read == 70
     assert asked == [*range(99, 67, -1)]
+
+
+def test_the_last_token_of_a_reply_is_held_once_a_longer_reply_went_over_it():
+    simulator = engine()
+    prompt, shorter, longer = (token_blocks(range(n)) for n in (10, 15, 20))
+    for reply, held in ((shorter, 14), (longer, 19)):
+        simulator.send(Sent(prompt, reply=reply[10:]))
+        asked = Sent((*longer, *token_blocks([99])))
+        assert simulator.peek(asked).cache_read_tokens == held
+
+
+def test_what_is_computed_anew_because_its_beginning_expired_is_written_anew():
+    rules = CacheRules(
+        name="strict", mode="implicit", match="blocks", renewed_by="nothing", lifetimes=(SHORT,)
+    )
+    simulator = Simulator(rules)
+    one, two = Block("one", 50), Block("two", 50)
+    simulator.send(Sent((one,), at=0))
+    simulator.send(Sent((one, two), at=200))
+
+    read = [
+        simulator.send(Sent((one, two), at=at)).cache_read_tokens for at in (250, 301, 550, 602)
+    ]
+
+    assert read == [100, 0, 100, 0]
+
+
+@pytest.mark.parametrize("match", ["blocks", "units"])
+def test_a_prompt_can_be_read_once_the_response_begins_and_its_reply_once_it_ends(match):
+    rules = CacheRules(name="both", mode="implicit", match=match, replies=True, visible="begins")
+    simulator = Simulator(rules)
+    prompt, reply, more = Block("prompt", 50), Block("reply", 20), Block("more", 5)
+    simulator.send(Sent((prompt,), at=0, begun=2, ended=10, reply=(reply,)))
+
+    asked = [Sent((prompt, reply, more), at=at) for at in (1, 2, 9, 10)]
+
+    assert [simulator.peek(sent).cache_read_tokens for sent in asked] == [0, 50, 50, 70]

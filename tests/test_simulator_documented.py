@@ -93,6 +93,16 @@ def test_qwen_searches_20_content_blocks_from_a_marker_backwards(source, added, 
     assert send(cache, system(1_500), *more, mark(last), at=10)[0] == read
 
 
+@source(QWEN_PRACTICE)
+def test_qwen_each_of_many_tool_results_is_a_block_of_its_own(source):
+    cache = simulator("qwen-plus", "explicit")
+    send(cache, mark(system()))
+    results = [block(n, 50, "tool") for n in range(40)]
+
+    assert send(cache, system(), *results[:18], mark(results[18]), at=10)[0] == 2_000
+    assert send(cache, system(), *results[:38], mark(results[38]), at=20)[0] == 0
+
+
 @source(QWEN)
 def test_qwen_a_hit_starts_the_five_minutes_again(source):
     cache = simulator("qwen-plus", "explicit")
@@ -260,6 +270,15 @@ def test_openai_a_developer_block_alone_is_written_and_found_by_every_conversati
 
     assert send(cache, developer) == (0, 2_000)
     assert send(cache, developer, *turns(51), at=10)[0] == 2_000
+
+
+@source(OPENAI)
+def test_openai_instructions_in_the_middle_get_no_point_by_themselves(source):
+    cache = simulator("gpt-5.6")
+    late = block("late", 100, "developer")
+
+    assert send(cache, system(), block("q"), late) == (0, 2_100)
+    assert send(cache, system(), block("q"), late, block("q2"), at=10) == (2_100, 200)
 
 
 @source(OPENAI_SDK)
@@ -627,6 +646,19 @@ def test_llama_a_slot_that_is_busy_takes_no_other_request(source):
     assert send(cache, *prompt, at=0, ended=30)[0] == 0
     assert send(cache, *prompt, at=10, ended=30)[0] == 0
     assert send(cache, *prompt, at=20, ended=30)[0] == 99  # waits for the first
+
+
+@source("https://github.com/ggml-org/llama.cpp/blob/master/tools/server/server-context.cpp")
+def test_llama_a_slot_was_used_last_when_its_response_ended(source):
+    cache = simulator("smollm2", slots=2)
+    one, two, three = (token_blocks(range(n, n + 100)) for n in (0, 1_000, 2_000))
+    send(cache, *one, at=0, ended=30)
+    send(cache, *two, at=10, ended=2)
+
+    send(cache, *three, at=40)
+
+    assert cache.peek(Sent(one, at=50)).cache_read_tokens == 99
+    assert cache.peek(Sent(two, at=50)).cache_read_tokens == 0
 
 
 @source(LLAMA)
