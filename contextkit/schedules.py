@@ -29,8 +29,9 @@ class Schedule(Protocol):
     def due(self, figures: Figures) -> bool:
         """Whether this request should be sent cut.
 
-        Asked twice where the first answer is yes: with what a cut comes to as a rule, then with
-        what the plan comes to that was made dry (`figures.rewritten`, `figures.calls`).
+        A pure function of the figures. It is asked with what a cut comes to as a rule, then, where
+        that is due, with what its plan comes to, made dry (`figures.rewritten`, `figures.calls`);
+        and with figures such as the request before may have had, to tell whether a plan is new.
         """
 
 

@@ -191,8 +191,9 @@ def rewritten(before: ck.Context, after: ck.Context) -> int:
     ids=["drop", "clear", "keep"],
 )
 def test_a_plan_is_priced_by_what_the_cut_rewrites(plans: Watched, compaction: Any) -> None:
-    built = builder(budget=TARGET, schedule=ck.WhenItPays(0.2, 1.0), compaction=compaction)
-    contexts = replayed(built, agent(40))
+    budget = ck.Budget(6_000, target=1_500)
+    built = builder(budget=budget, schedule=ck.WhenItPays(0.2, 1.0), compaction=compaction)
+    contexts = replayed(built, agent(25, sizes=(1_600,)) + agent(25)[1:])
     carried_out = [dry.figures for dry in plans.made if built.schedule.due(dry.figures)]
     cuts = [n for n, context in enumerate(contexts) if kinds(context)]
 
@@ -201,6 +202,8 @@ def test_a_plan_is_priced_by_what_the_cut_rewrites(plans: Watched, compaction: A
         before, after = contexts[n - 1], contexts[n]
         assert figures.rewritten == rewritten(before, after)
         assert figures.fixed + figures.keep == after.tokens
+    in_front = [figures.keep - (figures.rewritten or 0) for figures in carried_out]
+    assert any(in_front) == ("clear" in {kind for n in cuts for kind in kinds(contexts[n])})
 
 
 def test_a_cut_that_pays_as_a_rule_and_not_by_its_plan_is_not_made(plans: Watched) -> None:
