@@ -67,8 +67,7 @@ def check(found, rules, *, waited=False):
         assert found["overflow"] == rules.overflow
         assert set(found["carriers"]) == set(rules.carriers)
     if rules.match == "points":
-        exact = rules.lookback_of == "messages" and not rules.automatic
-        assert found["lookback"] == (1 if exact else rules.lookback)
+        assert found["lookback"] == rules.lookback
     if waited and rules.ttl is not None:
         assert found["ttl"] == rules.ttl
         assert found["renewed_by"] == rules.renewed_by
