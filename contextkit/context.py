@@ -37,6 +37,8 @@ class Context:
         counter: counted the tokens; it has the profile.
         rendering: what the request has that the view has not: documents, content blocks, markers.
         again: whether this point was decided before, and the request so probably sent.
+        time: when it was built, in seconds since the epoch: what forecasts and explanations take
+            for the time when it is sent, where the schedule has no clock. Nothing is decided by it.
     """
 
     model: str
@@ -54,6 +56,7 @@ class Context:
     counter: RequestCounter
     rendering: Rendering
     again: bool = False
+    time: float | None = field(default=None, compare=False)
     _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
@@ -166,6 +169,7 @@ class Context:
                 rendering=self.rendering,
                 again=self.again,
                 edits=self.edits,
+                time=self.time,
                 made=self._made,
             )
         found: Compared = self._kept["compared"]

@@ -94,8 +94,20 @@ def reply_at(history: History, number: int) -> Answered:
     return Answered(message, usage.output_tokens, usage.reasoning_tokens)
 
 
-def seconds_between(first: Decision, second: Decision) -> float | None:
-    """Seconds between two decisions; None where no clock was kept."""
-    if first.time is None or second.time is None:
-        return None
-    return max(0.0, second.time - first.time)
+def seconds_between(
+    history: History, last: Decision, decision: Decision, time: float | None = None
+) -> float | None:
+    """Seconds between two requests; None where that is not known.
+
+    By the schedule's clock where it has one, else by when they were built.
+
+    Args:
+        history: the log.
+        last, decision: of the requests.
+        time: when the later one was built; by default as the log has it.
+    """
+    first, second = last.time, decision.time
+    if first is None or second is None:
+        first = history.times.get(last.point)
+        second = history.times.get(decision.point) if time is None else time
+    return None if first is None or second is None else max(0.0, second - first)

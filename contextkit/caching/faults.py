@@ -183,5 +183,9 @@ def fault_of_provider(pair: Consecutive, usage: Usage, read: int) -> tuple[Cause
             "cache points were sent, and neither a read nor a write was reported: does a gateway "
             "take them out, and has the model such a cache?"
         )
+    if pair.elapsed is None and any(one.seconds for one in pair.rules.lifetimes):
+        return "not kept by the provider", (
+            "or expired: how long ago the request before was sent is not known"
+        )
     source = "" if pair.rules.guaranteed else "its cache promises nothing"
     return "not kept by the provider", source

@@ -111,6 +111,7 @@ def compared(
     rendering: Rendering,
     again: bool = False,
     edits: Iterable[Edit] = (),
+    time: float | None = None,
     made: Made | None = None,
 ) -> Compared:
     """A request beside the one that the log has before it.
@@ -123,6 +124,7 @@ def compared(
         rendering: what the request has that its view has not.
         again: whether the point was decided before, so that the same request was sent already.
         edits: that were made for it, recorded or not.
+        time: when it was built, in seconds since the epoch.
         made: blocks that were made for this request.
     """
     history = view.history
@@ -131,7 +133,9 @@ def compared(
         return beside(now, now, counter, asked=asked)
     unanswered = history.unanswered.get(view.name)
     if unanswered is not None:  # a stream that was left, or an answer that could not be kept
-        return beside(unanswered.asked, now, counter, asked=asked)
+        known = time is not None and unanswered.time is not None
+        elapsed = max(0.0, time - unanswered.time) if known else None
+        return beside(unanswered.asked, now, counter, asked=asked, elapsed=elapsed)
     last = last_answered(history, view.name, decision.point)
     if last is None:
         return beside(None, now, counter, asked=asked)
@@ -145,7 +149,7 @@ def compared(
         counter,
         asked=asked,
         reply=reply_at(history, last.point),
-        elapsed=seconds_between(last, decision),
+        elapsed=seconds_between(history, last, decision, time),
         moved=moved_by(edits, last.point),
     )
 

@@ -91,7 +91,7 @@ class _Past:
                 asked,
                 counter,
                 reply=reply_at(self.history, last.point),
-                elapsed=seconds_between(last, decision),
+                elapsed=seconds_between(self.history, last, decision),
                 moved=moved_by(edits_since(self.history, last, decision), last.point),
                 asked=rules,
             )
