@@ -1,14 +1,16 @@
 """A probe finds out what a provider does, from outside: one that plays a profile, a real one."""
 
-import tomllib
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai import OpenAI
 
+from contextkit.analysis.findings import Finding, Findings
 from contextkit.analysis.probing import probe
 from contextkit.errors import ProfileError
-from contextkit.profiles import known_profiles, load_profiles, profile_for
+from contextkit.profiles import CacheRules, known_profiles, load_profiles, profile_for
 from tests.caching_provider import CachingProvider, Clock
 
 CACHES = {}
@@ -75,13 +77,14 @@ def check(found, rules, *, waited=False):
 
 
 @pytest.mark.parametrize("name", PLAYED)
-def test_what_is_known_of_every_cache_is_found_from_outside(name):
+def test_what_is_known_of_every_cache_is_found_from_outside(name, tmp_path):
     rules, profile = CACHES[name]
 
     found, _ = probed(rules, profile, ttl=None if rules.ttl is None else 1.3 * rules.ttl)
 
     check(found, rules, waited=True)
     assert all(one.sure > 0.9 for one in found.found)
+    holds(found, given_back(found, tmp_path)[0])
 
 
 @pytest.mark.parametrize("name", ["qwen implicit", "qwen explicit", "openai points", "vllm blocks"])
@@ -195,7 +198,99 @@ def test_the_lines_that_it_prints_make_a_profile(tmp_path, name):
     ][: len(own.caches) - 1]
 
 
-def test_an_explicit_cache_that_no_profile_knows_of_is_found():
+def given_back(found, tmp_path):
+    """The cache that a profile has which is made of the lines."""
+    (tmp_path / "own.toml").write_text(found.toml(), "utf-8")
+    own = load_profiles(tmp_path / "own.toml")
+    return profile_for(found.model, own).cache(found.mode), profile_for(found.model, own)
+
+
+def holds(found, rules):
+    """The rules have every figure that was found."""
+    for one in found.found:
+        if one.value is not None and one.field in rules.__dataclass_fields__:
+            assert getattr(rules, one.field) == one.value, one.field
+    if found["ttl"] is not None:
+        assert rules.ttl == found["ttl"]
+
+
+ROLES = st.lists(st.sampled_from(["system", "user", "assistant", "tool"]), unique=True, min_size=1)
+FIGURES = {
+    "hits": st.just("6 of 6"),
+    "guaranteed": st.just(False),
+    "match": st.sampled_from(["blocks", "points", "units", "slots"]),
+    "automatic": st.just(True),
+    "minimum": st.integers(0, 5_000),
+    "block": st.integers(1, 2_000),
+    "string form": st.booleans(),
+    "replies": st.booleans(),
+    "visible": st.sampled_from(["begins", "ends"]),
+    "lookback": st.integers(1, 65),
+    "ttl": st.floats(1, 86_400),
+    "renewed_by": st.sampled_from(["hit", "nothing"]),
+    "marker on message": st.sampled_from(["cached", "ignored", "refused"]),
+}
+POINTS = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries({"points": st.integers(1, 40)}, optional={"carriers": ROLES.map(tuple)}),
+)
+MARKERS = [{"cache_control": {"type": "ephemeral"}}, {"a key.of-mine": {"mode": "explicit"}}]
+
+
+@given(
+    known=st.sampled_from(list(CACHES.values())).flatmap(
+        lambda pair: st.sampled_from([(None, None), (None, pair[1]), pair])
+    ),
+    figures=st.fixed_dictionaries({}, optional=FIGURES),
+    points=POINTS,
+    marker=st.sampled_from(MARKERS),
+    mode=st.sampled_from(["implicit", "explicit"]),
+    model=st.sampled_from(["nope", "Org/Some-Model", "gpt-4o", "ft:gpt-4o:mine"]),
+    shipped=st.booleans(),
+)
+def test_whatever_is_found_its_lines_load_and_say_the_same(
+    tmp_path_factory, *, known, figures, points, marker, mode, model, shipped
+):
+    rules, profile = known
+    if not shipped:  # those of a user's own, which no file stands on
+        rules = rules and replace(rules, name=f"my {rules.name}")
+        others = [replace(one, name=f"my {one.name}") for one in profile.caches] if profile else ()
+        profile = profile and replace(profile, name="mine", caches=tuple(others))
+    mode = rules.mode if rules else mode
+    found = Findings(model, mode, rules, profile, rules.marker if rules else marker)
+    if points and not found.marker:
+        points = {}
+    found.found = [
+        Finding(field, value if value != () else None, "seen")
+        for field, value in {**figures, **points}.items()
+    ]
+
+    if not found.toml():
+        assert not {*figures, *points} & {*CacheRules.__dataclass_fields__, "ttl"}
+        return
+    measured, own = given_back(found, tmp_path_factory.mktemp("own"))
+
+    holds(found, measured)
+    assert own.name.endswith(", measured")
+    if points:
+        assert measured.marker == found.marker
+        assert measured.carriers
+    if profile:
+        for one in profile.caches:
+            if one.mode != mode:
+                assert replace(own.cache(one.mode), sources=(), checked=None, conflicts=()) == (
+                    replace(profile.cache(one.mode), sources=(), checked=None, conflicts=())
+                )
+
+
+def test_a_cache_without_markers_that_count_makes_lines_that_load(tmp_path):
+    found = Findings("qwen-plus", "explicit", *CACHES["qwen explicit"])
+    for figures in ({"points": 0}, {"points": 4, "carriers": ()}):
+        found.found = [Finding(field, value, "seen") for field, value in figures.items()]
+        assert given_back(found, tmp_path)[0].points == 0
+
+
+def test_an_explicit_cache_that_no_profile_knows_of_is_found(tmp_path):
     rules, _ = CACHES["qwen explicit"]
     profile = profile_for("generic")
     clock = Clock()
@@ -212,11 +307,15 @@ def test_an_explicit_cache_that_no_profile_knows_of_is_found():
 
     check(found, rules)
     assert all(one.known is None for one in found.found)
+    measured, own = given_back(found, tmp_path)
+    holds(found, measured)
+    assert measured.marker == rules.marker
+    assert own.name == "generic, measured"
     with pytest.raises(ProfileError, match="no session cache is known"):
         probe(None, "new-model", mode="session")
 
 
-def test_a_model_without_a_profile_is_probed_all_the_same():
+def test_a_model_without_a_profile_is_probed_all_the_same(tmp_path):
     rules, _ = CACHES["qwen implicit"]
     clock = Clock()
     with (
@@ -226,6 +325,10 @@ def test_a_model_without_a_profile_is_probed_all_the_same():
         found = probe(client, "nobody-knows-it", clock=clock, sleep=clock.sleep, seed=3)
 
     assert (found["match"], found["minimum"], found["block"]) == ("blocks", 1024, 128)
-    assert (
-        tomllib.loads(found.toml())["cache"]["nobody-knows-it implicit, measured"]["block"] == 128
+    measured, own = given_back(found, tmp_path)
+    holds(found, measured)
+    assert (measured.name, own.name) == (
+        "nobody-knows-it implicit, measured",
+        "nobody-knows-it, measured",
     )
+    assert own.window == profile_for("generic").window

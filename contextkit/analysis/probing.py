@@ -112,7 +112,7 @@ class Probing:
         marker = usual if rules is None else rules.marker
         self.expected = _expected(rules, ttl, marker)
         self.budget = 2 * self.expected + _MARGIN if budget is None else budget
-        self.findings = Findings(model, mode, rules, self.profile)
+        self.findings = Findings(model, mode, rules, self.profile, marker)
         asker = Asker(
             client,
             model,
