@@ -1,5 +1,6 @@
 """A probe finds out what a provider does, from outside: one that plays a profile, a real one."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,11 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai import OpenAI
 
+from contextkit.analysis import prefix_probes
 from contextkit.analysis.findings import Finding, Findings
-from contextkit.analysis.probing import probe
+from contextkit.analysis.probing import Probing, probe
+from contextkit.analysis.trials import Trials
 from contextkit.errors import ProfileError
 from contextkit.profiles import CacheRules, known_profiles, load_profiles, profile_for
-from tests.caching_provider import CachingProvider, Clock
+from contextkit.usage import Usage
+from tests.caching_provider import CachingProvider, Clock, parts, reported
+from tests.scripted_provider import ScriptedProvider
 
 CACHES = {}
 for _profile in known_profiles().values():
@@ -28,7 +33,7 @@ def client_of(provider):
     return OpenAI(base_url=provider.base_url, api_key="none", max_retries=0)
 
 
-def probed(rules, profile, *, played=None, ttl=None, budget=None, **how):
+def probed(rules, profile, *, played=None, ttl=None, budget=None, drawn=7, until="", **how):
     """What a probe finds out about `played`, told beforehand that it is `rules`."""
     known = replace(profile, caches=(rules,))
     clock = Clock()
@@ -39,7 +44,7 @@ def probed(rules, profile, *, played=None, ttl=None, budget=None, **how):
         ) as provider,
         client_of(provider) as client,
     ):
-        found = probe(
+        probing = Probing(
             client,
             profile.models[0],
             mode=rules.mode,
@@ -48,9 +53,12 @@ def probed(rules, profile, *, played=None, ttl=None, budget=None, **how):
             ttl=ttl,
             clock=clock,
             sleep=clock.sleep,
-            seed=7,
+            seed=drawn,
         )
-    return found, provider
+        for one in probing.run():
+            if one.field == until:
+                break
+    return probing.findings, provider
 
 
 def check(found, rules, *, waited=False):
@@ -128,6 +136,99 @@ def test_what_the_service_adds_by_itself_is_no_part_of_a_minimum():
         rules, profile = CACHES[name]
         found, _ = probed(rules, profile, overhead=10)
         check(found, rules)
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_a_minimum_is_the_same_in_every_run_where_tokens_are_no_words(seed):
+    rules, profile = CACHES["qwen explicit"]
+    for minimum, misses in ((1024, 0.0), (700, 0.0), (1024, 0.2)):
+        played = replace(rules, minimum=minimum)
+        found, _ = probed(
+            rules, profile, played=played, letters=4, overhead=10, misses=misses, seed=seed,
+            drawn=seed, until="minimum",
+        )  # fmt: skip
+        [one] = [one for one in found.found if one.field == "minimum"]
+        if minimum == 1024:
+            assert one.value == 1024
+            assert one.agrees
+        else:  # what is between is not sure, and said to be
+            assert 700 <= one.value <= 702
+            assert one.value == 700 or one.sure < 0.6
+        # What is told is in the same tokens as the value.
+        more, less = re.findall(r"([\d,]+) (?:tokens )?were", one.seen)
+        assert int(less.replace(",", "")) < minimum <= int(more.replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "read", "known", "value", "sure"),
+    [
+        (1033, 1034, 1024, 1024, 1024, True),
+        (1033, 1040, 1030, 1024, 1024, True),  # what the profile says is not excluded
+        (1034, 1040, 1030, 1024, 1030, False),
+        (1020, 1067, 1057, 1024, 1024, True),
+        (1020, 1067, 1057, 2048, 1057, False),
+    ],
+)
+def test_a_wide_search_never_contradicts_what_it_does_not_exclude(
+    low, high, read, *, known, value, sure
+):
+    rules, profile = CACHES["qwen explicit"]
+    findings = Findings("m", "explicit", replace(rules, minimum=known), profile)
+    trials = Trials(None, findings, marker={}, ttl=None, pause=0, least_reply=1)
+    trials.behind = 10
+
+    found = prefix_probes._minimum(trials, low, high, read)
+
+    assert found.value == value
+    assert (found.sure == 1) == sure
+    assert found.seen.startswith(f"{read:,} tokens were read")
+    assert f"{low - 10:,} were not" in found.seen
+
+
+class EndsProvider(ScriptedProvider):
+    """Reads what an earlier request had up to the end of a part, or only whole requests."""
+
+    def __init__(self, clock, *, whole=False):
+        super().__init__()
+        self.whole = whole
+        self.kept = set()
+        self.spent = 0
+
+    def usage_of(self, request, message):
+        prefix, tokens, read = (), 0, 0
+        blocks = [part for one in request["messages"] for part in parts(one)]
+        for number, part in enumerate(blocks, 1):
+            prefix += (part["role"], *part["words"])
+            tokens += len(part["words"]) + 2
+            if self.whole and number < len(blocks):
+                continue
+            read = tokens if prefix in self.kept else read
+            self.kept.add(prefix)
+        usage = Usage(tokens, read // 128 * 128 if read >= 1024 else 0, None, 20)
+        self.spent += tokens + 20
+        return reported(usage, "openai", CACHES["qwen implicit"][0])
+
+
+@pytest.mark.parametrize("model", ["qwen-plus", "nobody-knows-it"])
+def test_hits_at_the_ends_of_messages_alone_are_found_out_before_it_costs_much(tmp_path, model):
+    for whole in (False, True):
+        clock = Clock()
+        with EndsProvider(clock, whole=whole) as provider, client_of(provider) as client:
+            found = probe(client, model, clock=clock, sleep=clock.sleep, seed=5)
+
+        assert found.tokens == provider.spent
+        if whole:
+            assert found["match"] is None
+            assert "the same from its beginning to its end" in found.stopped
+            assert found.toml() == ""
+            assert found.tokens < 80_000
+            continue
+        assert not found.stopped
+        assert (found["match"], found["automatic"]) == ("points", True)
+        assert (found["minimum"], found["block"], found["points"]) == (1024, 128, None)
+        assert found.tokens < 140_000
+        measured, _ = given_back(found, tmp_path)
+        holds(found, measured)
 
 
 def test_a_string_that_is_another_prefix_than_a_part_is_found_out():

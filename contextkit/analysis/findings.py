@@ -141,7 +141,9 @@ class Findings:
         return "\n".join(lines) + "\n"
 
     def _figures(self) -> dict[str, Any]:
-        """The fields of `CacheRules` that were found."""
+        """The fields of `CacheRules` that were found; none where no rules can say the match."""
+        if any(one.field == "match" and one.value is None for one in self.found):
+            return {}
         values = {
             one.field: one.value
             for one in self.found
