@@ -117,6 +117,15 @@ class Asker:
         """So many words that nobody has sent in this order before."""
         return " ".join(self._random.choices(_WORDS, k=max(1, count)))
 
+    def changed(self, text: str, tokens: float) -> str:
+        """The words of a text in another order, with or without so many tokens of them."""
+        words = text.split()
+        self._random.shuffle(words)
+        more = round(tokens / self._per_word) or (tokens > 0) - (tokens < 0)
+        if more > 0:
+            words += self.words(more).split()
+        return " ".join(words[: max(1, len(words) + min(more, 0))])
+
     def words_for(self, tokens: float) -> int:
         """How many words make a prompt of so many tokens, if it has one message."""
         return max(1, round((tokens - self._frame) / self._per_word))
