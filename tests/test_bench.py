@@ -136,6 +136,21 @@ def test_a_budget_is_never_passed(benched):
     assert "the next request could pass the 5,000" in said.splitlines()[-1]
 
 
+def test_a_budget_is_not_passed_where_usage_is_not_reported(benched, monkeypatch):
+    counted = CachingProvider.usage_of
+
+    def silent(self, request, message):
+        counted(self, request, message)
+        return {}
+
+    monkeypatch.setattr(CachingProvider, "usage_of", silent)
+
+    _, said, provider = benched("qwen-plus", code=1, budget=5_000)
+
+    assert 0 < sum(u.input_tokens + u.output_tokens for u in provider.usages) <= 5_000
+    assert "could pass the 5,000" in said
+
+
 def test_a_provider_that_reports_no_cached_tokens_is_told(benched, monkeypatch):
     def without_details(self, request, message):
         return {"prompt_tokens": 1_500, "completion_tokens": 5, "total_tokens": 1_505}

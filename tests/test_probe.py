@@ -253,6 +253,34 @@ def test_a_budget_is_never_passed_and_what_is_known_by_then_is_told(name):
     assert {"match", "minimum", "block"} <= {one.field for one in found.found}
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"prompt_tokens": 1, "completion_tokens": 0, "prompt_tokens_details": {"cached_tokens": 0}},
+        {
+            "prompt_tokens": 500,
+            "completion_tokens": 9,
+            "prompt_tokens_details": {"cached_tokens": 9},
+        },
+    ],
+)
+def test_a_budget_is_not_passed_where_usage_is_not_reported_or_false(told, monkeypatch):
+    counted = CachingProvider.usage_of
+
+    def false(self, request, message):
+        counted(self, request, message)
+        return told
+
+    monkeypatch.setattr(CachingProvider, "usage_of", false)
+
+    found, provider = probed(*CACHES["qwen implicit"], budget=9_000)
+
+    sent = sum(usage.input_tokens + usage.output_tokens for usage in provider.usages)
+    assert 0 < sent <= 9_000
+    assert found.tokens >= sent
+
+
 def test_a_cache_that_is_not_there_ends_it_before_it_costs_much():
     rules, profile = CACHES["qwen explicit"]
     found, _ = probed(rules, profile, played=replace(rules, minimum=10**9))
