@@ -418,6 +418,7 @@ class ContextBuilder:
             rendering=plan.rendering,
             again=again,
             time=self._now(),
+            earlier=view.history.times.get(decided[-1].point) if again else None,
         )
 
     def _now(self) -> float | None:

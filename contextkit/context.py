@@ -39,6 +39,7 @@ class Context:
         again: whether this point was decided before, and the request so probably sent.
         time: when it was built, in seconds since the epoch: what forecasts and explanations take
             for the time when it is sent, where the schedule has no clock. Nothing is decided by it.
+        earlier: when it was built before, where it was (`again`) and that is known.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Context:
     rendering: Rendering
     again: bool = False
     time: float | None = field(default=None, compare=False)
+    earlier: float | None = field(default=None, compare=False)
     _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
@@ -170,6 +172,7 @@ class Context:
                 again=self.again,
                 edits=self.edits,
                 time=self.time,
+                earlier=self.earlier,
                 made=self._made,
             )
         found: Compared = self._kept["compared"]

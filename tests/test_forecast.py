@@ -299,6 +299,18 @@ def test_a_wrapped_client_knows_how_long_ago_its_last_request_was(
     assert [one.loss.cause for one in forecasts] == [None, None, "expired"]
 
 
+def test_the_same_request_again_after_a_while_has_expired(watch: Watch) -> None:
+    history, made = started(cache="explicit")
+    history.append("one")
+    made.build(history)
+    causes = []
+    for seconds in (60.0, 4_000.0):
+        watch.now += seconds
+        causes.append(made.build(history).forecast.loss.cause)
+
+    assert causes == [None, "expired"]
+
+
 def test_a_clock_counts_although_prices_are_not_known() -> None:
     """The schedule gives way to the limit then; its clock still tells what has expired."""
     now = [0.0]

@@ -10,6 +10,7 @@ import pytest
 
 import contextkit as ck
 from contextkit.errors import ContextKitError, InputError, StoreCorrupt
+from contextkit.usage import Usage
 from tests.support import SCOPE, answer, builder, call, chat, result, user, wire
 
 
@@ -221,3 +222,19 @@ def test_a_record_that_cannot_stand_where_it_stands_is_refused(record: dict[str,
 
     assert found.value.position == 3
     assert len(history.records) == 1
+
+
+def test_the_time_of_a_report_is_kept_and_checked() -> None:
+    history = ck.History([user("one"), answer("two")])
+    history.report(1, Usage(input_tokens=5), time=1_800_000_000.5)
+    text = history.dumps()
+
+    assert ck.History.loads(text).times == {1: 1_800_000_000.5}
+    assert ck.History.loads(text).dumps() == text
+    old = {"type": "usage", "number": 1, "usage": {"input_tokens": 5}}
+    history.restore([old])
+    assert history.fork().times == history.times == {1: 1_800_000_000.5}
+    assert history.fork(0).times == {}
+    for time in ("yesterday", True, float("nan"), [1]):
+        with pytest.raises(StoreCorrupt, match="time of a report"):
+            history.restore([{**old, "time": time}])

@@ -110,4 +110,9 @@ def seconds_between(
     if first is None or second is None:
         first = history.times.get(last.point)
         second = history.times.get(decision.point) if time is None else time
+    return elapsed_between(first, second)
+
+
+def elapsed_between(first: float | None, second: float | None) -> float | None:
+    """Seconds from one time to another; None where one is not known."""
     return None if first is None or second is None else max(0.0, second - first)

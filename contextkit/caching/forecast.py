@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contextkit.caching.answers import edits_since, last_answered, reply_at, seconds_between
+from contextkit.caching.answers import (
+    edits_since,
+    elapsed_between,
+    last_answered,
+    reply_at,
+    seconds_between,
+)
 from contextkit.caching.blocks import Made, Sent
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
 from contextkit.caching.costs import Cost, cost_of
@@ -112,6 +118,7 @@ def compared(
     again: bool = False,
     edits: Iterable[Edit] = (),
     time: float | None = None,
+    earlier: float | None = None,
     made: Made | None = None,
 ) -> Compared:
     """A request beside the one that the log has before it.
@@ -125,16 +132,16 @@ def compared(
         again: whether the point was decided before, so that the same request was sent already.
         edits: that were made for it, recorded or not.
         time: when it was built, in seconds since the epoch.
+        earlier: when it was built before, where it was.
         made: blocks that were made for this request.
     """
     history = view.history
     asked = rendering.rules
     if again:
-        return beside(now, now, counter, asked=asked)
+        return beside(now, now, counter, asked=asked, elapsed=elapsed_between(earlier, time))
     unanswered = history.unanswered.get(view.name)
     if unanswered is not None:  # a stream that was left, or an answer that could not be kept
-        known = time is not None and unanswered.time is not None
-        elapsed = max(0.0, time - unanswered.time) if known else None
+        elapsed = elapsed_between(unanswered.time, time)
         return beside(unanswered.asked, now, counter, asked=asked, elapsed=elapsed)
     last = last_answered(history, view.name, decision.point)
     if last is None:
