@@ -37,15 +37,19 @@ format: $(READY)  ## lay the code out as lint expects it
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY)  ## build time against the floor, and what wrap takes
+bench: $(READY)  ## build time against the floor, what wrap takes, what cuts cost (ARGS=--quick)
 	$(BIN)/python -m benchmarks.build_time $(ARGS)
 	$(BIN)/python -m benchmarks.wrap_overhead $(ARGS)
+	$(BIN)/python -m benchmarks.schedule --quick
+	$(BIN)/python -m benchmarks.policy_cost --quick
 
-figures: $(READY)  ## measure the tables of README.md again and write them there
+figures: $(READY)  ## measure the tables of README.md and docs/costs.md again and write them there
 	mkdir -p benchmarks/results
 	$(BIN)/contextkit demo --json --png docs/demo.png > benchmarks/results/demo.json
 	$(BIN)/python -m benchmarks.build_time --json > benchmarks/results/build_time.json
 	$(BIN)/python -m benchmarks.wrap_overhead --json > benchmarks/results/wrap_overhead.json
+	$(BIN)/python -m benchmarks.schedule --json > benchmarks/results/schedule.json
+	$(BIN)/python -m benchmarks.policy_cost --json > benchmarks/results/policy_cost.json
 	$(BIN)/python -m benchmarks.figures
 
 profiles: $(READY)  ## write the tables of docs/profiles.md and docs/media.md from the profiles

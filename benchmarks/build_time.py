@@ -25,6 +25,7 @@ from importlib.metadata import version
 from typing import Any
 
 import contextkit as ck
+from benchmarks.workloads import written_agent
 
 MODEL = "gpt-4o"
 SEED = 7
@@ -111,6 +112,60 @@ def plain_list(length: int, limit: int) -> dict[str, float]:
     }
 
 
+def plans_made_dry() -> list[dict[str, Any]]:
+    """How often a plan is made dry, and the time of all builds beside those of `AtLimit`."""
+    from contextkit import deciding
+
+    messages = written_agent(300, SEED)
+    real, times = deciding.dry_run, 0
+
+    def counted(*given: Any) -> Any:
+        nonlocal times
+        times += 1
+        return real(*given)
+
+    def session(schedule: ck.Schedule, compaction: list[Any]) -> tuple[int, int, float]:
+        budget = ck.Budget(16_000, target=4_000)
+        builder = ck.ContextBuilder(MODEL, budget=budget, schedule=schedule, compaction=compaction)
+        history, builds, cuts, spent = ck.History(), 0, 0, 0.0
+        for message in messages:
+            if message["role"] == "assistant":
+                made: list[ck.Context] = []
+                spent += timed(lambda made=made: made.append(builder.build(history)))
+                builds += 1
+                cuts += bool(made[0].edits)
+            history.append(message)
+        return builds, cuts, spent / builds
+
+    rows = []
+    deciding.dry_run = counted
+    try:
+        for name, compaction in (
+            ("DropOldest", [ck.DropOldest()]),
+            ("ClearToolResults", [ck.ClearToolResults()]),
+            (
+                "ClearToolResults, SummarizeOldest",
+                [ck.ClearToolResults(), ck.SummarizeOldest(lambda _request: "in short " * 50)],
+            ),
+        ):
+            _, _, floor = session(ck.AtLimit(), compaction)
+            times = 0
+            builds, cuts, spent = session(ck.WhenItPays(0.1, 1.25), compaction)
+            rows.append(
+                {
+                    "compaction": name,
+                    "builds": builds,
+                    "cuts": cuts,
+                    "plans made dry": times,
+                    "build, mean": spent,
+                    "build at the limit, mean": floor,
+                }
+            )
+    finally:
+        deciding.dry_run = real
+    return rows
+
+
 def growth_exponent(times: dict[int, float]) -> float:
     """The slope of log time over log length, by least squares."""
     xs = [math.log(length) for length in times]
@@ -144,6 +199,7 @@ def measure(lengths: tuple[int, ...], turns: int) -> dict[str, Any]:
         "kept log": rows,
         "growth exponent": exponents,
         "plain list": lists,
+        "plans made dry": plans_made_dry(),
     }
 
 
@@ -169,6 +225,12 @@ def table(result: dict[str, Any]) -> str:
         f"json.loads {row['json.loads']:,.0f} µs, ratio {row['build'] / row['json.loads']:.3f}; "
         f"first sight {row['first sight per message']:.1f} µs a message"
         for row in result["plain list"]
+    ]
+    lines += [
+        f"WhenItPays with {row['compaction']}: {row['plans made dry']} plans made dry for "
+        f"{row['cuts']} cuts in {row['builds']:,} builds of {row['build, mean']:.0f} µs on average "
+        f"(AtLimit: {row['build at the limit, mean']:.0f})"
+        for row in result.get("plans made dry", ())
     ]
     lines.append(
         f"{result['date']}, Python {result['python']}, tiktoken {result['tiktoken']}, "

@@ -1,4 +1,4 @@
-"""The tables of README.md, made from measured results: `make figures` measures and writes them.
+"""The measured tables of README.md and docs/costs.md: `make figures` measures and writes them.
 
 python -m benchmarks.figures          write the tables from benchmarks/results/*.json
 python -m benchmarks.figures --check  fail where a table is not what the results say
@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import build_time, wrap_overhead
+from benchmarks import build_time, policy_cost, schedule, wrap_overhead
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "costs.md")
 
 
 def demo_table(result: dict[str, Any]) -> str:
@@ -32,13 +32,18 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo_table,
     "build_time": build_time.table,
     "wrap_overhead": wrap_overhead.table,
+    "schedule": schedule.table,
+    "policy_cost": policy_cost.table,
+    "policy_cost: summary": policy_cost.summary,
 }
 
 
 def written(text: str) -> str:
-    """The README with every table as the results say."""
+    """A page with every table as the results say."""
     for name, table in TABLES.items():
-        result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        result = json.loads(
+            (RESULTS / f"{name.partition(':')[0]}.json").read_text(encoding="utf-8")
+        )
         block = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- /figures -->)", re.DOTALL)
         lines = table(result)
         text = block.sub(lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", text)
@@ -50,14 +55,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    before = README.read_text(encoding="utf-8")
-    after = written(before)
-    if check:
-        if before != after:
-            sys.stderr.write("README.md has other figures than benchmarks/results\n")
-        return int(before != after)
-    README.write_text(after, encoding="utf-8")
-    return 0
+    stale = False
+    for page in PAGES:
+        before = page.read_text(encoding="utf-8")
+        after = written(before)
+        if check and before != after:
+            sys.stderr.write(f"{page.name} has other figures than benchmarks/results\n")
+            stale = True
+        elif not check:
+            page.write_text(after, encoding="utf-8")
+    return int(stale)
 
 
 if __name__ == "__main__":

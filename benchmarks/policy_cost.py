@@ -9,7 +9,9 @@ chosen so that its requests have the same mean tokens; it drops whole turns, or 
 (a call together with its results), but never the newest turn. All are sent to a simulator of the
 provider's cache, and charged by the profile. A window that asks for an explicit cache has a point
 behind the system prompt and one at its end, and writes at a premium what it hardly ever reads; so
-it stands beside with what is cheapest for it, too: both points, the first alone, no points.
+it stands beside with what is cheapest for it, too: both points, the first alone, no points. The
+least that requests of that mean length can cost is what they cost if each read all of itself but
+what it adds.
 """
 
 from __future__ import annotations
@@ -40,12 +42,13 @@ from benchmarks.workloads import (
 from contextkit.caching.blocks import Block, Sent, blocks_of
 from contextkit.caching.costs import cost_of
 from contextkit.caching.simulator import Simulator
+from contextkit.figures import figures_at
 from contextkit.tokens import counter_for
 
 MODEL = "qwen-plus"
 CACHES = ("explicit", "implicit")
 SEED = 21
-WINDOWS = {"window of turns": ("user",), "window of messages": ("user", "assistant")}
+WINDOWS = {"window of messages": ("user", "assistant"), "window of turns": ("user",)}
 APART = 20.0
 """Seconds between two requests: the cache stays warm."""
 
@@ -77,12 +80,14 @@ class Run:
         read: tokens read from the cache.
         cost: of the input, in uncached input tokens.
         cuts: requests whose history was cut.
+        added: tokens that a request added, of all requests.
     """
 
     tokens: list[int] = field(default_factory=list)
     read: int = 0
     cost: float = 0.0
     cuts: int = 0
+    added: int = 0
 
     @property
     def mean(self) -> float:
@@ -126,6 +131,7 @@ def built(
             if message["role"] == "assistant" and len(history):
                 context = builder.build(history)
                 requests.append(context.blocks)
+                run.added += figures_at(context.view).newest
                 run.cuts += any(edit.kind == "drop" for edit in context.edits)
             history.append(message)
         run.charge(requests, cache)
@@ -235,8 +241,10 @@ def workloads(folder: Path | None, limit: int, *, quick: bool) -> list[Workload]
     tools = folder / "tau_airline_tools.json"
     if tau := trajectories(folder, "tau_airline_dev.jsonl"):
         sessions = [joined(tau[n : n + 20]) for n in range(0, len(tau), 20)]
-        schemas = json.loads(tools.read_text(encoding="utf-8")) if tools.exists() else []
-        found.append(Workload("tau, 20 joined", sessions, schemas))
+        found.append(Workload("tau, 20 joined", sessions))
+        if tools.exists():
+            schemas = json.loads(tools.read_text(encoding="utf-8"))
+            found.append(Workload("tau, 20 joined, tools", sessions, schemas))
     if talks := dialogues(folder):
         whole = limit <= 8_000
         name = "dialogues" if whole else f"dialogues, {len(talks)} joined"
@@ -250,6 +258,9 @@ def row(workload: Workload, counter: Counted, limit: int, share: int, cache: str
     ours = built(workload, counter, cache, budget)
     at_limit = built(workload, counter, cache, budget, ck.AtLimit())
     requests = len(ours.tokens)
+    rules = ck.profile_for(MODEL).cache(cache)
+    read, write = (rules.read or 0.0, rules.write or 0.0) if rules else (1.0, 1.0)
+    least = read * ours.mean + (write - read) * ours.added / requests
     found: dict[str, Any] = {
         "workload": workload.name,
         "limit": limit,
@@ -257,6 +268,7 @@ def row(workload: Workload, counter: Counted, limit: int, share: int, cache: str
         "cache": cache,
         "requests": requests,
         "contextkit": _figures(ours),
+        "least cost a request": least,
         "at the limit": _figures(at_limit),
     }
     for name, starts in WINDOWS.items():
@@ -273,6 +285,7 @@ def row(workload: Workload, counter: Counted, limit: int, share: int, cache: str
             "window": most,
             **_figures(run),
             "ratio": ours.cost / run.cost,
+            "least ratio": least * requests / run.cost,
             "cheapest": cheapest,
             "ratio to it": ours.cost / others[cheapest].cost,
         }
@@ -320,46 +333,63 @@ def measure(
     }
 
 
-def table(result: dict[str, Any]) -> str:
-    """The figures as a Markdown table."""
-    heads = ["workload", "limit, target", "cache", "requests"]
-    heads += ["contextkit: mean tokens, cuts, read, cost", "at the limit: cost"]
-    heads += [f"{name}: mean tokens, read, cost; ratio (its cheapest cache)" for name in WINDOWS]
+def table(result: dict[str, Any], *, every: bool = False) -> str:
+    """The figures as a Markdown table: the targets of half the limit, or every one."""
+    heads = ["workload", "limit, target", "cache", "requests, cuts", "mean tokens", "read", "cost"]
+    heads += ["at the limit", *(f"{name}: cost, ratio, least" for name in WINDOWS)]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for one in result["rows"]:
+        if not every and 2 * one["target"] != one["limit"]:
+            continue
         ours = one["contextkit"]
         cells = [
             one["workload"],
             f"{one['limit']:,}, {one['target']:,}",
             one["cache"],
-            f"{one['requests']:,}",
-            ", ".join(
-                [
-                    f"{ours['mean tokens']:,.0f}",
-                    f"{ours['cuts']}",
-                    f"{100 * ours['read share']:.0f} %",
-                    f"{ours['cost a request']:,.0f}",
-                ]
-            ),
+            f"{one['requests']:,}, {ours['cuts']}",
+            f"{ours['mean tokens']:,.0f}",
+            f"{100 * ours['read share']:.0f} %",
+            f"{ours['cost a request']:,.0f}",
             f"{one['at the limit']['cost a request']:,.0f}",
         ]
         for name in WINDOWS:
             window = one[name]
-            cells.append(
-                f"{window['mean tokens']:,.0f}, {100 * window['read share']:.0f} %, "
-                f"{window['cost a request']:,.0f}; **{window['ratio']:.2f}** "
-                f"({window['ratio to it']:.2f})"
-            )
+            ratio = f"**{window['ratio']:.2f}** ({window['ratio to it']:.2f})"
+            cells.append(f"{window['cost a request']:,.0f}, {ratio}, {window['least ratio']:.2f}")
         lines.append("| " + " | ".join(cells) + " |")
+    what = (
+        "Cost of a request in uncached input tokens. Ratio: cost by that of the window; in "
+        "brackets, by that of the window with the cache and points that are cheapest for it. "
+        "Least: the ratio if every request read all of itself but what it adds."
+    )
+    return "\n".join([*lines, "", what, _measured(result)])
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The ratios alone: those by the window that drops single messages, the usual one."""
+    heads = ["workload", "limit", *(f"{cache} cache" for cache in CACHES)]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    ratios: dict[tuple[str, int], dict[str, float]] = {}
+    for one in result["rows"]:
+        if 2 * one["target"] == one["limit"]:
+            by_cache = ratios.setdefault((one["workload"], one["limit"]), {})
+            by_cache[one["cache"]] = one["window of messages"]["ratio"]
+    for (workload, limit), by_cache in ratios.items():
+        cells = [workload, f"{limit:,}", *(f"{by_cache[cache]:.2f}" for cache in CACHES)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", _measured(result)])
+
+
+def _measured(result: dict[str, Any]) -> str:
+    """What was measured, with what, and when."""
     prices = ", ".join(
         f"{cache} {read:g}/{write:g}"
         for cache, (read, write) in result["prices, read and write"].items()
     )
-    where = (
+    return (
         f"{result['date']}, {result['model']} (read/write: {prices}), {result['data']}, counted by "
         f"{result['counter']}, Python {result['python']}, {result['machine']}"
     )
-    return "\n".join([*lines, "", where])
 
 
 def main() -> None:
@@ -372,7 +402,7 @@ def main() -> None:
     folder = None if args.quick else data_folder(args.data)
     limits, shares = ((8_000,), (2,)) if args.quick else ((8_000, 32_000), (2, 4))
     result = measure(folder, limits, shares, quick=args.quick)
-    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result))
+    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result, every=True))
     sys.stdout.write("\n")
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from math import isfinite
+from time import time
 from typing import Any, Self
 
 from contextkit.budget import Budget
@@ -124,6 +126,10 @@ class ContextBuilder:
         asked = chosen_cache(self.profile, cache)
         rules = asked or self.profile.cache()
         self.schedule, notes = fitting_schedule(schedule, budget, self.profile, rules)
+        # Of a schedule that gave way to another one, too: forecasts know by it what has expired.
+        clock = getattr(schedule, "clock", None)
+        own = getattr(self.schedule, "clock", None)
+        self._clock: Callable[[], Any] = time if clock is None or own is not None else clock
         self.notes += [*notes, *cache_notes(self.profile, asked)]
         self.phases = Phases.of(arrival, compaction, tail, self.profile.reasoning)
         self.view, self.store, self.pin = view, store, pin
@@ -245,6 +251,8 @@ class ContextBuilder:
             else:
                 context = yield from attempt
             if context is not None:
+                if record and context.time is not None:
+                    context.view.history.times[context.decision.point] = context.time
                 return context
 
     def _under(self, view: str) -> Self:
@@ -409,7 +417,14 @@ class ContextBuilder:
             counter=self.counter,
             rendering=plan.rendering,
             again=again,
+            time=self._now(),
         )
+
+    def _now(self) -> float | None:
+        """Seconds since the epoch, for forecasts alone: no decision reads it."""
+        now = self._clock()
+        known = isinstance(now, int | float) and not isinstance(now, bool) and isfinite(now)
+        return now if known else None
 
     def _refuse_unscoped(self) -> None:
         needing = self.phases.needing_scope

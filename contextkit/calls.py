@@ -211,7 +211,9 @@ class Built:
         try:
             row = Row.of(context.decision.point, context.model, context.compared, usage)
             self.ledger.add(row)
-            context.view.history.heard[context.decision.point] = usage
+            history = context.view.history
+            with history.lock:  # a fork copies it
+                history.heard[context.decision.point] = usage
         except Exception:  # counters and profiles may be the caller's own
             log.exception("a request could not be entered into the ledger")
 

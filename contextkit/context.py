@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contextkit.caching.blocks import Block
+from contextkit.caching.blocks import Block, Made
 from contextkit.caching.consecutive import Asked
 from contextkit.caching.forecast import Compared, Forecast, compared
 from contextkit.caching.markers import Marked, Point, marked_request, marker_warnings
@@ -37,6 +37,8 @@ class Context:
         counter: counted the tokens; it has the profile.
         rendering: what the request has that the view has not: documents, content blocks, markers.
         again: whether this point was decided before, and the request so probably sent.
+        time: when it was built, in seconds since the epoch: what forecasts and explanations take
+            for the time when it is sent, where the schedule has no clock. Nothing is decided by it.
     """
 
     model: str
@@ -54,6 +56,7 @@ class Context:
     counter: RequestCounter
     rendering: Rendering
     again: bool = False
+    time: float | None = field(default=None, compare=False)
     _kept: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
@@ -118,6 +121,11 @@ class Context:
         return self.rendering.rules is not None and bool(self.rendering.rules.marker)
 
     @property
+    def _made(self) -> Made:
+        """The blocks of the messages of this conversation, which are made once."""
+        return self.view.history.blocks.setdefault(self.counter.name, {})
+
+    @property
     def _marked(self) -> Marked:
         """The request with its markers; made once."""
         if "marked" not in self._kept:
@@ -130,7 +138,7 @@ class Context:
                 self.counter,
                 self.limit,
                 fixed=fixed,
-                made=self._kept.setdefault("made", {}),
+                made=self._made,
             )
         kept: Marked = self._kept["marked"]
         return kept
@@ -160,7 +168,9 @@ class Context:
                 self.counter,
                 rendering=self.rendering,
                 again=self.again,
-                made=self._kept["made"],
+                edits=self.edits,
+                time=self.time,
+                made=self._made,
             )
         found: Compared = self._kept["compared"]
         return found

@@ -129,7 +129,7 @@ def figures_at(view: View) -> Figures:
     Raises:
         InputError: when the view was not built.
     """
-    bounds = view.bounds
+    bounds = getattr(view, "bounds", None)
     if bounds is None:
         raise InputError("was not built: pass the view of a Context, context.view", place="view")
     return figures_of(view, bounds.target, bounds.idle, summary=bounds.summary, fixed=bounds.fixed)

@@ -82,8 +82,13 @@ class History:
         self.reasoning: dict[tuple[int, tuple[str, ...]], Mapping[str, Any]] = {}
         # The usage of requests whose answers come back in a caller's list, which has no usage.
         self.heard: dict[int, Usage] = {}
+        # When the request was built that a message of this number answers: seconds since the epoch.
+        self.times: dict[int, float] = {}
         # By view the request that the provider took last without an answer being kept.
         self.unanswered: dict[str, Any] = {}
+        # The blocks that a provider's cache sees of messages, by counter and message; forks share
+        # them as they share the messages.
+        self.blocks: dict[str, dict[int, Any]] = {}
         self.lock = RLock()
         self.size = 0
         self._decisions: dict[str, list[Decision]] = {}
@@ -127,7 +132,7 @@ class History:
             number = len(self.messages)
             self._add(Message.of(reply, place=f"messages[{number}]", pinned=pin))
             if usage is not None:
-                self._add(Reported(number, usage))
+                self._add(Reported(number, usage, self.times.get(number)))
             return number
 
     def extend(self, messages: Iterable[MessageLike]) -> None:
@@ -145,8 +150,15 @@ class History:
             for message in checked:
                 self._add(message)
 
-    def report(self, number: int, usage: Usage) -> None:
-        """Record the usage of the request that message `number` answered."""
+    def report(self, number: int, usage: Usage, *, time: float | None = None) -> None:
+        """Record the usage of the request that message `number` answered.
+
+        Args:
+            number: of the message.
+            usage: what was reported.
+            time: seconds since the epoch when the request was sent; by default when it was built,
+                where it was built here. Only forecasts and explanations read it.
+        """
         with self.lock:
             if type(number) is not int or not 0 <= number < len(self.messages):
                 raise InputError(f"there is no message {number!r:.60}", place="History.report")
@@ -155,7 +167,7 @@ class History:
                     f"is a Usage, not {type(usage).__name__}: Usage.of(…) reads what was reported",
                     place="History.report",
                 )
-            self._add(Reported(number, usage))
+            self._add(Reported(number, usage, self.times.get(number) if time is None else time))
 
     def change_settings(self, settings: Settings) -> None:
         """Record settings that hold from now on, if they differ from those that hold."""
@@ -188,6 +200,8 @@ class History:
             self._current[record.view] = record
         else:
             self.usages[record.number] = record.usage
+            if record.time is not None:
+                self.times[record.number] = record.time
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -253,7 +267,9 @@ class History:
             other.reasoning = {key: said for key, said in self.reasoning.items() if key[0] <= at}
             other.usages = {n: usage for n, usage in self.usages.items() if n < at}
             other.heard = {n: usage for n, usage in self.heard.items() if n <= at}
+            other.times = {n: time for n, time in self.times.items() if n <= at}
             other.unanswered = dict(self.unanswered)
+            other.blocks = self.blocks
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):
                 other.size = self.size

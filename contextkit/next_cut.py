@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -20,7 +21,8 @@ def requests_until_cut(due: Callable[[Figures], bool], figures: Figures, limit: 
     room = limit - figures.fixed - figures.held
     keep = max(figures.keep, figures.target - round(rate / 2))  # whole turns leave half a one
     last = max(1, int(room // rate) + 1)
-    for coming in range(1, last):
+
+    def is_cut(coming: int) -> bool:
         held = figures.held + round(coming * rate)
         then = replace(
             figures,
@@ -30,9 +32,14 @@ def requests_until_cut(due: Callable[[Figures], bool], figures: Figures, limit: 
             requests=figures.requests + coming,
             idle=None,
         )
-        if due(then):
-            return coming
-    return last
+        return due(then)
+
+    # What pays once keeps paying while the history grows: halving, not one request after another.
+    coming = 1
+    while coming < last and not is_cut(coming):
+        coming *= 2
+    candidates = range(coming // 2 + 1, min(coming, last))
+    return candidates.start + bisect_left(candidates, 1, key=lambda c: int(is_cut(c)))
 
 
 def next_cut(due: Callable[[Figures], bool], view: View) -> list[str]:
@@ -46,7 +53,11 @@ def next_cut(due: Callable[[Figures], bool], view: View) -> list[str]:
         return [*words, "next cut: not in sight, requests add nothing"]
     rate = figures.held / max(1, figures.requests)
     more = "request" if coming == 1 else "requests"
-    return [*words, f"next cut: in about {coming:,} more {more}, at {rate:,.0f} tokens a request"]
+    why = "at the limit" if coming > (limit - whole) // rate else "when it will pay"
+    return [
+        *words,
+        f"next cut: in about {coming:,} more {more}, {why}, at {rate:,.0f} tokens a request",
+    ]
 
 
 def compared(what: str, figures: Figures, verdict: Verdict | None) -> list[str]:

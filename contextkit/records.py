@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from math import isfinite
 from typing import Any
 
 from contextkit.edits import Decision
@@ -30,10 +31,18 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the provider reported for the request that message `number` answered."""
+    """What the provider reported for the request that message `number` answered.
+
+    Attributes:
+        number: of the message.
+        usage: what was reported.
+        time: seconds since the epoch when the request was built, where that is known. Forecasts
+            read it, and no decision.
+    """
 
     number: int
     usage: Usage
+    time: float | None = None
 
 
 Record = Message | Settings | Decision | Reported
@@ -55,7 +64,10 @@ def record_to_json(record: Record) -> dict[str, Any]:
             "point": record.point,
             "settings": dict(record.data),
         }
-    return {"type": "usage", "number": record.number, "usage": record.usage.to_json()}
+    line = {"type": "usage", "number": record.number, "usage": record.usage.to_json()}
+    if record.time is not None:
+        line["time"] = record.time
+    return line
 
 
 def record_from_json(line: Mapping[str, Any]) -> Record:
@@ -74,8 +86,16 @@ def record_from_json(line: Mapping[str, Any]) -> Record:
         _check_settings(line["view"], line["settings"])
         return Settings(line["view"], line["point"], line["settings"])
     if kind == "usage":
-        return Reported(line["number"], Usage(**line["usage"]))
+        return Reported(line["number"], Usage(**line["usage"]), _checked_time(line.get("time")))
     raise InputError(f"unknown type of record {kind!r}")
+
+
+def _checked_time(given: Any) -> float | None:
+    """Seconds since the epoch; logs of before they were kept have none."""
+    if given is not None and (type(given) not in (int, float) or not isfinite(given)):
+        raise InputError(f"the time of a report is {given!r:.60}: seconds since the epoch")
+    seconds: float | None = given
+    return seconds
 
 
 def _check_settings(view: Any, data: Any) -> None:

@@ -35,12 +35,14 @@ class Rendering:
         block_roles: roles of the messages whose text is sent as a content block.
         rules: of the cache that was asked for; None where nothing is done for any.
         counts: the tokens of each document, where they were counted.
+        marked_tools: markers that came with the tools, where such count.
     """
 
     documents: tuple[dict[str, Any], ...] = ()
     block_roles: tuple[str, ...] = ()
     rules: CacheRules | None = None
     counts: tuple[int, ...] = ()
+    marked_tools: int = 0
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], counter: RequestCounter | None = None) -> Rendering:
@@ -49,11 +51,14 @@ class Rendering:
         named = (asked.get("mode"), asked.get("rules"))
         caches = counter.profile.caches if counter is not None else ()
         documents = tuple(settings.get(DOCUMENTS) or ())
+        rules = next((rules for rules in caches if (rules.mode, rules.name) == named), None)
+        counted = rules is not None and "tools" in rules.carriers
         return cls(
             documents=documents,
             block_roles=tuple(settings.get(BLOCK_ROLES) or ()),
-            rules=next((rules for rules in caches if (rules.mode, rules.name) == named), None),
+            rules=rules,
             counts=tuple(map(counter.message, documents)) if counter is not None else (),
+            marked_tools=tool_markers(settings.get("tools") or ()) if counted else 0,
         )
 
     @property
@@ -132,6 +137,16 @@ def as_blocks(message: dict[str, Any]) -> dict[str, Any]:
 def carries_marker(part: Any) -> bool:
     """Whether a content part, or a message, has a marker."""
     return isinstance(part, Mapping) and any(part.get(key) is not None for key in MARKERS)
+
+
+def tool_markers(tools: Iterable[Any]) -> int:
+    """How many markers stand on tools, or on the functions in them."""
+    return sum(
+        carries_marker(place)
+        for tool in tools
+        if isinstance(tool, Mapping)
+        for place in (tool, tool.get("function"))
+    )
 
 
 def can_carry(message: Mapping[str, Any], place: int) -> bool:

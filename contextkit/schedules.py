@@ -29,8 +29,9 @@ class Schedule(Protocol):
     def due(self, figures: Figures) -> bool:
         """Whether this request should be sent cut.
 
-        Asked twice where the first answer is yes: with what a cut comes to as a rule, then with
-        what the plan comes to that was made dry (`figures.rewritten`, `figures.calls`).
+        A pure function of the figures. It is asked with what a cut comes to as a rule, then, where
+        that is due, with what its plan comes to, made dry (`figures.rewritten`, `figures.calls`);
+        and with figures such as the request before may have had, to tell whether a plan is new.
         """
 
 
@@ -215,6 +216,8 @@ class WhenItPays:
         whole = figures.fixed + figures.held
         prices = f"a token read from the cache costs {self.read:g}, a written one {self.write:g}"
         keeps = f"a cut would keep {figures.keep:,} of a target of {figures.target:,}"
+        if view.bounds is not None and (stays := view.bounds.target - figures.target):
+            keeps += f" ({view.bounds.target:,} less {stays:,} of summaries and pins that stay)"
         lines = [
             f"WhenItPays: by the price of an uncached input token, {prices}",
             f"held: {figures.held:,} tokens of history in a request of {whole:,}; {keeps}",

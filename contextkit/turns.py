@@ -183,12 +183,13 @@ class Kept:
 
         What it has in its cache then is not what the last kept turn left there.
         """
+        # One before it plays no part any more, and would keep all others alive.
+        context.view.history.unanswered.clear()
         self.history.unanswered[context.view.name] = context
 
     def end(self, turn: Turn, context: Context, answer: Answer) -> Reply:
         """Keep a turn with its answer, whole."""
         history = turn.history
-        history.unanswered.pop(context.view.name, None)
         try:
             if (role := answer.message.get("role")) != "assistant":
                 raise MessageError(f"role {role!r:.60} is not the assistant's")
@@ -213,6 +214,7 @@ class Kept:
         self.history, self.version = history, version
         if answer.usage is not None:
             self.parts.enter(context, answer.usage)
+        history.unanswered.pop(context.view.name, None)
         return Reply(
             text_of(answer.message), history[number], answer.usage, context, answer.finish_reason
         )
@@ -297,7 +299,7 @@ class Talk:
         Also of those before it was reopened. Costs what building all of them anew would.
         """
         builder = self._kept.parts.builder
-        return ledger_of(self.history, {builder.model: builder.counter})
+        return ledger_of(self.history, {builder.model: builder.counter}, pin=builder.pin)
 
     @property
     def report(self) -> Report | None:

@@ -70,6 +70,8 @@ _OUTSIDE = (  # beside `input_tokens`, these say that it is without what was rea
     "cache_creation_input_tokens",
     "cacheReadInputTokens",
     "cacheWriteInputTokens",
+    "cache_creation",
+    "cacheDetails",
 )
 _WRITTEN_WITH = (  # tables of tokens written, by lifetime
     "prompt_tokens_details.cache_creation",
@@ -123,7 +125,7 @@ class Usage:
 
     @classmethod
     def of(cls, reported: Any) -> Usage | None:
-        """Read the usage of a reply (SDK object or dict); None where there is none.
+        """Read the usage of a reply (SDK object or dict), or a whole reply; None where it has none.
 
         The shapes of chat completions, Responses, DashScope, Anthropic (also Qwen's endpoint of
         that kind), Bedrock, Gemini, DeepSeek, xAI, OpenRouter and llama.cpp are known by their
@@ -144,6 +146,9 @@ class Usage:
         data = dump(mode="json", warnings=False) if callable(dump) else reported
         if not isinstance(data, Mapping):
             raise InputError(f"is a dict, not {type(data).__name__}", place="usage")
+        whole_reply = data.get("usage")
+        if isinstance(whole_reply, Mapping):
+            return cls.of(whole_reply)
         given, read, rest = _first(data, _INPUT), _first(data, _READ), _first(data, _REST)
         by_lifetime = _by_lifetime(data)
         written = _first(data, _WRITE)
@@ -163,7 +168,7 @@ class Usage:
             cache_write_tokens=written,
             output_tokens=output,
             reasoning_tokens=reasoning,
-            cache_writes=by_lifetime or None,
+            cache_writes={name: n for name, n in by_lifetime.items() if n} or None,
             cache_type=next((kind for kind in map(_kind, _inputs(data)) if kind), None),
         )
 
@@ -226,19 +231,19 @@ def _first(data: Mapping[str, Any], paths: tuple[str, ...]) -> int | None:
 
 
 def _by_lifetime(data: Mapping[str, Any]) -> dict[str, int]:
-    """Tokens written, by the names of lifetimes, where any were."""
+    """Tokens written, by the names of lifetimes."""
     found: dict[str, int] = {}
     for part in _inputs(data):
         for path in _WRITTEN_WITH:
             table = _at(part, path)
             for key, value in table.items() if isinstance(table, Mapping) else ():
                 name, tokens = _LIFETIME.fullmatch(str(key)), _tokens(value)
-                if name and tokens:
+                if name and tokens is not None:
                     found[name[1]] = tokens
     details = data.get("cacheDetails")  # Bedrock
     for item in details if isinstance(details, list) else ():
         tokens = _tokens(_at(item, "inputTokens"))
-        if tokens and isinstance(name := _at(item, "ttl"), str):
+        if tokens is not None and isinstance(name := _at(item, "ttl"), str):
             found[name] = found.get(name, 0) + tokens
     return found
 

@@ -2,7 +2,8 @@
 
 A wrapped client is a client: a subclass of its class over the same connection pool. Only
 `chat.completions.create`, `parse` and what is made of them (`stream`, raw responses) are changed,
-and of them only `messages` and the order of `tools`.
+and of them only `messages`, the order of `tools`, and what leads a request to its cache: a routing
+key, and what a `cache=` asks for. The caller's own values win.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ class CachingProvider(ScriptedProvider):
         clock: by which entries expire; requests take time on it.
         misses: share of requests in which the provider does not look into its cache.
         alike: whether a string is the same prefix as one text part.
+        letters: that make a token of a content part, in place of words; not for blocks and slots.
         overhead: tokens that the service appends to every request by itself.
         slots: of a local engine.
         counter: counts tokens in place of words.
@@ -64,6 +65,7 @@ class CachingProvider(ScriptedProvider):
         misses: float = 0.0,
         seed: int = 1,
         alike: bool = True,
+        letters: int = 0,
         overhead: int = 0,
         slots: int = 1,
         counter: RequestCounter | None = None,
@@ -74,6 +76,7 @@ class CachingProvider(ScriptedProvider):
         self.provider = provider
         self.clock = clock or Clock()
         self.alike = alike
+        self.letters = letters
         self.overhead = overhead
         self.counter = counter
         self.sent: list[Sent] = []
@@ -191,6 +194,9 @@ class CachingProvider(ScriptedProvider):
         for message in request["messages"]:
             yield from self._part_blocks(message)
 
+    def _count(self, words: list[str]) -> int:
+        return max(1, len(" ".join(words)) // self.letters) if self.letters else len(words)
+
     def _part_blocks(self, message: Mapping[str, Any]) -> list[Block]:
         found = parts(message)
         blocks = []
@@ -201,7 +207,7 @@ class CachingProvider(ScriptedProvider):
             blocks.append(
                 Block(
                     key,
-                    len(part["words"]) + (0 if number else FRAME),
+                    self._count(part["words"]) + (0 if number else FRAME),
                     message["role"],
                     ends=number == len(found) - 1,
                     point=has_point(part, self.rules),

@@ -101,8 +101,7 @@ def test_a_cache_of_whole_units_is_measured(benched):
     assert [(r["prompt_tokens"], r["cached_tokens"]) for r in result["requests"]] == [
         (usage.input_tokens, usage.cache_read_tokens) for usage in provider.usages
     ]
-    # The forecast may not promise more than there is: a whole unit, the reply's last token apart.
-    assert all(r["predicted_cached_tokens"] <= r["cached_tokens"] for r in result["requests"])
+    assert all(r["predicted_cached_tokens"] == r["cached_tokens"] for r in result["requests"])
     assert result["totals"]["hit_ratio"] > 0.6
     assert result["totals"]["cost_share"] < 0.5
 
@@ -135,6 +134,21 @@ def test_a_budget_is_never_passed(benched):
     assert 0 < len(result["requests"]) < 6
     assert not result["complete"]
     assert "the next request could pass the 5,000" in said.splitlines()[-1]
+
+
+def test_a_budget_is_not_passed_where_usage_is_not_reported(benched, monkeypatch):
+    counted = CachingProvider.usage_of
+
+    def silent(self, request, message):
+        counted(self, request, message)
+        return {}
+
+    monkeypatch.setattr(CachingProvider, "usage_of", silent)
+
+    _, said, provider = benched("qwen-plus", code=1, budget=5_000)
+
+    assert 0 < sum(u.input_tokens + u.output_tokens for u in provider.usages) <= 5_000
+    assert "could pass the 5,000" in said
 
 
 def test_a_provider_that_reports_no_cached_tokens_is_told(benched, monkeypatch):
@@ -186,7 +200,18 @@ def test_ctrl_c_loses_nothing_that_was_measured(benched, monkeypatch):
 
     assert 2 <= len(result["requests"]) <= 3
     assert not result["complete"]
-    assert said.endswith("contextkit: stopped by Ctrl-C\n")
+    assert "contextkit: stopped by Ctrl-C\n" in said
+
+
+def test_what_chat_completions_may_not_have_is_told_before_anything_is_sent(benched, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+
+    out, said, provider = benched("qwen-plus", "session", code=1, yes=False, as_json=False)
+
+    assert not provider.requests
+    assert "over which the header x-dashscope-session-cache may do nothing" in out
+    assert "The forecast is by the rules of the session cache" in out
+    assert "Go on?" in said
 
 
 @pytest.mark.parametrize("typed", ["n\n", "", "what\n"])
@@ -219,6 +244,10 @@ def test_yes_is_yes(benched, monkeypatch):
         ({"png": Path("nowhere/a.png")}, "there is no folder nowhere"),
         ({"options": "[1]"}, "--options: is a JSON object"),
         ({"options": "{"}, "--options: is not JSON"),
+        ({"options": '{"temprature": 1}'}, "--options: has 'temprature'.* is it 'temperature'"),
+        ({"options": '{"enable_thinking": false}'}, '{"extra_body": {"enable_thinking": false}}'),
+        ({"options": '{"extra_body": 1}'}, "--options: has extra_body = 1"),
+        ({"options": '{"model": "other"}'}, "--options: has 'model', which the command sets"),
         ({"model": "qwen-plus"}, "DASHSCOPE_API_KEY: is not set"),
     ],
 )

@@ -442,7 +442,7 @@ def test_markers_of_the_caller_are_kept_and_count() -> None:
 
     assert len(marked(context.request())) == 4
     assert names(context).count("own") == 3
-    assert any("3 of the messages' content blocks" in text for text in context.report.warnings)
+    assert any("3 tools and content blocks" in text for text in context.report.warnings)
     without = builder(6_000).build(messages)
     assert without.messages == messages
     assert not without.report.warnings
@@ -467,6 +467,25 @@ def test_too_many_markers_of_the_caller() -> None:
         explicit(model="claude-opus-4-5", documents=[own("d")]).build(history)
     tight = explicit(2_450, model="claude-opus-4-5", documents=[own("d")])
     assert len(marked(tight.build(history).request())) <= 4  # the others were cut
+
+
+def test_markers_on_tools_count_where_the_provider_takes_them() -> None:
+    tools = [{**tool(name), "cache_control": MARKER} for name in "ab"]
+    messages = [PROMPT, user("Hi"), answer("Yes?"), user("Go on.")]
+
+    claude = explicit(model="claude-opus-4-5", tools=tools).build(messages)
+    qwen = explicit(tools=tools).build(messages)  # takes none there: they count for nothing
+
+    def ours(context: ck.Context) -> int:
+        return len(marked(context.request()))
+
+    assert json.dumps(claude.request()).count("cache_control") == 2 + ours(claude) <= 4
+    assert any("2 tools and content blocks" in text for text in claude.report.warnings)
+    assert ours(qwen) == ours(explicit().build(messages))
+    many = [{**tool(name), "cache_control": MARKER} for name in "abcde"]
+    refused = explicit(model="claude-opus-4-5", tools=many)
+    with pytest.raises(InputError, match="5 tools and content blocks"):
+        refused.build(messages)
 
 
 def test_a_marker_beside_the_content_is_pointed_out() -> None:

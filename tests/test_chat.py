@@ -1,6 +1,7 @@
 """A chat keeps whole turns, sends within the limit, and goes on where it was left."""
 
 import doctest
+import gc
 import json
 import os
 import subprocess
@@ -701,3 +702,14 @@ def test_the_examples_in_docstrings_run(module: Any) -> None:
     result = doctest.testmod(module)
     assert result.attempted
     assert not result.failed
+
+
+def test_streams_that_were_left_keep_nothing_alive(client: OpenAI) -> None:
+    talk = begin(client)
+    for number in range(12):
+        with talk.stream(f"question {number}") as stream:
+            next(iter(stream))
+    gc.collect()
+
+    alive = [held for held in gc.get_objects() if isinstance(held, ck.Context)]
+    assert len(alive) <= 3

@@ -11,6 +11,7 @@ import threading
 from itertools import pairwise
 
 import pytest
+from openai import OpenAIError
 
 import contextkit
 from contextkit.cli import exit_code
@@ -32,6 +33,7 @@ from tests.command_line import command, environment, free_port, nobody_listens, 
 from tests.scripted_provider import Failure, ScriptedProvider
 
 KEY = "sk-very-secret-0123456789"
+KEYS = {"OPENAI_API_KEY": KEY, "DASHSCOPE_API_KEY": KEY}
 
 
 def history_in(folder, conversation="default"):
@@ -114,7 +116,7 @@ def test_exit_codes_are_stable(error, code):
 
 
 def test_the_name_says_which_provider_and_the_key_stays_hidden():
-    keys = {"OPENAI_API_KEY": KEY, "DASHSCOPE_API_KEY": KEY}
+    keys = KEYS
     elsewhere = {**keys, "DASHSCOPE_BASE_URL": "http://a/v1", "OPENAI_BASE_URL": "http://b/v1"}
 
     assert endpoint_for(None, None, keys).embedded
@@ -130,6 +132,40 @@ def test_the_name_says_which_provider_and_the_key_stays_hidden():
         endpoint_for("qwen-plus", None, {"OPENAI_API_KEY": KEY})
     with pytest.raises(InputError, match="--base-url"):
         endpoint_for(None, "http://c/v1", keys)
+
+
+def test_qwen_cloud_takes_the_keys_of_the_official_client_for_an_address_that_comes_with_them():
+    openai = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://b/v1"}
+    dashscope = {"DASHSCOPE_API_KEY": "sk-dash", "DASHSCOPE_BASE_URL": "http://a/v1"}
+
+    def found(base_url, environment):
+        endpoint = endpoint_for("qwen-plus", base_url, environment)
+        return endpoint.base_url, endpoint.key
+
+    assert found(None, openai) == ("http://b/v1", KEY)
+    assert found("http://c/v1", openai) == ("http://c/v1", KEY)
+    assert found("http://c/v1", {"OPENAI_API_KEY": KEY}) == ("http://c/v1", KEY)
+    assert found(None, {**openai, **dashscope}) == ("http://a/v1", "sk-dash")
+    assert found("http://c/v1", {**openai, **dashscope}) == ("http://c/v1", "sk-dash")
+    for nowhere in ({"OPENAI_API_KEY": KEY}, {"OPENAI_BASE_URL": "http://b/v1"}):
+        with pytest.raises(InputError, match="DASHSCOPE_API_KEY: is not set"):
+            found(None, nowhere)
+
+
+def test_an_address_where_nobody_answers_is_named_without_what_is_secret(capsys):
+    port = free_port()
+    endpoint = endpoint_for("qwen-plus", f"http://me:{KEY}@127.0.0.1:{port}/v1?key={KEY}", KEYS)
+    with (
+        endpoint.client().with_options(max_retries=0) as client,
+        pytest.raises(OpenAIError) as error,
+    ):
+        client.chat.completions.create(model="qwen-plus", messages=[])
+
+    assert endpoint.ended(error.value) == 5
+    said = capsys.readouterr().err
+    assert f"Connection error: http://127.0.0.1:{port}/v1 (" in said
+    assert "me:" not in said
+    assert KEY not in said
 
 
 # Prompts that break caches

@@ -306,21 +306,23 @@ def tokens(request: dict[str, Any], messages: int | None = None) -> int:
     return sum(block.tokens for block in asked.held)
 
 
-def explained(breaker: Breaker, read: int) -> Explanation:
+def explained(breaker: Breaker, read: int, **told: Any) -> Explanation:
     before, now = both(breaker)
     given = copy.deepcopy((before, now))
     details = {"cached_tokens": read}
     usage = {"prompt_tokens": tokens(now) + 5, "prompt_tokens_details": details}
-    found = ck.explain(before, now, usage, counter=Characters(), **breaker.told)
+    found = ck.explain(before, now, usage, counter=Characters(), **{**told, **breaker.told})
     assert (before, now) == given, "the caller's requests stay as they were"
     return found
 
 
+@pytest.mark.parametrize("elapsed", [None, 10.0])
 @pytest.mark.parametrize("name", BREAKERS)
-def test_the_cause_is_named(name: str) -> None:
+def test_the_cause_is_named(name: str, elapsed: float | None) -> None:
+    """Whether the time between the requests is known or not: it is short, and at fault nowhere."""
     breaker = BREAKERS[name]
     read = tokens(both(breaker)[0], breaker.read) if breaker.read else 0
-    found = explained(breaker, read)
+    found = explained(breaker, read, elapsed=elapsed)
 
     assert found.cause == breaker.cause, str(found)
     assert breaker.says in found.source
@@ -330,6 +332,33 @@ def test_the_cause_is_named(name: str) -> None:
     assert found.tokens > 150
     assert found.cause in str(found)
     json.dumps(found.to_json())
+
+
+@pytest.mark.parametrize("name", ["short", "no points at all", "late tool", "clock"])
+def test_what_was_never_there_has_not_expired(name: str) -> None:
+    breaker = BREAKERS[name]
+
+    assert explained(breaker, 0, elapsed=90_000.0).cause == breaker.cause
+
+
+def test_a_point_of_a_longer_lifetime_has_not_expired() -> None:
+    """Every point has the lifetime that its marker asks for, not the default one."""
+    before = request("claude-sonnet-4-5")
+    moving_point(before)
+    for number in (0, -1):
+        before["messages"][number]["content"][0]["cache_control"]["ttl"] = "1h"
+    now = following(before)
+    now["messages"][-1]["content"] = [
+        {"type": "text", "text": "Why?", "cache_control": {"type": "ephemeral"}}
+    ]
+    details = {"cached_tokens": 0, "cache_creation_input_tokens": tokens(now)}
+    usage = {"prompt_tokens": tokens(now) + 5, "prompt_tokens_details": details}
+    causes = [
+        ck.explain(before, now, usage, elapsed, counter=Characters()).cause
+        for elapsed in (900.0, 4_000.0)
+    ]
+
+    assert causes == ["not kept by the provider", "expired"]
 
 
 @pytest.mark.parametrize("name", BREAKERS)
@@ -373,6 +402,54 @@ def test_on_an_untouched_run_with_points_nothing_is_missed(model: str) -> None:
         assert found.cause is None, f"request {n}: {found}"
         before, now = now, following(now, answer("No. " * 9), user(f"Why {n}?"))
         moving_point(now)
+
+
+def test_units_behind_a_long_system_block_are_lost_to_what_moved() -> None:
+    """No request ended at the system block, so that no unit ends there: nothing can be read."""
+    rules = system("Rules. " * 4_000)
+    before, now = (
+        {"model": "deepseek-v4-flash", "messages": [rules, *turns]}
+        for turns in (
+            [user("one " * 400), answer("so " * 400), user("two")],
+            [user("two"), answer("ja " * 20), user("three " * 50)],
+        )
+    )
+    usage = {"prompt_tokens": tokens(now) + 5, "prompt_tokens_details": {"cached_tokens": 0}}
+    found = ck.explain(before, now, usage, counter=Characters())
+
+    assert (found.cause, found.message) == ("prefix moved", 1)
+
+
+@pytest.mark.parametrize("model", ["gpt-5.6", "deepseek-v4-flash"])
+def test_what_an_older_request_left_is_no_fault_of_the_provider(model: str) -> None:
+    """The newest message is edited: what is read then is what the request before both wrote."""
+    counter = counter_for(profile_for(model), Characters())
+    start = [system("Rules " * 800), user("one " * 100)]
+    went_on = [*start, answer("yes " * 800)]
+    first, before, now = (
+        {"model": model, "messages": messages}
+        for messages in (start, [*went_on, user("two " * 100)], [*went_on, user("two, edited")])
+    )
+    simulator = Simulator(profile_for(model).cache())
+    for n, sent in enumerate((first, before, now)):
+        usage = simulator.send(Sent(Asked.of(sent, counter).blocks, at=10.0 * n))
+    found = ck.explain(before, now, usage, 10.0, counter=Characters())
+
+    assert usage.cache_read_tokens
+    assert (found.cause, found.level, found.message) == ("prefix moved", "messages", 3)
+
+
+def test_a_moved_prefix_is_no_excuse_for_what_stood_before_it() -> None:
+    before = request("claude-sonnet-4-5")
+    moving_point(before)
+    now = following(before)
+    edit(3, content="[cleared]")(now)
+    moving_point(now)
+    details = {"cached_tokens": 0, "cache_creation_input_tokens": tokens(now)}
+    usage = {"prompt_tokens": tokens(now) + 5, "prompt_tokens_details": details}
+    found = ck.explain(before, now, usage, 10.0, counter=Characters())
+
+    assert found.cause == "not kept by the provider"
 
 
 def test_a_miss_costs_what_it_would_not_have_cost() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.policy_cost import WINDOWS, Windows, Workload, row
 from benchmarks.schedule import (
     CONDITIONS,
     STEP,
@@ -23,7 +24,8 @@ from benchmarks.schedule import (
     sliding_window,
     when_it_pays,
 )
-from tests.support import answer, call, result, system, user
+from benchmarks.workloads import written_dialogue
+from tests.support import Characters, answer, call, result, system, user
 
 cases = st.builds(
     lambda growth, target, limit, price, waits, fee, summary, step: Case(
@@ -112,6 +114,39 @@ def test_when_it_pays_stays_near_the_optimum() -> None:
         assert max(rows["WhenItPays"]) < 1.2
         for other in ("plain ski rental", "at the limit"):
             assert statistics.fmean(rows["WhenItPays"]) < statistics.fmean(rows[other])
+
+
+@pytest.mark.parametrize("cache", ["explicit", "implicit"])
+def test_contextkit_costs_less_than_a_window_of_the_same_length(cache: str) -> None:
+    workload = Workload("chat", [written_dialogue(70, 1), written_dialogue(60, 2)])
+    found = row(workload, Characters(), 4_000, 2, cache)
+    ours = found["contextkit"]
+
+    assert found["requests"] == 130
+    assert ours["cuts"] > 3
+    assert found["least cost a request"] < ours["cost a request"]
+    for name in WINDOWS:
+        window = found[name]
+        assert abs(window["mean tokens"] / ours["mean tokens"] - 1) < 0.02
+        assert window["cuts"] > 2 * ours["cuts"]
+        assert ours["cost a request"] < 0.6 * window["cost a request"]
+        assert window["ratio"] <= window["ratio to it"]
+
+
+def test_a_window_is_what_a_caller_would_send() -> None:
+    messages = [system(), user("1" * 40), call("a"), result("a", "2" * 40), answer("3"), user("4")]
+    messages += [answer("5")]
+    workload = Workload("one", [messages])
+    by_messages, by_turns = (Windows(workload, Characters(), starts) for starts in WINDOWS.values())
+    least = by_messages.sums[0][4] - by_messages.sums[0][2]  # the call with its result
+
+    assert [by_turns.cuts(0, most) for most in (1, 10**6)] == [
+        [(1, 2), (1, 4), (5, 6)],
+        [(1, 2), (1, 4), (1, 6)],
+    ]
+    tail = by_messages.sums[0][6] - by_messages.sums[0][4]
+    assert by_messages.cuts(0, least + tail)[-1] == (2, 6)
+    assert by_turns.cuts(0, least + tail)[-1] == (5, 6)
 
 
 def test_the_growth_of_a_conversation_is_what_its_requests_add() -> None:

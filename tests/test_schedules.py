@@ -16,6 +16,7 @@ from contextkit.caching.prefix import canonical_blocks
 from contextkit.dry_run import DryRun, dry_run
 from contextkit.errors import BudgetError, InputError
 from contextkit.figures import Calls, Figures
+from contextkit.next_cut import requests_until_cut
 from contextkit.profiles import CacheRules, Lifetime, Price
 from tests.support import Messages, Own, answer, builder, call, chat, kinds, result, system, user
 
@@ -190,8 +191,9 @@ def rewritten(before: ck.Context, after: ck.Context) -> int:
     ids=["drop", "clear", "keep"],
 )
 def test_a_plan_is_priced_by_what_the_cut_rewrites(plans: Watched, compaction: Any) -> None:
-    built = builder(budget=TARGET, schedule=ck.WhenItPays(0.2, 1.0), compaction=compaction)
-    contexts = replayed(built, agent(40))
+    budget = ck.Budget(6_000, target=1_500)
+    built = builder(budget=budget, schedule=ck.WhenItPays(0.2, 1.0), compaction=compaction)
+    contexts = replayed(built, agent(25, sizes=(1_600,)) + agent(25)[1:])
     carried_out = [dry.figures for dry in plans.made if built.schedule.due(dry.figures)]
     cuts = [n for n, context in enumerate(contexts) if kinds(context)]
 
@@ -200,6 +202,8 @@ def test_a_plan_is_priced_by_what_the_cut_rewrites(plans: Watched, compaction: A
         before, after = contexts[n - 1], contexts[n]
         assert figures.rewritten == rewritten(before, after)
         assert figures.fixed + figures.keep == after.tokens
+    in_front = [figures.keep - (figures.rewritten or 0) for figures in carried_out]
+    assert any(in_front) == ("clear" in {kind for n in cuts for kind in kinds(contexts[n])})
 
 
 def test_a_cut_that_pays_as_a_rule_and_not_by_its_plan_is_not_made(plans: Watched) -> None:
@@ -281,6 +285,11 @@ def test_plans_are_not_made_dry_request_after_request(plans: Watched) -> None:
     cuts = sum(bool(kinds(context)) for context in contexts)
 
     assert 5 < cuts <= len(plans.made) < len(contexts) / 6
+    # Where the oldest turns are dropped and nothing else, a cut comes to what it does as a rule.
+    plans.made.clear()
+    plain = builder(budget=TARGET, schedule=ck.WhenItPays(0.2, 1.0))
+    cuts = sum(bool(kinds(context)) for context in replayed(plain, chat(100)))
+    assert len(plans.made) == cuts > 5
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**5))
@@ -328,6 +337,19 @@ def test_explain_shows_the_figures_behind_the_next_cut() -> None:
     with pytest.raises(InputError, match=r"context\.view"):
         built.schedule.explain(ck.fold(history))
     assert view.planned is None
+
+
+def test_the_next_cut_is_found_by_halving() -> None:
+    asked: list[int] = []
+    figures = Figures(held=1_000, keep=0, target=500, newest=5, requests=200, fixed=0)
+
+    def due(figures: Figures) -> bool:
+        asked.append(figures.held)
+        return figures.held >= 700_004
+
+    assert requests_until_cut(due, figures, 1_000_000) == (700_004 - 1_000 + 4) // 5
+    assert len(asked) < 50
+    assert requests_until_cut(lambda figures: False, figures, 1_000_000) == 999_000 // 5 + 1
 
 
 def test_explain_names_a_plan_that_did_not_pay_and_a_cold_cache() -> None:

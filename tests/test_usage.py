@@ -402,6 +402,29 @@ def test_no_report_can_fail_a_reply_that_was_paid_for(reported):
             Usage.of(reported)
 
 
+def test_a_whole_reply_is_read_by_its_usage():
+    counted = {"prompt_tokens": 7, "completion_tokens": 2}
+    reply = {"choices": [{"message": {"role": "assistant", "content": "a"}}], "usage": counted}
+
+    assert Usage.of(reply) == Usage.of(counted) == Usage(input_tokens=7, output_tokens=2)
+
+
+def test_what_was_written_by_lifetime_counts_also_where_it_is_nothing():
+    inside = {
+        "prompt_tokens": 1_000,
+        "prompt_tokens_details": {
+            "cached_tokens": 10,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0},
+        },
+    }
+    beside = {"input_tokens": 10, "cache_creation": {"ephemeral_5m_input_tokens": 5}}
+    bedrock = {"inputTokens": 10, "cacheDetails": [{"ttl": "1h", "inputTokens": 5}]}
+
+    assert (Usage.of(inside).cache_write_tokens, Usage.of(inside).cache_writes) == (0, None)
+    assert Usage.of(beside) == Usage(15, None, 5, cache_writes={"5m": 5})
+    assert Usage.of(bedrock) == Usage(15, None, 5, cache_writes={"1h": 5})
+
+
 def test_the_fields_that_profiles_name_are_those_that_are_read():
     for profile in known_profiles().values():
         for what, path in profile.usage.items():

@@ -117,6 +117,15 @@ class Asker:
         """So many words that nobody has sent in this order before."""
         return " ".join(self._random.choices(_WORDS, k=max(1, count)))
 
+    def changed(self, text: str, tokens: float) -> str:
+        """The words of a text in another order, with or without so many tokens of them."""
+        words = text.split()
+        self._random.shuffle(words)
+        more = round(tokens / self._per_word) or (tokens > 0) - (tokens < 0)
+        if more > 0:
+            words += self.words(more).split()
+        return " ".join(words[: max(1, len(words) + min(more, 0))])
+
     def words_for(self, tokens: float) -> int:
         """How many words make a prompt of so many tokens, if it has one message."""
         return max(1, round((tokens - self._frame) / self._per_word))
@@ -163,7 +172,8 @@ class Asker:
                 raise
             self.requests += 1
             return Seen(at=at, refused=str(error) or "refused")
-        return self._seen(answer.usage, text_of(answer.message), at)
+        likely = self._likely(messages, tools, reply)
+        return self._seen(answer.usage, text_of(answer.message), at, messages, likely=likely)
 
     def overtake(self, messages: Sequence[Mapping[str, Any]], *, reply: int) -> tuple[Seen, Seen]:
         """The same request twice, the second sent while the reply to the first still comes."""
@@ -180,7 +190,8 @@ class Asker:
                     second = self.ask(messages)
             answer = chunks.answer
         self.spent -= coming
-        return self._seen(answer.usage, chunks.reply.text, at), second or Seen()
+        text = chunks.reply.text
+        return self._seen(answer.usage, text, at, messages, likely=coming), second or Seen()
 
     def _request(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], reply: int
@@ -199,7 +210,15 @@ class Asker:
         words = len(f"{messages} {tools or ''}".split())
         return 1.1 * words * self._per_word + self._frame + 20 * len(messages) + reply
 
-    def _seen(self, usage: Usage | None, text: str, at: float) -> Seen:
+    def _seen(
+        self,
+        usage: Usage | None,
+        text: str,
+        at: float,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        likely: float,
+    ) -> Seen:
         usage = usage or Usage()
         self.requests += 1
         self.usages.append(usage)
@@ -212,5 +231,8 @@ class Asker:
             text,
             at,
         )
-        self.spent += seen.tokens + seen.output
+        # Where nothing was reported, or less than a token a word, what it may have been counts.
+        said = sum(len(text_of(message).split()) for message in messages)
+        believed = seen.tokens >= said and seen.output >= len(text.split())
+        self.spent += seen.tokens + seen.output if believed else ceil(likely)
         return seen

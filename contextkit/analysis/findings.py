@@ -51,6 +51,7 @@ class Findings:
         mode: `implicit`, `explicit` or `session`.
         rules: of the cache as the profile has it; None where the model has no profile.
         profile: of the model; None where it has none.
+        marker: the keys that made a cache point in the requests; empty where none were used.
         found: in the order in which it was found.
         tokens: of input and output that were sent and received.
         requests: that were sent.
@@ -61,6 +62,7 @@ class Findings:
     mode: str
     rules: CacheRules | None = None
     profile: Profile | None = None
+    marker: Mapping[str, Any] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
     tokens: int = 0
     requests: int = 0
@@ -102,8 +104,8 @@ class Findings:
     def toml(self, *, today: date | None = None) -> str:
         """What was found as lines of a file for `load_profiles`; empty where nothing was.
 
-        A cache with the measured figures, like the one that is known, and, where the model has a
-        profile, one like it that has this cache.
+        A cache with the measured figures, like the one that is known, and a profile that has it,
+        like that of the model, or `generic` where the model has none.
 
         Args:
             today: the date of the measurement; by default the present one.
@@ -112,31 +114,36 @@ class Findings:
         if not figures:
             return ""
         name = f"{self.rules.name if self.rules else f'{self.model} {self.mode}'}, measured"
-        lines = [f"[cache.{json.dumps(name)}]"]
-        if self.rules is not None:
-            lines.append(f"like = {json.dumps(self.rules.name)}")
-            left = [known for known in self.rules.unverified if known not in figures]
-            figures = {**own_figures(self.rules), **figures, "unverified": left}
-        else:
+        if self.rules is None:
             figures = {"mode": self.mode, "match": "blocks", **figures}
-        figures |= {"conflicts": []} if self.rules and self.rules.conflicts else {}
-        lines += [f"{key} = {_toml(value)}" for key, value in figures.items()]
-        lines.append(f"sources = {_toml([SOURCE])}")
-        lines.append(f"checked = {today or datetime.now(UTC).date()}")
-        if self.profile is not None:
-            others = [_named(rules) for rules in self.profile.caches if rules.mode != self.mode]
-            lines += [
-                "",
-                "[[profile]]",
-                f"name = {json.dumps(f'{self.profile.name}, measured')}",
-                f"like = {json.dumps(self.profile.name)}",
-                f"models = {_toml([self.model])}",
-                f"caches = {_toml([name, *others])}",
-            ]
+        else:
+            left = [known for known in self.rules.unverified if known not in figures]
+            figures = {**_like(self.rules), **figures, "unverified": left}
+            figures |= {"conflicts": []} if self.rules.conflicts else {}
+        figures |= {"sources": [SOURCE], "checked": today or datetime.now(UTC).date()}
+        lines = _cache(name, figures)
+        others = (
+            [one for one in self.profile.caches if one.mode != self.mode] if self.profile else []
+        )
+        for one in others:
+            if one.name not in shipped().caches:
+                lines += ["", *_cache(one.name, _like(one))]
+        like = self.profile.name if self.profile else "generic"
+        known = like in shipped().profiles
+        lines += [
+            "",
+            "[[profile]]",
+            f"name = {_toml(f'{like if self.profile else self.model}, measured')}",
+            f"like = {_toml(like if known else 'generic')}",
+            f"models = {_toml([self.model.removeprefix('ft:')])}",
+            f"caches = {_toml([name, *map(_named, others)])}",
+        ]
         return "\n".join(lines) + "\n"
 
     def _figures(self) -> dict[str, Any]:
-        """The fields of `CacheRules` that were found."""
+        """The fields of `CacheRules` that were found; none where no rules can say the match."""
+        if any(one.field == "match" and one.value is None for one in self.found):
+            return {}
         values = {
             one.field: one.value
             for one in self.found
@@ -146,26 +153,57 @@ class Findings:
             first = self.rules.lifetimes[0] if self.rules else Lifetime()
             rest = self.rules.lifetimes[1:] if self.rules else ()
             values["lifetimes"] = [_plain(replace(first, seconds=ttl)), *map(_plain, rest)]
-        return values
+        if self.rules is None and self.mode == "implicit" and "lookback" in values:
+            values["lookback_of"] = "messages"
+        return values | self._points(values) if values else values
+
+    def _points(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Points, marker and carriers: all three of them, or none."""
+        known = self.rules
+        points = values.get("points", known.points if known else 0)
+        # Where the budget ended before the places: the markers that counted stood in user messages.
+        carriers = values.get("carriers", known.carriers if known else ("user",))
+        marker = known.marker if known and known.marker else self.marker
+        if points and carriers and marker:
+            return {"points": points, "marker": marker, "carriers": carriers}
+        if known is None or known.points:
+            return {"points": 0, "marker": {}, "carriers": []}
+        return {}
 
 
 def own_figures(rules: CacheRules) -> dict[str, Any]:
     """The figures in which the rules of a model's cache differ from those of its name."""
-    shared = shipped().caches.get(rules.name, rules)
+    return _differing(rules, shipped().caches.get(rules.name, rules))
+
+
+def _differing(rules: CacheRules, others: CacheRules) -> dict[str, Any]:
+    told = ("name", "sources", "checked", "conflicts")
     own = {
         one.name: getattr(rules, one.name)
         for one in fields(rules)
-        if getattr(rules, one.name) != getattr(shared, one.name)
+        if one.name not in told and getattr(rules, one.name) != getattr(others, one.name)
     }
     if "lifetimes" in own:
         own["lifetimes"] = [_plain(lifetime) for lifetime in rules.lifetimes]
-    return {key: value for key, value in own.items() if key not in ("sources", "checked", "name")}
+    return own
 
 
 def _named(rules: CacheRules) -> str | dict[str, Any]:
     """A cache as a profile names it: with the figures that the model has of its own."""
-    own = {key: value for key, value in own_figures(rules).items() if key != "conflicts"}
+    own = own_figures(rules)
     return {"rules": rules.name, **own} if own else rules.name
+
+
+def _like(rules: CacheRules) -> dict[str, Any]:
+    """The entry of a cache that has these rules: like the shipped one, if there is one."""
+    if rules.name in shipped().caches:
+        return {"like": rules.name, **own_figures(rules)}
+    plain = CacheRules(name=rules.name, mode=rules.mode, match=rules.match)
+    return {"mode": rules.mode, "match": rules.match, **_differing(rules, plain)}
+
+
+def _cache(name: str, figures: Mapping[str, Any]) -> list[str]:
+    return [f"[cache.{_toml(name)}]", *(f"{key} = {_toml(to)}" for key, to in figures.items())]
 
 
 def _plain(lifetime: Lifetime) -> dict[str, Any]:
@@ -188,9 +226,13 @@ def shown(value: Any) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        items = ", ".join(f"{_toml(str(key))} = {_toml(item)}" for key, item in value.items())
+        return f"{{ {items} }}" if items else "{}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if value is None:
         return json.dumps(UNKNOWN)
-    return json.dumps(value, ensure_ascii=False)  # texts, numbers, true and false are the same
+    if isinstance(value, date):
+        return value.isoformat()
+    # Texts, numbers, true and false are the same as in JSON, but for one control character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

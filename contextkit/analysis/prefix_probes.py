@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from math import ceil, gcd
 
 from contextkit.analysis.findings import Finding
@@ -10,6 +11,9 @@ from contextkit.analysis.trials import LARGE, Trials
 
 _AGAIN = 6  # times that a prefix which must be cached is asked for
 _GIVEN_UP = 3  # of these, where none was a hit
+_TRIES = 24  # lengths, for the minimum
+_BEHIND = 16  # tokens that are less than that are behind a prefix, not a part of a block
+_LONGEST = 8_000  # tokens that are looked through for the ends of blocks
 
 
 def hits(trials: Trials) -> Iterator[Finding]:
@@ -28,7 +32,7 @@ def hits(trials: Trials) -> Iterator[Finding]:
             seen = trials.ask(messages)
             if trials.hit(seen):
                 hits += 1
-                trials.reads.add(seen.read)
+                trials.was_read(seen)
             elif again + 1 == _GIVEN_UP and not hits:
                 break
         if hits:
@@ -64,57 +68,116 @@ def matching(trials: Trials) -> Iterator[Finding]:
         return False
 
     if trials.ever(second):
-        return  # blocks, or slots: that is found out once the block is known
-    if third:
+        if trials.marked or trials.ever(partial(_inside, trials)):
+            return  # blocks, or slots: that is found out once the block is known
+        trials.match = "ends"
+        said = "what two requests began with was read only where it ended a message or a part"
+    elif third:
         trials.match = "units"
         said = "what two requests began with was read by the third"
-    else:
+    elif trials.marked or trials.ever(partial(_going_on, trials)):
         trials.match = "points"
         said = "what three requests began with was not read where no point was"
-    yield trials.finding("match", trials.match, said)
+    else:
+        trials.match = "whole"
+        said = "read was only a request that was the same from its beginning to its end"
+        yield trials.finding("match", None, said)
+        trials.findings.stopped = f"{said}: the rest cannot be found out"
+        return
+    # To a conversation ends of messages are points that nobody has to place.
+    yield trials.finding("match", "units" if trials.match == "units" else "points", said)
+    if trials.match != "units" and not trials.marked:
+        said = "the end of an earlier request was read without a marker"
+        yield trials.finding("automatic", True, said)  # noqa: FBT003 - a value like others
+
+
+def _inside(trials: Trials) -> bool:
+    """Whether a prefix is read that ends inside a text."""
+    prefix = trials.prefix()
+    trials.ask([trials.user(f"{prefix} {trials.tail()}")])
+    trials.settle()
+    return trials.hit(trials.ask([trials.user(f"{prefix} {trials.tail()}")]))
+
+
+def _going_on(trials: Trials) -> bool:
+    """Whether a request is read by the one that goes on with it."""
+    messages = [trials.user(trials.prefix())]
+    trials.ask(messages)
+    trials.settle()
+    answer = {"role": "assistant", "content": "Yes."}
+    return trials.hit(trials.ask([*messages, answer, trials.user(trials.tail())]))
 
 
 def minimum_of(trials: Trials) -> Iterator[Finding]:
-    """The shortest prompt that is read when it is sent again, by halving."""
-    low, high, read = 0, trials.enough, max(trials.reads)
-    around = high - read if high - read < 16 else 0  # behind the prefix: template and service
-    tokens, small = _twice(trials, 1)
+    """The shortest prompt that is read when it is sent again, by halving.
+
+    A minimum is of the tokens that can be read. Those behind them, of the template and the service,
+    are at most as many as were ever left of a prompt that was sent before.
+    """
+    asker = trials.asker
+    shortest, small = _twice(trials, asker.words(1))
     if small:
-        said = f"the shortest prompt, {tokens} tokens, was read when it was sent again"
+        said = f"the shortest prompt, {shortest} tokens, was read when it was sent again"
         trials.minimum = 0
         yield trials.finding("minimum", 0, said)
         return
-    low = tokens
+    low, high, read = shortest, trials.enough, min(trials.reads)
+    text = asker.words(asker.words_for(trials.enough))
+    seen = {trials.enough: text}
+    around = trials.behind if trials.behind < _BEHIND else 0
     guesses = [guess + around for guess in _guesses(trials)]
-    tries = 0
-    while high - low > 1 and tries < 20:
-        tries += 1
+    for _ in range(_TRIES):
+        if high - low <= 1:
+            break
         between = [guess for guess in guesses if low < guess < high]
         target = between[0] if between else (low + high) // 2
         guesses = [guess for guess in guesses if guess != target]
-        tokens, found = _twice(trials, trials.asker.words_for(target))
+        # Of all prompts the nearest is changed: tokens are not words, but few words hardly differ.
+        near = min(seen, key=lambda tokens: abs(tokens - target))
+        text = asker.changed(seen[near], target - near)
+        tokens, found = _twice(trials, text)
+        seen[tokens] = text
         if found and tokens < high:
             high, read = tokens, found
         elif not found and tokens > low:
             low = tokens
-    trials.minimum = read if high - read < 16 else high
-    said = f"{high:,} tokens were read when sent again, {low:,} were not"
-    yield trials.finding("minimum", trials.minimum, said)
+    yield _minimum(trials, low, high, read)
+
+
+def _minimum(trials: Trials, low: int, high: int, read: int) -> Finding:
+    """What a prompt of `low` tokens that was not read and one of `high` that was tell."""
+    least = low - trials.behind + 1
+    most = read if read >= least and high - read < _BEHIND + high - low else high
+    if most == high and high - low == 1:
+        least = most  # what is behind is not known: the safe side
+    fits = [value for value in _stated(trials) if least <= value <= most]
+    trials.minimum = fits[0] if fits else most
+    if least == most:
+        said = f"{most:,} tokens were read when they were sent again, {least - 1:,} were not"
+        return trials.finding("minimum", most, said)
+    said = f"{most:,} tokens were read when they were sent again, {least - 1:,} were not, and "
+    said += f"between them {'is what is stated' if fits else 'it may be any'}"
+    return trials.finding("minimum", trials.minimum, said, 1.0 if fits else 1 / (most - least + 1))
+
+
+def _stated(trials: Trials) -> list[int]:
+    """The minimum as sources state it, that of the profile first."""
+    if trials.rules is None:
+        return [1024]
+    others = [one.value for one in trials.rules.conflicts if one.field == "minimum"]
+    return [trials.rules.minimum, *(value for value in others if isinstance(value, int))]
 
 
 def _guesses(trials: Trials) -> list[int]:
     """Lengths to begin with: those that sources state, each with the one below."""
-    if trials.rules is None:
-        return [1024, 1023]
-    stated = [trials.rules.minimum, trials.rules.block]
-    others = [one.value for one in trials.rules.conflicts if one.field == "minimum"]
-    stated += [value for value in others if isinstance(value, int)]
+    stated = _stated(trials)
+    stated[1:1] = [trials.rules.block] if trials.rules else []
     return [guess for value in stated if value > 1 for guess in (value, value - 1)]
 
 
-def _twice(trials: Trials, words: int) -> tuple[int, int]:
+def _twice(trials: Trials, text: str) -> tuple[int, int]:
     """The tokens of a fresh prompt, and those read when it is sent again; 0 for a miss."""
-    messages = [trials.user(trials.asker.words(words))]
+    messages = [trials.user(text)]
     tokens = trials.ask(messages).tokens
     read = 0
 
@@ -122,11 +185,13 @@ def _twice(trials: Trials, words: int) -> tuple[int, int]:
         nonlocal read
         trials.settle()
         seen = trials.ask(messages)
-        read = seen.read if trials.hit(seen) else 0
-        return bool(read)
+        if not trials.hit(seen):
+            return False
+        read = seen.read
+        trials.was_read(seen)
+        return True
 
-    if trials.ever(again):
-        trials.reads.add(read)
+    trials.ever(again)
     return tokens, read
 
 
@@ -136,15 +201,16 @@ def block_of(trials: Trials) -> Iterator[Finding]:
     span = max(60, 6 * known)
     start = max(trials.minimum, known)
     if trials.match == "blocks":
-        for larger in (1, 10, 40):  # blocks may be larger than was thought
-            reads, rest = _cut(trials, start, larger * span)
+        # Blocks may be larger than was thought, but hardly larger than a whole prefix.
+        for longer in sorted({span, *(max(span, min(n * span, _LONGEST)) for n in (10, 40))}):
+            reads, rest = _cut(trials, start, longer)
             if len(reads) > 2:
                 break
     else:
         for step in range(1, 9):
             if len(trials.reads) < 6:
                 size = start + step * (1.37 * known + 20)
-                _twice(trials, trials.asker.words_for(size))
+                _twice(trials, trials.asker.words(trials.asker.words_for(size)))
         reads, rest = trials.reads, 0
     block = gcd(*reads)
     if len(reads) < 3 or (rest and block > 2 * rest + 32):

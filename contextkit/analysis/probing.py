@@ -112,7 +112,7 @@ class Probing:
         marker = usual if rules is None else rules.marker
         self.expected = _expected(rules, ttl, marker)
         self.budget = 2 * self.expected + _MARGIN if budget is None else budget
-        self.findings = Findings(model, mode, rules, self.profile)
+        self.findings = Findings(model, mode, rules, self.profile, marker)
         asker = Asker(
             client,
             model,
@@ -155,6 +155,8 @@ class Probing:
         if not trials.enough:
             return
         yield prefix_probes.matching
+        if trials.match == "whole":
+            return
         yield prefix_probes.minimum_of
         yield prefix_probes.block_of
         if trials.match == "blocks":
@@ -203,7 +205,7 @@ def _expected(rules: CacheRules | None, ttl: float | None, marker: Mapping[str, 
     block = rules.block if rules else 128
     size = max(least, block) + block + 120
     requests = 7 * 1.5  # is anything cached
-    requests += 9 + (8 if least else 2) + 8  # match, minimum, block
+    requests += 11 + (8 if least else 2) + 8  # match, minimum, block
     requests += 2 + 2 * 2 + 2 * 2  # string form, replies, visible
     if rules is None or rules.match in ("points", "units"):
         requests += 9  # prompts of other lengths, for the block

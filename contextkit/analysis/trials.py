@@ -8,6 +8,7 @@ times. The share is taken by Laplace's rule: one more miss and one more hit than
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil, log, prod
 from typing import Any
@@ -38,10 +39,12 @@ class Trials:
         pause: seconds between a request and the one that looks for what it left.
         least_reply: tokens of a reply, where it does not matter.
         cold: tokens read of a prompt that was never sent: the template's own.
-        match: how prefixes are found.
+        match: how prefixes are found: as rules say it; or only at `ends` of messages and parts, or
+            only where a `whole` request is the same.
         enough: tokens of a prefix that is surely cached.
         block, minimum: as far as they are known.
         reads: tokens read of requests that were sent twice as they were.
+        behind: tokens of such a request that were not read, at the least.
         there: how often what was in the cache was missed, and read.
         doubts: the chances that what was not found in the present probe was there.
     """
@@ -70,6 +73,7 @@ class Trials:
         self.block = self.rules.block if self.rules else 1
         self.minimum = self.rules.minimum if self.rules else 0
         self.reads: set[int] = set()
+        self.behind = sys.maxsize
         self.there = [0, 0]
         self.doubts: list[float] = []
 
@@ -104,6 +108,11 @@ class Trials:
     def hit(self, seen: Seen, share: float = 0.4) -> bool:
         """Whether a share of the input was read, beyond what every prompt reads."""
         return seen.read - self.cold > share * (seen.tokens - self.cold)
+
+    def was_read(self, seen: Seen) -> None:
+        """Note what was read of a request that was sent before as it is."""
+        self.reads.add(seen.read)
+        self.behind = min(self.behind, seen.tokens - seen.read)
 
     def ever(self, trial: Callable[[], bool]) -> bool:
         """Whether a trial succeeds once; that it never does is noted as a doubt."""

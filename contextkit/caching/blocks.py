@@ -6,12 +6,14 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from math import isfinite
 from typing import Any
 
 from contextkit.caching.parameters import is_rendered
 from contextkit.caching.prefix import canonical_tool_blocks, placed_dicts
+from contextkit.errors import InputError
 from contextkit.messages import canonical_json, without_nulls
-from contextkit.rendering import MARKERS
+from contextkit.rendering import MARKERS, tool_markers
 from contextkit.tokens import RequestCounter
 
 REPLY = "reply"
@@ -48,8 +50,9 @@ class Sent:
 
     Attributes:
         blocks: tools, system, messages.
-        at: seconds, by any clock, when it was sent.
-        begun, ended: seconds from then until the response began, and ended.
+        at: when it was sent, in seconds of any clock.
+        begun, ended: how long it then took until the response began, and ended: 2.0 for a response
+            of two seconds, whatever `at` is.
         reply: what was generated, as blocks that a later request repeats if it sends it back
             unchanged; only for caches that keep replies.
     """
@@ -59,6 +62,13 @@ class Sent:
     begun: float = 0.0
     ended: float = 0.0
     reply: tuple[Block, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("at", "begun", "ended"):
+            value = getattr(self, name)
+            known = isinstance(value, int | float) and isfinite(value)
+            if not known or (value < 0 and name != "at"):
+                raise InputError(f"is a number of seconds, not {value!r:.60}", place=f"Sent.{name}")
 
     @property
     def tokens(self) -> int:
@@ -112,7 +122,12 @@ def blocks_of(
     blocks = []
     if tools or fixed > opening:
         blocks.append(
-            Block(_key(canonical_tool_blocks(request), response_format), fixed - opening, "tools")
+            Block(
+                _key(canonical_tool_blocks(request), response_format),
+                fixed - opening,
+                "tools",
+                point=tool_markers(tools) > 0,
+            )
         )
     for number, (_, message) in enumerate(placed_dicts(request, "messages")):
         if made is not None and id(message) in made:

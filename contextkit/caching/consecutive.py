@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from contextkit.caching.blocks import REPLY, Block, Sent, blocks_of
@@ -47,7 +48,8 @@ class Asked:
     @property
     def held(self) -> tuple[Block, ...]:
         """The blocks without what opens the reply."""
-        return tuple(block for block in self.blocks if block.role != REPLY)
+        blocks = self.blocks
+        return blocks[:-1] if blocks and blocks[-1].role == REPLY else blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,9 @@ def rules_in_use(
     """The rules that hold for a request: of the explicit cache where it has cache points.
 
     Also where there is no other, so that it shows what points would be good for. Where the implicit
-    cache was asked for with points of its own, that is the one.
+    cache was asked for with points of its own, or a session, that is the one.
     """
-    if asked is not None and asked.mode == "implicit":
+    if asked is not None and asked.mode in ("implicit", "session"):
         return asked
     explicit = next((rules for rules in profile.caches if rules.mode == "explicit"), None)
     implicit = profile.cache()
@@ -97,6 +99,7 @@ def _opened(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     return (*held, replace(last, key=_OPENING, role="assistant"))
 
 
+@lru_cache(maxsize=64)
 def tolerant(rules: CacheRules) -> CacheRules:
     """The rules without what makes a provider refuse a request: that is not asked here."""
     return replace(rules, overflow="last", longest_first=False)
@@ -184,13 +187,16 @@ class Consecutive:
 
     @property
     def replied(self) -> tuple[Block, ...]:
-        """The reply as a block, where the cache keeps replies.
+        """The reply as blocks, where the cache keeps replies.
 
-        It begins with what opened it. Of what was generated the last token was never evaluated,
-        so that no cache has it.
+        Where tokens count, it is one that begins with what opened it. Of what was generated the
+        last token was never evaluated, so that no cache has it.
         """
         if not self.rules.replies or self.reply.message is None:
             return ()
+        if self.rules.match not in _TOKENWISE:
+            *blocks, _ = blocks_of({"messages": [self.reply.message]}, self.counter)
+            return tuple(blocks)
         return (Block(REPLY, self._replied_tokens() + 1, "assistant"),)
 
     def _replied_tokens(self) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from contextkit.errors import InputError
 from contextkit.profiles import CacheRules, Profile
 from contextkit.usage import Usage
 
@@ -31,16 +33,19 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         """Both together. What is not known of one is not known of both; currencies do not mix."""
-        money = None
-        if self.money is not None and other.money is not None and self.currency == other.currency:
-            money = self.money + other.money
+        money, notes = None, (*self.notes, *other.notes)
+        if self.money is not None and other.money is not None:
+            if self.currency == other.currency:
+                money = self.money + other.money
+            else:
+                notes += (f"{self.currency} and {other.currency} are not added up",)
         outputs = (self.output, other.output)
         return Cost(
             self.input + other.input,
             None if outputs[0] is None or outputs[1] is None else outputs[0] + outputs[1],
             money,
             self.currency if money is not None else "",
-            tuple(dict.fromkeys((*self.notes, *other.notes))),
+            tuple(dict.fromkeys(notes)),
             self.unknown + other.unknown,
         )
 
@@ -61,7 +66,7 @@ def total_cost(costs: Iterable[Cost | None]) -> Cost | None:
     return None if known is None else known + Cost(0, 0, 0, known.currency, unknown=unknown)
 
 
-def cost_of(usage: Usage, profile: Profile, rules: CacheRules | None = None) -> Cost | None:
+def cost_of(usage: Usage | None, profile: Profile, rules: CacheRules | None = None) -> Cost | None:
     """What a request cost by its usage; None where the input, or a price it needs, is not known.
 
     Every input token is charged once: as read, as written (by the lifetime it was written with), or
@@ -73,10 +78,19 @@ def cost_of(usage: Usage, profile: Profile, rules: CacheRules | None = None) -> 
         profile: whose prices hold.
         rules: of the cache that was in use. By default the explicit one where the usage names a
             kind of cache (`cache_type`), else the one that works by itself, else the only one.
+
+    Raises:
+        InputError: when it is no usage.
     """
-    rules = rules or _rules(usage, profile)
-    if usage.input_tokens is None:
+    given: Any = usage
+    if not isinstance(given, Usage | None):
+        raise InputError(
+            f"is a Usage, not {type(given).__name__}: Usage.of(…) makes one of what was reported",
+            place="usage",
+        )
+    if usage is None or usage.input_tokens is None:
         return None
+    rules = rules or _rules(usage, profile)
     read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
     charged: list[tuple[int, float | None]] = [(max(0, usage.input_tokens - read - written), 1.0)]
     by_lifetime = dict(usage.cache_writes or {})

@@ -131,13 +131,16 @@ def explain(
     return explained(Consecutive(before, now, rules, counting, reply, elapsed), read)
 
 
-def explained(pair: Consecutive, usage: Usage, moved_by: str = "") -> Explanation:
+def explained(
+    pair: Consecutive, usage: Usage, moved_by: str = "", *, foretold: bool = False
+) -> Explanation:
     """The explanation of two requests whose blocks are known.
 
     Args:
         pair: the requests.
         usage: what was reported, or what is forecast, for the later one.
         moved_by: what moved the prefix, where that is known.
+        foretold: whether the usage is a forecast, in which nothing lies with the provider.
     """
     read = usage.cache_read_tokens or 0
     full = readable(pair)
@@ -148,14 +151,16 @@ def explained(pair: Consecutive, usage: Usage, moved_by: str = "") -> Explanatio
     moved = diff(pair.before.request, pair.now.request)
     faults = [
         (found, level, reads)
-        for found, level, reads in faults_of(pair, moved)
+        for found, level, reads in faults_of(pair, moved, read)
         if full - reads > slack and reads >= read - max(slack, 16)
     ]
     cause, source = fault_of_provider(pair, usage, read)
     if faults:
         likely, why, reads = min(faults, key=lambda fault: fault[2])
-        if full - reads >= reads - read - slack:
+        if foretold or full - reads >= reads - read - slack:
             cause, source = likely, why
+    elif foretold and cause == "not kept by the provider":
+        return Explanation(None)
     cost = _cost_of_miss(pair, usage, missed)
     if cause == "prefix moved":
         source = moved_by or source

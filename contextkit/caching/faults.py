@@ -40,8 +40,12 @@ def foretold(pair: Consecutive) -> Usage:
     return pair.read(now=_without_dropped(pair))
 
 
-def faults_of(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, int]]:
-    """What is wrong, in words, and what the provider would read if nothing else were."""
+def faults_of(pair: Consecutive, moved: PrefixDiff, read: int) -> list[tuple[Cause, str, int]]:
+    """What is wrong, in words, and what the provider would read if nothing else were.
+
+    Where the prefix moved, requests before the two may have left entries in what both have in
+    common. What is read (`read`) is then what that fault leaves, as far as there can be such.
+    """
     found: list[tuple[Cause, str, int]] = []
     before, now, rules = pair.before.request, pair.now.request, pair.rules
 
@@ -57,28 +61,49 @@ def faults_of(pair: Consecutive, moved: PrefixDiff) -> list[tuple[Cause, str, in
     if moved.level == "tools":
         add("tools changed", moved.cause)
     elif moved.kind == "moved":
-        # A unit may end anywhere: where two earlier requests parted, too.
-        add("prefix moved", moved.cause, rules=_dense(rules))
+        least, most = (
+            pair.read(in_time=True, rules=one).cache_read_tokens or 0
+            for one in (rules, _dense(rules, points=True))
+        )
+        found.append(("prefix moved", moved.cause, max(least, min(read, most))))
     if (rendered := _without_dropped(pair)) is not None:
         add("dropped by the template", "reasoning of a finished turn", now=rendered)
     whole = pair.unmoved()
-    if pair.elapsed is not None:
-        reads = pair.read(now=whole).cache_read_tokens or 0
-        if pair.elapsed < pair.reply.seconds:
-            source = f"sent {pair.elapsed:g} s after the request before, whose response took longer"
-            found.append(("not yet visible", source, reads))
-        else:
-            source = f"{pair.elapsed:,.0f} s between the requests"
-            found.append(("expired", source, reads))
     if rules.minimum:
         source = f"{rules.minimum:,} tokens are cached at least"
         add("below the minimum", source, now=whole, rules=_dense(rules, points=True))
     if rules.match == "points":
-        placed = replace(rules, minimum=0, lookback=None, lookback_of="blocks")
-        add("point missing", _last_point(pair), now=whole, rules=placed)
+        add("point missing", _last_point(pair), now=whole, rules=_searched(rules))
         near = replace(rules, minimum=0)
         add("look-back exceeded", f"{rules.lookback} are searched", now=whole, rules=near)
-    return found
+    return [*found, *_out_of_time(pair, whole)]
+
+
+def _out_of_time(pair: Consecutive, whole: tuple[Block, ...]) -> list[tuple[Cause, str, int]]:
+    """What the time between the requests does, with all else in order.
+
+    It stands last: what was never written cannot expire, so that others that read as little win.
+    """
+    if pair.elapsed is None:
+        return []
+    rules = replace(_dense(pair.rules), minimum=0)
+    if rules.match == "points":  # kept as points: each may have a lifetime of its own
+        rules = _searched(rules)
+    reads, kept = (
+        pair.read(now=whole, rules=rules, in_time=in_time).cache_read_tokens or 0
+        for in_time in (False, True)
+    )
+    if reads >= kept:
+        return []
+    if pair.elapsed < pair.reply.seconds:
+        source = f"sent {pair.elapsed:g} s after the request before, whose response took longer"
+        return [("not yet visible", source, reads)]
+    return [("expired", f"{pair.elapsed:,.0f} s between the requests", reads)]
+
+
+def _searched(rules: CacheRules) -> CacheRules:
+    """The rules as if every point were written, and looked for from the end to the start."""
+    return replace(rules, minimum=0, lookback=None, lookback_of="blocks")
 
 
 def _dense(rules: CacheRules, *, points: bool = False) -> CacheRules:
@@ -111,6 +136,8 @@ def slack_of(pair: Consecutive, usage: Usage) -> int:
 def _without_dropped(pair: Consecutive) -> tuple[Block, ...] | None:
     """The later request as its template renders it, where that drops reasoning sent before."""
     if not pair.counter.profile.drops_reasoning:
+        return None
+    if not any(map(has_reasoning, pair.before.messages)):
         return None
     roles = [message.get("role") for message in pair.before.messages]
     if "user" not in (message.get("role") for message in pair.now.messages[len(roles) :]):
@@ -155,6 +182,10 @@ def fault_of_provider(pair: Consecutive, usage: Usage, read: int) -> tuple[Cause
         return "not kept by the provider", (
             "cache points were sent, and neither a read nor a write was reported: does a gateway "
             "take them out, and has the model such a cache?"
+        )
+    if pair.elapsed is None and any(one.seconds for one in pair.rules.lifetimes):
+        return "not kept by the provider", (
+            "or expired: how long ago the request before was sent is not known"
         )
     source = "" if pair.rules.guaranteed else "its cache promises nothing"
     return "not kept by the provider", source

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from contextkit.caching.answers import edits_since, last_answered, reply_at, seconds_between
 from contextkit.caching.blocks import Made, Sent
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
 from contextkit.caching.costs import Cost, cost_of
@@ -15,7 +16,6 @@ from contextkit.caching.faults import foretold
 from contextkit.caching.markers import marked_request
 from contextkit.caching.simulator import Simulator
 from contextkit.edits import Decision, Edit
-from contextkit.history import History
 from contextkit.profiles import CacheRules
 from contextkit.rendering import Rendering
 from contextkit.tokens import RequestCounter
@@ -89,7 +89,9 @@ class Compared:
             if self.pair is None
             else foretold(self.pair)
         )
-        loss = self.explanation(usage) if self.pair else Explanation(None)
+        loss = Explanation(None)
+        if self.pair is not None:
+            loss = explained(self.pair, usage, self.moved_by, foretold=True)
         cost = cost_of(usage, profile, rules)
         return Forecast(tokens, usage.cache_read_tokens, usage.cache_write_tokens, cost, loss)
 
@@ -108,6 +110,8 @@ def compared(
     *,
     rendering: Rendering,
     again: bool = False,
+    edits: Iterable[Edit] = (),
+    time: float | None = None,
     made: Made | None = None,
 ) -> Compared:
     """A request beside the one that the log has before it.
@@ -119,6 +123,8 @@ def compared(
         counter: counted its tokens.
         rendering: what the request has that its view has not.
         again: whether the point was decided before, so that the same request was sent already.
+        edits: that were made for it, recorded or not.
+        time: when it was built, in seconds since the epoch.
         made: blocks that were made for this request.
     """
     history = view.history
@@ -127,19 +133,24 @@ def compared(
         return beside(now, now, counter, asked=asked)
     unanswered = history.unanswered.get(view.name)
     if unanswered is not None:  # a stream that was left, or an answer that could not be kept
-        return beside(unanswered.asked, now, counter, asked=asked)
-    last = _last(history, view.name, decision)
+        known = time is not None and unanswered.time is not None
+        elapsed = max(0.0, time - unanswered.time) if known else None
+        return beside(unanswered.asked, now, counter, asked=asked, elapsed=elapsed)
+    last = last_answered(history, view.name, decision.point)
     if last is None:
         return beside(None, now, counter, asked=asked)
-    before = _before(now, view, last, decision, counter=counter, rendering=rendering, made=made)
+    edits = edits_since(history, last, decision, edits)
+    before = _before(
+        now, view, last, decision, counter=counter, rendering=rendering, edits=edits, made=made
+    )
     return beside(
         before,
         now,
         counter,
         asked=asked,
         reply=reply_at(history, last.point),
-        elapsed=seconds_between(last, decision),
-        moved=moved_by(decision.edits, last.point) if last.view == view.name else "",
+        elapsed=seconds_between(history, last, decision, time),
+        moved=moved_by(edits, last.point),
     )
 
 
@@ -172,17 +183,6 @@ def beside(
     return Compared(now, pair, rules, moved, counter)
 
 
-def _last(history: History, view: str, decision: Decision) -> Decision | None:
-    """The decision for the request before: in the same view, else in the one that was newest."""
-    made = [one for one in history.decisions(view) if one.point < decision.point]
-    if made:
-        return made[-1]
-    for record in reversed(history.records):
-        if isinstance(record, Decision) and record.view != view and record.point < decision.point:
-            return record
-    return None
-
-
 def _before(
     now: Asked,
     view: View,
@@ -191,6 +191,7 @@ def _before(
     *,
     counter: RequestCounter,
     rendering: Rendering,
+    edits: tuple[Edit, ...],
     made: Made | None,
 ) -> Asked:
     """The request that was sent for the decision before."""
@@ -199,7 +200,7 @@ def _before(
     around = {key: settings.get(key) for key in ("tools", "response_format")}
     around = {"model": settings.get("model", now.request.get("model")), **around}
     same = all((now.request.get(key) or None) == (around[key] or None) for key in around)
-    goes_on = last.view == view.name and not any(_touches(e, last.point) for e in decision.edits)
+    goes_on = last.view == view.name and not any(_touches(edit, last.point) for edit in edits)
     if last.settings != decision.settings:
         rendering, present = Rendering.of(settings, counter), rendering
         same = same and rendering == present
@@ -258,22 +259,6 @@ def _beginning(now: Asked, view: View, point: int, documents: int) -> Asked:
         blocks.append(block)
     request = {**now.request, "messages": now.messages[:size]}
     return Asked(request, (*blocks, *now.blocks[len(now.held) :]))
-
-
-def seconds_between(first: Decision, second: Decision) -> float | None:
-    """Seconds between two decisions; None where no clock was kept."""
-    if first.time is None or second.time is None:
-        return None
-    return max(0.0, second.time - first.time)
-
-
-def reply_at(history: History, number: int) -> Answered:
-    """What is known of the reply of a number."""
-    message = history.data[number] if number < len(history) else None
-    if message is None or message["role"] != "assistant":
-        return Answered()
-    usage = history.usages.get(number) or history.heard.get(number) or Usage()
-    return Answered(message, usage.output_tokens, usage.reasoning_tokens)
 
 
 def _touches(edit: Edit, point: int) -> bool:

@@ -94,10 +94,15 @@ def marked_request(
 def _marked(
     view: View, rendering: Rendering, messages: Messages, blocks: Sequence[Block], room: int
 ) -> Marked:
+    rules = rendering.rules
+    if rules is None and not any(block.point for block in blocks):
+        return Marked(messages, tuple(blocks), ())
     places = _places(messages, blocks)
     outlook = _outlook(view, rendering, messages, places, room)
-    rules = rendering.rules
-    planned = () if rules is None else plan_points(blocks, rules, outlook)
+    planned: tuple[int, ...] = ()
+    if rules is not None:
+        more = max(0, rendering.marked_tools - 1)  # the tools are one block, whatever they carry
+        planned = plan_points(blocks, replace(rules, points=rules.points - more), outlook)
     sent = list(messages)
     for position in planned:
         assert rules is not None  # noqa: S101 - else nothing is planned
@@ -130,7 +135,8 @@ def marked_for_reading(view: View, messages: Messages) -> Messages:
     head = len(view.system) + len(view.rendering.documents)
     before = _before_reply(messages[:-1], head)
     sent = list(messages)
-    for end in [head, before][: max(0, rules.points - _own(messages))]:
+    left = rules.points - view.rendering.marked_tools - _own(messages)
+    for end in [head, before][: max(0, left)]:
         for number in range(end - 1, -1, -1):
             place = len(_parts(sent[number])) - 1
             fit = sent[number]["role"] in rules.carriers and can_carry(sent[number], place)
@@ -153,11 +159,11 @@ def marker_warnings(view: View, rendering: Rendering) -> tuple[str, ...]:
         for number, message in enumerate(messages)
         if carries_marker(message)
     ]
-    own = _own(messages)
+    own = rendering.marked_tools + _own(messages)
     if own and rules.points:
         more = f", of which only the last {rules.points} count" if own > rules.points else ""
         said.append(
-            f"{own} of the messages' content blocks came with a cache marker{more}: they count "
+            f"{own} tools and content blocks came with a cache marker{more}: they count "
             f"towards the {rules.points} that a request may have. Without them all are placed here"
         )
     return tuple(said)
@@ -172,10 +178,11 @@ def check_own(view: View, rendering: Rendering) -> None:
     rules = rendering.rules
     if rules is None or rules.overflow != "error" or not rules.points:
         return
-    if (own := _own((*rendering.documents, *view.messages))) > rules.points:
+    own = rendering.marked_tools + _own((*rendering.documents, *view.messages))
+    if own > rules.points:
         raise InputError(
-            f"{own} content blocks have a cache marker, and the provider refuses a request with "
-            f"more than {rules.points}. Leave them out: they are placed here",
+            f"{own} tools and content blocks have a cache marker, and the provider refuses a "
+            f"request with more than {rules.points}. Leave them out: they are placed here",
             place="messages",
         )
 

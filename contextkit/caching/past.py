@@ -2,63 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from contextkit.caching.answers import answered, edits_since, reply_at, seconds_between
 from contextkit.caching.blocks import Made
 from contextkit.caching.consecutive import Asked
-from contextkit.caching.forecast import asked_with, beside, moved_by, reply_at, seconds_between
+from contextkit.caching.forecast import asked_with, beside, moved_by
 from contextkit.caching.ledger import Ledger, Row
 from contextkit.edits import Decision
 from contextkit.errors import ProfileError
+from contextkit.folding import Pin, pin_system
 from contextkit.history import History
-from contextkit.messages import Message
 from contextkit.profiles import profile_for
-from contextkit.records import Record
 from contextkit.rendering import Rendering
 from contextkit.tokens import RequestCounter, counter_for
 from contextkit.view import View
 
 
-def ledger_of(history: History, counters: Mapping[str, RequestCounter] | None = None) -> Ledger:
+def ledger_of(
+    history: History,
+    counters: Mapping[str, RequestCounter] | None = None,
+    *,
+    pin: Pin = pin_system,
+) -> Ledger:
     """The ledger of a conversation: every request whose usage was recorded.
 
-    Costs what building all of them anew would.
+    Costs what building all of them anew would. Of streams that were left the log knows nothing,
+    although the provider may have their prompts in its cache.
 
     Args:
         history: the log.
         counters: by model; others by the profile of their name. The requests to a model without
             one are left out.
+        pin: the builder's; which messages it protects says where cache points stood.
     """
     known = dict(counters or {})
     with history.lock:
         records = history.records[:]
-    past = _Past(history, known)
+    past = _Past(history, known, pin)
     rows = (past.row(decision, number) for decision, number in answered(records))
     return Ledger(row for row in rows if row is not None)
 
 
-def answered(records: list[Record]) -> Iterator[tuple[Decision, int]]:
-    """The decisions for which requests were sent and answered, each with its reply's number."""
-    count, last = 0, None
-    for record in records:
-        if isinstance(record, Decision):
-            last = record
-        elif isinstance(record, Message):
-            if last is not None and last.point == count and record.role == "assistant":
-                yield last, count
-            count, last = count + 1, None
+class _Request(NamedTuple):
+    """A request that was answered."""
+
+    decision: Decision
+    settings: Mapping[str, Any]
+    counter: RequestCounter
+    asked: Asked
 
 
 class _Past:
     """Goes through the requests of a log in order, and folds each view once."""
 
-    def __init__(self, history: History, counters: dict[str, RequestCounter]) -> None:
+    def __init__(self, history: History, counters: dict[str, RequestCounter], pin: Pin) -> None:
         self.history = history
+        self.pin = pin
         self.counters = counters
         self.views: dict[tuple[str, str], View] = {}
-        self.last: dict[str, tuple[Decision, Asked]] = {}
-        self.newest: tuple[Decision, Asked] | None = None
+        self.last: dict[str, _Request] = {}
+        self.newest: _Request | None = None
         self.made: dict[str, Made] = {}
         self.renderings: dict[tuple[str, str], Rendering] = {}
 
@@ -70,7 +75,7 @@ class _Past:
             return None
         asked = self._asked(decision, settings.data, counter)
         before = self.last.get(decision.view, self.newest)
-        self.newest = self.last[decision.view] = (decision, asked)
+        self.newest = self.last[decision.view] = _Request(decision, settings.data, counter, asked)
         usage = self.history.usages.get(number)
         if usage is None:
             return None
@@ -78,14 +83,16 @@ class _Past:
         if before is None:
             compared = beside(None, asked, counter, asked=rules)
         else:
-            last, earlier = before
+            last, earlier = before.decision, before.asked
+            if before.counter.name != counter.name:  # of another model: counted as this one counts
+                earlier = self._asked(last, before.settings, counter)
             compared = beside(
                 earlier,
                 asked,
                 counter,
                 reply=reply_at(self.history, last.point),
-                elapsed=seconds_between(last, decision),
-                moved=moved_by(decision.edits, last.point) if last.view == decision.view else "",
+                elapsed=seconds_between(self.history, last, decision),
+                moved=moved_by(edits_since(self.history, last, decision), last.point),
                 asked=rules,
             )
         return Row.of(decision.point, model, compared, usage)
@@ -103,7 +110,7 @@ class _Past:
     ) -> Asked:
         key = (decision.view, counter.name)
         if key not in self.views:
-            self.views[key] = View(self.history, decision.view, counter.message)
+            self.views[key] = View(self.history, decision.view, counter.message, self.pin)
         view = self.views[key]
         view.advance(decision.point)
         around = {key: settings.get(key) for key in ("model", "tools", "response_format")}

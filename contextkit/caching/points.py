@@ -187,7 +187,11 @@ def plan_points(blocks: Sequence[Block], rules: CacheRules, outlook: Outlook) ->
         rules: how many points there may be, where, and from how many tokens on.
         outlook: what is known of the requests to come.
     """
-    own = {position for position, block in enumerate(blocks) if block.point}
+    own = {
+        position
+        for position, block in enumerate(blocks)
+        if block.point and (block.role != "tools" or "tools" in rules.carriers)
+    }
     most = rules.points - len(own)
     upto = list(accumulate(block.tokens for block in blocks))
     shared = survival(len(blocks), outlook)

@@ -13,6 +13,8 @@ Where a provider's documentation leaves something open, the simulator takes what
 
 from __future__ import annotations
 
+from typing import Any
+
 from contextkit.caching.blocks import Sent
 from contextkit.caching.matching import Found, cache_of
 from contextkit.caching.paths import Path, Shared
@@ -44,6 +46,12 @@ class Simulator:
         capacity: int | None = None,
         shared: Shared | None = None,
     ) -> None:
+        given: Any = rules
+        if not isinstance(given, CacheRules):
+            raise InputError(
+                f"are CacheRules, not {given!r:.60}: profile_for(model).cache() has them",
+                place="rules",
+            )
         for name, value in (("slots", slots), ("capacity", capacity)):
             if value is not None and value < 1:
                 raise InputError(f"is 1 at least, not {value}", place=name)

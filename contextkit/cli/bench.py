@@ -16,7 +16,7 @@ from contextkit.budget import Budget
 from contextkit.builder import ContextBuilder
 from contextkit.chat import Chat
 from contextkit.cli import FAILED, require, say
-from contextkit.cli.consent import consent
+from contextkit.cli.consent import consent, other_api
 from contextkit.cli.converse import converse, long_script, rehearse, sums
 from contextkit.cli.endpoints import Endpoint, endpoint_for, json_options
 from contextkit.cli.measured import DEFINITIONS, Run, predictions, totals
@@ -77,8 +77,9 @@ def run(settings: Settings) -> int:
     endpoint = endpoint_for(settings.model, settings.base_url, os.environ)
     bench = _Bench.of(settings, endpoint)
     console = Console(stderr=settings.as_json, highlight=False)
-    for note in bench.builder.notes:
-        console.print(note, soft_wrap=True, markup=False)
+    for note in (*bench.builder.notes, other_api(bench.rules)):
+        if note:
+            console.print(note, soft_wrap=True, markup=False)
     if not (settings.yes or endpoint.embedded or bench.agreed()):
         say("nothing was sent")
         return FAILED

@@ -164,8 +164,7 @@ class _Session:
         except (HTTPError, OpenAIError) as error:
             if self.server is not None and gone(self.server):
                 self.server.check()
-            what = self.endpoint.without_key(str(error)).rstrip(".") or type(error).__name__
-            self._break(f"{what}. Nothing of this turn was kept")
+            self._break(f"{self.endpoint.said(error)}. Nothing of this turn was kept")
             return SERVER
         return 0
 

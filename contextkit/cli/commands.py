@@ -123,7 +123,8 @@ def chat(
 ) -> None:
     """Talk to the embedded model, or with --model and a key to Qwen Cloud or OpenAI.
 
-    Keys are read from OPENAI_API_KEY and DASHSCOPE_API_KEY. Conversations are kept: the same
+    Keys are read from OPENAI_API_KEY and DASHSCOPE_API_KEY; for Qwen Cloud the first one will do
+    where its address is given with it. Conversations are kept: the same
     --store and --conversation go on where they ended. /report shows what became of every message
     in the last request, /quit leaves; Ctrl-C stops a reply. Piped input is a message a line.
     """
@@ -177,7 +178,10 @@ def bench(
     ] = None,
     options: Annotated[
         str | None,
-        typer.Option(help='Further parameters of each request, as JSON: {"enable_thinking":false}'),
+        typer.Option(
+            help='Further parameters of each request, as JSON: {"temperature":0}. Those that only '
+            'the provider knows: {"extra_body":{"enable_thinking":false}}'
+        ),
     ] = None,
     png: Annotated[Path | None, typer.Option(help="Write a plot there.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
@@ -244,7 +248,10 @@ def probe(
     ] = None,
     options: Annotated[
         str | None,
-        typer.Option(help='Further parameters of each request, as JSON: {"enable_thinking":false}'),
+        typer.Option(
+            help='Further parameters of each request, as JSON: {"temperature":0}. Those that only '
+            'the provider knows: {"extra_body":{"enable_thinking":false}}'
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
     port: Annotated[

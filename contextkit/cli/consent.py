@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from contextkit.profiles import CacheRules
+
 
 def consent(
     model: str, tokens: int, *, most: int, money: tuple[float, str] | None, more: str = ""
@@ -29,3 +31,15 @@ def consent(
         if not sys.stdin.isatty():
             sys.stderr.write("\n")
     return answer.strip().lower() in ("y", "yes")
+
+
+def other_api(rules: CacheRules | None) -> str:
+    """What is to be said before a cache is asked for in an API that it may not have; else empty."""
+    if rules is None or not rules.api:
+        return ""
+    by = f"the header {', '.join(rules.headers)}" if rules.headers else "what asks for it"
+    return (
+        f"chat completions are sent, over which {by} may do nothing: the {rules.mode} cache is "
+        f"documented for the {rules.api} API. The forecast is by the rules of the {rules.mode} "
+        "cache: where it does nothing, less is read and written than forecast"
+    )

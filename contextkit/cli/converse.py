@@ -147,7 +147,9 @@ def converse(
             first_token_seconds=round(first_token or seconds, 4),
             seconds=round(seconds, 4),
         )
-        spent += measured.prompt_tokens + measured.output_tokens
+        # Where nothing was reported, or far less than was sent, what it may have been counts.
+        believed = 2 * measured.prompt_tokens >= measured.predicted_prompt_tokens
+        spent += measured.prompt_tokens + measured.output_tokens if believed else likely
         yield measured
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from contextkit.cli import SERVER, exit_code, say
 from contextkit.errors import ContextKitError, InputError
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 DASHSCOPE = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
 """Qwen Cloud's OpenAI-compatible address; other regions have others (DASHSCOPE_BASE_URL)."""
+
+_OPENAI = "https://api.openai.com/v1"
+_OWN = frozenset({"messages", "model", "stream", "stream_options", "tools"})  # a command sets them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,23 @@ class Endpoint:
 
         return OpenAI(api_key=self.key, base_url=self.base_url)
 
+    @property
+    def address(self) -> str:
+        """Where it answers, as a message may show it: without what stands before an @."""
+        found = urlsplit(self.base_url or _OPENAI)
+        return found._replace(netloc=found.netloc.rpartition("@")[2], query="").geturl()
+
+    def said(self, error: BaseException) -> str:
+        """What a client's error says, without the key; where nobody answered, with the address."""
+        from httpx2 import TransportError
+        from openai import APIConnectionError
+
+        text = str(error).rstrip(".") or type(error).__name__
+        if isinstance(error, APIConnectionError | TransportError):
+            why = f" ({error.__cause__})" if str(error.__cause__ or "") else ""
+            text = f"{text}: {self.address}{why}"
+        return self.without_key(text)
+
     def without_key(self, text: str) -> str:
         """A text in which the key cannot be read."""
         return text.replace(self.key, "***") if self.key else text
@@ -54,7 +77,7 @@ class Endpoint:
         elif isinstance(error, ContextKitError):
             say(error)
         else:
-            say(self.without_key(str(error)).rstrip(".") or type(error).__name__)
+            say(self.said(error))
             return SERVER
         return exit_code(error)
 
@@ -63,14 +86,32 @@ def json_options(text: str | None) -> dict[str, Any]:
     """What `--options` says.
 
     Raises:
-        InputError: when it is no JSON object.
+        InputError: when it is no JSON object, or has a parameter that the client does not know or
+            that a command sets itself.
     """
+    from openai.resources.chat.completions import Completions
+
     try:
         options = json.loads(text or "{}")
     except ValueError as error:
         raise InputError(f"is not JSON: {error}", place="--options") from error
     if not isinstance(options, dict):
         raise InputError('is a JSON object, such as {"temperature": 0}', place="--options")
+    known = set(inspect.signature(Completions.create).parameters) - {"self", *_OWN}
+    for name in options:
+        if name in _OWN:
+            raise InputError(f"has {name!r}, which the command sets itself", place="--options")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"is it {near[0]!r}? " if near else ""
+            other = json.dumps({"extra_body": {name: options[name]}})
+            raise InputError(
+                f"has {name!r:.60}, which is no parameter of the client: {meant}One that only the "
+                f"provider knows is given as {other:.120}",
+                place="--options",
+            )
+        if name.startswith("extra_") and not isinstance(options[name], dict):
+            raise InputError(f"has {name} = {options[name]!r:.60}: an object", place="--options")
     return options
 
 
@@ -80,7 +121,9 @@ def endpoint_for(
     """The endpoint of a model: by its name, with key and address from the environment.
 
     Names that begin with `qwen`, or with `dashscope/` before the name, are Qwen Cloud's; the
-    embedded model's are its own; all others go to OpenAI, or to whatever `base_url` says.
+    embedded model's are its own; all others go to OpenAI, or to whatever `base_url` says. Without a
+    key of its own Qwen Cloud takes OpenAI's, as the official client does, but only for an address
+    that was given with it: a key for OpenAI is sent to nobody who was not named.
 
     Raises:
         InputError: when the key is not set.
@@ -92,13 +135,18 @@ def endpoint_for(
             )
         return Endpoint(MODEL)
     qwen = model.startswith(("qwen", "dashscope/"))
-    provider = "DASHSCOPE" if qwen else "OPENAI"
+    named = base_url or environment.get("OPENAI_BASE_URL")
+    own = environment.get("DASHSCOPE_API_KEY")
+    openai = not qwen or bool(not own and named and environment.get("OPENAI_API_KEY"))
+    provider = "OPENAI" if openai else "DASHSCOPE"
     key = environment.get(f"{provider}_API_KEY", "")
     if not key:
+        other = " (or OPENAI_API_KEY with --base-url or OPENAI_BASE_URL)" if qwen else ""
         raise InputError(
-            f"is not set, and the model {model!r} needs it. Without --model the embedded model "
-            "answers, which needs none",
+            f"is not set, and the model {model!r} needs it{other}. Without --model the embedded "
+            "model answers, which needs none",
             place=f"{provider}_API_KEY",
         )
-    address = base_url or environment.get(f"{provider}_BASE_URL") or (DASHSCOPE if qwen else None)
+    usual = None if openai else DASHSCOPE
+    address = base_url or environment.get(f"{provider}_BASE_URL") or usual
     return Endpoint(model.removeprefix("dashscope/"), address, key)

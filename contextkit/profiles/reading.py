@@ -3,7 +3,8 @@
 The format is the same for both:
 
     [[image]]           how images are counted: rules by name, with their source
-    [cache."a name"]    fields of CacheRules; `like` takes the rest from an earlier one
+    [cache."a name"]    fields of CacheRules, or `write` and `ttl` of its default lifetime; `like`
+                        takes the rest from an earlier one
     [provider.a-name]   fields of Profile for the profiles of this provider that say nothing else;
                         `price` has the fields of Price for all their prices in the same file;
                         one of your own names by `provider` the known one whose rules it follows
@@ -210,10 +211,14 @@ def _cache_rules(
 ) -> CacheRules:
     own = dict(entry)
     like = own.pop("like", None)
-    figures = _figures(own)
+    figures = _figures(own, besides=("write", "ttl"))
+    of_default = {key: figures.pop(key) for key in ("write", "ttl") if key in figures}
+    figures["name"] = name
     if like is None:
-        return _made(CacheRules, {**figures, "name": name})
-    return replace(_entry(caches, like, "like"), **{**figures, "name": name})
+        rules = _made(CacheRules, figures)
+    else:
+        rules = replace(_entry(caches, like, "like"), **figures)
+    return rules.changed(**of_default) if of_default else rules
 
 
 def _of_model(caches: Mapping[str, CacheRules], cache: Any) -> CacheRules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import aclosing, closing
 from typing import Any
@@ -33,7 +34,7 @@ def listen(answer: Any, note: Note | None, note_usage: NoteUsage) -> None:
 
 
 async def alisten(answer: Any, note: AsyncNote | None, note_usage: NoteUsage) -> None:
-    """The async twin of `listen`."""
+    """The async twin of `listen`; usage is noted in a thread, since that takes as long as it is."""
     parsed = _parsed(answer)
     if hasattr(parsed, "_iterator"):
         parsed._iterator = _anoting(parsed._iterator, note, note_usage)  # noqa: SLF001 - the same
@@ -42,7 +43,7 @@ async def alisten(answer: Any, note: AsyncNote | None, note_usage: NoteUsage) ->
     if message is not None and note is not None:
         await note(message)
     if usage is not None:
-        note_usage(usage)
+        await asyncio.to_thread(note_usage, usage)
 
 
 def _parsed(answer: Any) -> Any:
@@ -70,9 +71,8 @@ def _said_by(completion: Any) -> tuple[Mapping[str, Any] | None, Usage | None]:
 class _Coming:
     """A message put together from chunks; one that cannot be is nobody's error."""
 
-    def __init__(self, note_usage: NoteUsage) -> None:
+    def __init__(self) -> None:
         self._reply: StreamedMessage | None = StreamedMessage()
-        self._note_usage = note_usage
         self._given = False
 
     def add(self, chunk: Any) -> Mapping[str, Any] | None:
@@ -93,14 +93,14 @@ class _Coming:
         self._given = True
         return self._reply.message
 
-    def close(self) -> None:
-        """Nothing more is read: note the usage, if it came and the message did to its end."""
-        if self._reply is not None and self._given and self._reply.usage is not None:
-            self._note_usage(self._reply.usage)
+    @property
+    def usage(self) -> Usage | None:
+        """The usage, if it came and the message did to its end."""
+        return self._reply.usage if self._reply is not None and self._given else None
 
 
 def _noting(chunks: Generator[Any], note: Note | None, note_usage: NoteUsage) -> Generator[Any]:
-    coming = _Coming(note_usage)
+    coming = _Coming()
     try:
         with closing(chunks):
             for chunk in chunks:
@@ -108,13 +108,14 @@ def _noting(chunks: Generator[Any], note: Note | None, note_usage: NoteUsage) ->
                     note(message)
                 yield chunk
     finally:
-        coming.close()
+        if (usage := coming.usage) is not None:
+            note_usage(usage)
 
 
 async def _anoting(
     chunks: AsyncGenerator[Any], note: AsyncNote | None, note_usage: NoteUsage
 ) -> AsyncGenerator[Any]:
-    coming = _Coming(note_usage)
+    coming = _Coming()
     try:
         async with aclosing(chunks):
             async for chunk in chunks:
@@ -122,4 +123,5 @@ async def _anoting(
                     await note(message)
                 yield chunk
     finally:
-        coming.close()
+        if (usage := coming.usage) is not None:
+            await asyncio.to_thread(note_usage, usage)
