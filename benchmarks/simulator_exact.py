@@ -189,8 +189,11 @@ class Run:
         self._turn(branch, other)
 
     def _refused(self, history: ck.History, place: int) -> None:
+        self.refuse()
+
+    def refuse(self) -> None:
         """The server refuses what is longer than its window, and so does the simulator."""
-        messages = [history[0], {"role": "user", "content": "word " * (WINDOW + 1)}]
+        messages = [{"role": "user", "content": "word " * (WINDOW + 1)}]
         prompt = token_blocks(self.counter.encode(render_chatml(messages)))
         for refusal, refused in (
             (ck.ContextKitError, lambda: self.simulator.send(Sent(prompt))),

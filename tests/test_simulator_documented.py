@@ -661,6 +661,19 @@ def test_llama_a_slot_was_used_last_when_its_response_ended(source):
     assert cache.peek(Sent(two, at=50)).cache_read_tokens == 0
 
 
+@source("https://github.com/ggml-org/llama.cpp/blob/master/tools/server/server-context.cpp")
+def test_llama_takes_the_first_of_slots_that_hold_the_same_share_and_begins_with_the_last(source):
+    cache = simulator("smollm2", slots=2)
+    common = range(10)
+    one, two = (token_blocks([*common, *range(n, n + 100)]) for n in (1_000, 2_000))
+    send(cache, *one)
+    send(cache, *two)
+
+    assert send(cache, *token_blocks([*common, *range(3_000, 3_030)]))[0] == 10
+    assert cache.peek(Sent(one)).cache_read_tokens == 109
+    assert cache.peek(Sent(two)).cache_read_tokens == 10
+
+
 @source(LLAMA)
 def test_llama_a_refused_request_leaves_what_the_slots_hold_but_counts_as_a_use(source):
     cache = simulator("smollm2", slots=2, capacity=1_000)

@@ -122,7 +122,8 @@ class Slots:
         best = max(found, key=lambda pair: pair[1])  # the first of equals
         if best[1] > SHARE * path.tokens:
             return best
-        return min(found, key=lambda pair: (pair[0].busy_until, pair[0].turn))
+        # The last of equals: slots that were never used are taken from the end.
+        return min(reversed(found), key=lambda pair: (pair[0].busy_until, pair[0].turn))
 
     def refusal(self, path: Path) -> InputError | None:
         """Why the server refuses a request; None where it does not."""
