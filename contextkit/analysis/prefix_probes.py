@@ -39,14 +39,15 @@ def hits(trials: Trials) -> Iterator[Finding]:
             trials.enough = first.tokens
             break
     trials.there = [_AGAIN - hits, hits]
-    said = f"a request of {first.tokens:,} tokens was sent again {_AGAIN} times"
+    times = _AGAIN if hits else _GIVEN_UP
+    said = f"a request of {first.tokens:,} tokens was sent again {times} times"
     if not hits:
         trials.findings.stopped = (
             "nothing was read from a cache"
             if trials.asker.reported
             else "the provider reports no tokens read from a cache"
         )
-    yield Finding("hits", f"{hits} of {_AGAIN}", said)
+    yield Finding("hits", f"{hits} of {times}", said)
     if 0 < hits < _AGAIN:
         missed = f"{_AGAIN - hits} of {_AGAIN} missed"
         yield trials.finding("guaranteed", False, missed)  # noqa: FBT003 - a value like others
