@@ -20,7 +20,7 @@ def hits(trials: Trials) -> Iterator[Finding]:
     """Whether anything is cached at all, and how often what is cached is missed."""
     trials.cold = trials.asker.calibrate()
     known = trials.rules
-    size = ceil(1.5 * known.minimum) + 3 * known.block + 200 if known else 0
+    size = ceil(1.5 * known.minimum) + 3 * known.block + 100 if known else 0
     sizes = [size] if size else []
     hits = 0
     for size in (*sizes, *(large for large in LARGE if large > size)):
