@@ -259,7 +259,7 @@ def test_what_cannot_be_done_is_told_before_anything_is(given, said):
 def test_on_the_real_server_forecast_and_report_are_equal(tmp_path):
     port = free_port()
     ran = run(
-        "bench", "--json", "--turns=4", "--max-tokens=6", "--threads=1", "--png=plot.png",
+        "bench", "--json", "--turns=3", "--max-tokens=4", "--threads=1", "--png=plot.png",
         "--port", port, folder=tmp_path,
     )  # fmt: skip
 
@@ -267,11 +267,11 @@ def test_on_the_real_server_forecast_and_report_are_equal(tmp_path):
     assert nobody_listens(port)
     result = json.loads(ran.stdout)
     requests = result["requests"]
-    assert len(requests) == 4
+    assert len(requests) == 3
     assert all(one["predicted_prompt_tokens"] == one["prompt_tokens"] > 0 for one in requests)
     assert all(one["predicted_cached_tokens"] == one["cached_tokens"] for one in requests)
     assert result["predictions"] == {
-        "requests": 4, "prompt_equal": 4, "cached_equal": 4, "exceptions": [],
+        "requests": 3, "prompt_equal": 3, "cached_equal": 3, "exceptions": [],
     }  # fmt: skip
-    assert result["totals"]["hit_ratio"] > 0.6
+    assert result["totals"]["hit_ratio"] > 0.5
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")

@@ -57,6 +57,21 @@ def test_without_a_yes_nothing_is_sent(tmp_path):
     assert not provider.requests
 
 
+def test_where_no_cache_is_known_it_is_said_before_it_is_asked(tmp_path):
+    for more, said in (
+        (["--model=gpt-4"], "no implicit cache is known for gpt-4, at 30 USD a million"),
+        (["--model=nope"], "no implicit cache is known for nope: it may be that there is none"),
+        (["--model=qwen-plus", "--cache=session"], "x-dashscope-session-cache may do nothing"),
+        (["--model=nope", '--options={"temprature":1}'], "--options: has 'temprature'"),
+    ):
+        address = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+        ran = run("probe", *more, folder=tmp_path, typed="n\n", **address)
+
+        assert ran.returncode == 1
+        assert said in ran.stderr
+        assert "Traceback" not in ran.stderr
+
+
 def test_a_budget_ends_it_with_1_and_what_is_known(tmp_path):
     with CachingProvider(profile_for("qwen-plus").cache()) as provider:
         more = {"DASHSCOPE_API_KEY": KEY, "DASHSCOPE_BASE_URL": provider.base_url}

@@ -136,7 +136,7 @@ class Asker:
 
     def calibrate(self) -> int:
         """Measure what a word and a frame take; tokens read of a prompt never sent before."""
-        few, many = 40, 240
+        few, many = 20, 140
         sizes = {}
         read = 0
         for count in (few, many):

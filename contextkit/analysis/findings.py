@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
@@ -159,6 +160,8 @@ class Findings:
 
     def _points(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Points, marker and carriers: all three of them, or none."""
+        if not {"points", "carriers"} & values.keys():
+            return {}
         known = self.rules
         points = values.get("points", known.points if known else 0)
         # Where the budget ended before the places: the markers that counted stood in user messages.
@@ -166,9 +169,7 @@ class Findings:
         marker = known.marker if known and known.marker else self.marker
         if points and carriers and marker:
             return {"points": points, "marker": marker, "carriers": carriers}
-        if known is None or known.points:
-            return {"points": 0, "marker": {}, "carriers": []}
-        return {}
+        return {"points": 0, "marker": {}, "carriers": []}
 
 
 def own_figures(rules: CacheRules) -> dict[str, Any]:
@@ -224,9 +225,13 @@ def shown(value: Any) -> str:
     return ", ".join(map(str, value)) or "none"
 
 
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        items = ", ".join(f"{_toml(str(key))} = {_toml(item)}" for key, item in value.items())
+        items = ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{ {items} }}" if items else "{}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_toml, value)) + "]"

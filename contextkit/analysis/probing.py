@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from math import log2
 from typing import Any
 
-from contextkit.analysis import lifetime_probes, marker_probes, prefix_probes, reply_probes
+from contextkit.analysis import (
+    lifetime_probes,
+    marker_probes,
+    minimum_probe,
+    prefix_probes,
+    reply_probes,
+)
 from contextkit.analysis.asking import Asker, Spent
 from contextkit.analysis.findings import Finding, Findings
 from contextkit.analysis.trials import LARGE, Trials
@@ -157,7 +163,7 @@ class Probing:
         yield prefix_probes.matching
         if trials.match == "whole":
             return
-        yield prefix_probes.minimum_of
+        yield minimum_probe.minimum_of
         yield prefix_probes.block_of
         if trials.match == "blocks":
             yield prefix_probes.slots

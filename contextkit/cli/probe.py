@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from contextkit.analysis.findings import Finding, Findings, shown
 from contextkit.analysis.probing import Probing
 from contextkit.cli import FAILED, require, say
-from contextkit.cli.consent import consent
+from contextkit.cli.consent import consent, other_api
 from contextkit.cli.endpoints import Endpoint, endpoint_for, json_options
 from contextkit.errors import ContextKitError
 from contextkit.providers.local import LocalServer
@@ -71,6 +71,8 @@ def run(settings: Settings) -> int:
             options=options,
             settle=settle,
         )
+        if note := other_api(probing.findings.rules) or _unknown(probing):
+            say(note)
         if not (settings.yes or endpoint.embedded or _agreed(probing, endpoint, settings)):
             say("nothing was sent")
             return FAILED
@@ -91,6 +93,19 @@ def run(settings: Settings) -> int:
         say(f"ended before all was found out: {findings.stopped}")
         return FAILED
     return 0
+
+
+def _unknown(probing: Probing) -> str:
+    """What is to be said where nobody knows of a cache; else empty."""
+    found = probing.findings
+    if found.rules is not None:
+        return ""
+    price = probing.profile.price(1) if probing.profile else None
+    cost = f", at {price.input:g} {price.currency} a million tokens of input" if price else ""
+    return (
+        f"no {found.mode} cache is known for {found.model}{cost}: it may be that there is none, "
+        "which shows after about 35,000 tokens"
+    )
 
 
 def _agreed(probing: Probing, endpoint: Endpoint, settings: Settings) -> bool:
