@@ -12,7 +12,7 @@ READY := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test lint format bench figures profiles notebooks soak mutants constraints clean
+.PHONY: help demo example test lint format bench exact figures profiles notebooks soak mutants constraints clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -42,6 +42,10 @@ bench: $(READY)  ## build time against the floor, what wrap takes, what cuts cos
 	$(BIN)/python -m benchmarks.wrap_overhead $(ARGS)
 	$(BIN)/python -m benchmarks.schedule --quick
 	$(BIN)/python -m benchmarks.policy_cost --quick
+
+exact: $(READY)  ## simulator and forecasts against the embedded server, request by request
+	$(BIN)/python -m benchmarks.simulator_exact
+	$(BIN)/python -m benchmarks.forecast_exact
 
 figures: $(READY)  ## measure the tables of README.md and docs/costs.md again and write them there
 	mkdir -p benchmarks/results
