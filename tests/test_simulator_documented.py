@@ -16,7 +16,7 @@ QWEN_PRACTICE = (
 )
 QWEN4 = "https://www.alibabacloud.com/help/en/model-studio/explicit-cache-qwen4"
 OPENAI = "https://developers.openai.com/api/docs/guides/prompt-caching"
-OPENAI_SDK = "https://pypi.org/project/openai/3.54.0/"
+OPENAI_SDK = "https://github.com/openai/openai-python/tree/v3.54.0/"
 ANTHROPIC = "https://platform.claude.com/docs/en/build-with-claude/prompt-caching"
 DEEPSEEK = "https://api-docs.deepseek.com/guides/kv_cache/"
 GEMINI = "https://ai.google.dev/gemini-api/docs/caching"

@@ -42,7 +42,7 @@ ROWS = [
             "completion_tokens_details": {"reasoning_tokens": 300},
         },
         Usage(3000, 2048, 900, 500, 300),
-        "https://pypi.org/project/openai/3.54.0/ (types/completion_usage.py)",
+        "https://github.com/openai/openai-python/tree/v3.54.0/ (types/completion_usage.py)",
     ),
     Row(
         "OpenAI Responses",
@@ -58,7 +58,7 @@ ROWS = [
             "output_tokens_details": {"reasoning_tokens": 300},
         },
         Usage(3000, 2048, 900, 500, 300, {"30m": 700, "12h": 200}),
-        "https://pypi.org/project/openai/3.54.0/ (types/responses/response_usage.py)",
+        "https://github.com/openai/openai-python/tree/v3.54.0/ (types/responses/response_usage.py)",
     ),
     Row(
         "Qwen chat, implicit",
