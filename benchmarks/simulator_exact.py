@@ -27,6 +27,7 @@ from openai import BadRequestError
 import contextkit as ck
 from contextkit.caching.blocks import Sent, token_blocks
 from contextkit.caching.simulator import Simulator
+from contextkit.caching.slots import reply_tokens
 from contextkit.chatml import render_chatml
 from contextkit.profiles import profile_for
 from contextkit.providers.local import LocalServer
@@ -81,7 +82,7 @@ class Run:
         )
         self.clearing = ck.ContextBuilder(
             server.model,
-            budget=ck.Budget(290, 250, reserve=8),
+            budget=ck.Budget(400, reserve=8),
             compaction=[ck.ClearToolResults(keep_last=0), ck.DropOldest()],
             **settings,
         )
@@ -120,8 +121,9 @@ class Run:
         longest = self.draw.randint(1, 4)
         reply = self._send(messages, max_tokens=longest, temperature=0.8, seed=seed, logprobs=True)
         usage, choice = ck.Usage.of(reply.usage), reply.choices[0]
-        generated = [token.model_extra["id"] for token in choice.logprobs.content]
-        self.simulator.send(Sent(prompt, reply=token_blocks(generated)))
+        told = choice.logprobs.content if choice.logprobs else ()  # none where it ended at once
+        generated = reply_tokens([one.model_extra["id"] for one in told], usage.output_tokens)
+        self.simulator.send(Sent(prompt, reply=generated))
         figures = (len(prompt), usage.input_tokens, foretold, usage.cache_read_tokens)
         if figures[0] != figures[1] or figures[2] != figures[3]:
             self.result.others.append(figures)
@@ -141,6 +143,8 @@ class Run:
     def act(self) -> None:
         """One step of one conversation."""
         action = self.draw.choices(list(ACTIONS), list(ACTIONS.values()))[0]
+        if self.place == 2 and action == "turn":
+            action = "tool"  # there is something to clear
         if self.draw.random() < 0.3:
             self.place = self.draw.randrange(len(self.histories))
         place, history = self.place, self.histories[self.place]
@@ -163,8 +167,9 @@ class Run:
         number = str(len(history))
         call = {"id": number, "type": "function", "function": {"name": "look", "arguments": "{}"}}
         history.append(self.text())
+        result = self.text(50, 60) if place == 2 else self.text(10, 20)
         history.append({"role": "assistant", "content": None, "tool_calls": [call]})
-        history.append({"role": "tool", "tool_call_id": number, "content": self.text(24, 40)})
+        history.append({"role": "tool", "tool_call_id": number, "content": result})
         self._answer(history)
 
     def _edited(self, history: ck.History, place: int) -> None:
