@@ -152,7 +152,7 @@ class Context:
             request = {
                 "model": self.model,
                 "messages": self._marked.messages,
-                "tools": self.tool_list,
+                "tools": list(self.tool_list),  # as settings have them, to which it is compared
                 **self.options,
             }
             self._kept["asked"] = Asked(request, self._marked.blocks)

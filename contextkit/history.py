@@ -86,8 +86,8 @@ class History:
         self.times: dict[int, float] = {}
         # By view the request that the provider took last without an answer being kept.
         self.unanswered: dict[str, Any] = {}
-        # The blocks that a provider's cache sees of messages, by counter and message; forks share
-        # them as they share the messages.
+        # The blocks that a provider's cache sees of messages, by counter and message. Each history
+        # has its own: what is shared would live as long as any that began alike.
         self.blocks: dict[str, dict[int, Any]] = {}
         self.lock = RLock()
         self.size = 0
@@ -269,9 +269,9 @@ class History:
             other.heard = {n: usage for n, usage in self.heard.items() if n <= at}
             other.times = {n: time for n, time in self.times.items() if n <= at}
             other.unanswered = dict(self.unanswered)
-            other.blocks = self.blocks
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):
+                other.blocks = {counter: made.copy() for counter, made in self.blocks.items()}
                 other.size = self.size
                 other.records = self.records[:]
                 other._decisions = {v: made[:] for v, made in self._decisions.items()}

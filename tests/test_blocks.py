@@ -1,10 +1,14 @@
 """Blocks: a request in cache order; keys are its bytes, tokens add up to the whole."""
 
 import copy
+import gc
 import json
 
+import pytest
+
 import contextkit as ck
-from contextkit.caching.blocks import REPLY, blocks_of
+from contextkit.caching import blocks as blocks_module
+from contextkit.caching.blocks import REPLY, Block, blocks_of
 from contextkit.profiles import profile_for
 from contextkit.tokens import counter_for
 from tests.support import Characters, answer, builder, call, result, system, tool, user
@@ -44,6 +48,34 @@ def test_a_build_asks_for_no_blocks() -> None:
     context = builder().build([user("Hello")])
 
     assert not context._kept
+
+
+def test_blocks_live_no_longer_than_the_conversation_they_are_of() -> None:
+    """Lists that begin alike are forks of one another, and the first of them must not keep all."""
+    made = builder(4_000, max_bytes=50_000)
+    for number in range(200):
+        assert made.build([system(), user(f"question {number} " * 20)]).blocks
+    gc.collect()
+
+    alive = [one for one in gc.get_objects() if isinstance(one, Block) and one.role == "user"]
+    assert len(alive) < 60
+
+
+def test_blocks_of_a_kept_conversation_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    plain = blocks_module._hash
+    monkeypatch.setattr(blocks_module, "_hash", lambda text: (hashed.append(text), plain(text))[1])
+    made, history = builder(40_000), ck.History([system()])
+    counts = []
+    for number in range(30):
+        history.append(f"question {number}")
+        before = len(hashed)
+        assert made.build(history).blocks
+        counts.append(len(hashed) - before)
+        history = history.fork()  # as a chat does in every turn
+        history.append(answer("so"))
+
+    assert max(counts[1:]) <= 3
 
 
 def test_equal_bytes_have_equal_keys() -> None:
