@@ -16,10 +16,10 @@ import pytest
 from openai import APIConnectionError, BadRequestError
 
 from contextkit.caching.prefix import canonical_tools
-from contextkit.caching.slots import Slot
 from contextkit.errors import ContextKitError, InputError, MissingExtra, ServerError
 from contextkit.providers import local
 from contextkit.providers.local import LocalServer
+from tests.slots import answer, foretold, held
 
 SYSTEM = {"role": "system", "content": "You are a terse assistant. Answer in one sentence."}
 
@@ -115,33 +115,33 @@ def test_a_reply_sent_back_is_cached_but_for_its_last_token(talk, question, max_
     reply = talk.create(messages, max_tokens)
     text = reply.choices[0].message.content
     messages += [{"role": "assistant", "content": text}, user("Go on.")]
-    slot = Slot().after(prompt, talk.tokens(text), reply.usage.completion_tokens)
+    slot = held(prompt, talk.tokens(text), reply.usage.completion_tokens)
+    kept = len(prompt) + reply.usage.completion_tokens - 1
 
     assert reply.choices[0].finish_reason == reason
-    assert len(slot.ids) == len(prompt) + reply.usage.completion_tokens - 1
-    assert talk.cached(messages) == slot.cached(talk.ids(messages)) == len(slot.ids)
+    assert talk.cached(messages) == foretold(slot, talk.ids(messages)) == kept
 
 
 def test_every_request_of_a_conversation_is_foretold(talk):
     messages = [SYSTEM]
-    slot = Slot(tuple(talk.ids([SYSTEM, user("Hello")])))
+    slot = held(talk.ids([SYSTEM, user("Hello")]))
     talk.create([SYSTEM, user("Hello")], 1)
-    foretold, reported = [], []
+    expected, reported = [], []
 
     for question in ("Who are you?", "What is 数学?", "Compare: a  b\n\n- c", "Why?"):
         messages.append(user(question))
         prompt = talk.ids(messages)
-        foretold.append(slot.cached(prompt))
+        expected.append(foretold(slot, prompt))
         reply = talk.create(messages)
         reported.append(cached(reply.usage))
         text = reply.choices[0].message.content
         messages.append({"role": "assistant", "content": text})
-        slot = slot.after(prompt, talk.tokens(text), reply.usage.completion_tokens)
+        answer(slot, prompt, talk.tokens(text), reply.usage.completion_tokens)
     moved = [SYSTEM, *messages[3:], user("And now?")]  # the oldest turn is cut
-    foretold.append(slot.cached(talk.ids(moved)))
+    expected.append(foretold(slot, talk.ids(moved)))
     reported.append(talk.cached(moved))
 
-    assert reported == foretold
+    assert reported == expected
     assert reported[-1] < reported[-2]
 
 
@@ -149,12 +149,12 @@ def test_a_change_in_the_first_tokens_costs_all_that_follows(talk):
     text = "It is 12:01. You are a terse assistant, who answers in one sentence and never more."
     earlier = [{"role": "system", "content": text}, user("Name a river in France.")]
     later = [{"role": "system", "content": text.replace("12:01", "12:02")}, earlier[1]]
-    slot = Slot(tuple(talk.ids(earlier)))
+    slot = held(talk.ids(earlier))
 
     talk.create(earlier, 1)
     reported = talk.cached(later)
 
-    assert reported == slot.cached(talk.ids(later))
+    assert reported == foretold(slot, talk.ids(later))
     assert 4 <= reported < 15
 
 
@@ -162,12 +162,12 @@ def test_what_the_slot_lost_is_gone_for_good(talk):
     """The RAM cache is off: it would bring the first prompt back."""
     one = [user("Rivers: the Seine, the Rhône, the Loire, the Garonne. Which is the longest?")]
     other = [{"role": "system", "content": "Another conversation, on painters."}, user("Who?")]
-    slot = Slot(tuple(talk.ids(other)))
+    slot = held(talk.ids(other))
 
     talk.create(one, 1)
     talk.create(other, 1)
 
-    assert talk.cached(one) == slot.cached(talk.ids(one)) <= 4
+    assert talk.cached(one) == foretold(slot, talk.ids(one)) <= 4
 
 
 def test_after_an_aborted_stream_at_least_what_arrived_is_cached(talk):
@@ -185,10 +185,10 @@ def test_after_an_aborted_stream_at_least_what_arrived_is_cached(talk):
     messages += [{"role": "assistant", "content": text}, user("Stop.")]
     later = talk.ids(messages)
 
-    foretold = Slot().after(prompt, talk.tokens(text)).cached(later)
+    expected = foretold(held(prompt, talk.tokens(text)), later)
     reported = talk.cached(messages)
 
-    assert len(prompt) < foretold <= reported <= foretold + 1
+    assert len(prompt) < expected <= reported <= expected + 1
     assert reported <= slot["n_prompt_tokens"] < len(prompt) + 200
 
 
@@ -216,14 +216,14 @@ def test_canonical_tools_keep_the_cache_where_shuffled_ones_lose_it(talk):
     tools = canonical_tools([tool("search", "query", "site"), tool("weather", "city", "day")])
     shuffled = [tool("weather", "day", "city"), tool("search", "site", "query")]
     prompt = talk.ids(messages, tools=list(tools))
-    slot = Slot(tuple(prompt))
+    slot = held(prompt)
 
     talk.create(messages, 1, tools=list(tools))
     kept = talk.cached(messages, tools=list(canonical_tools(shuffled, tools)))
     lost = talk.cached(messages, tools=shuffled)
 
     assert kept == len(prompt) - 1
-    assert lost == slot.cached(talk.ids(messages, tools=shuffled)) < len(prompt) / 2
+    assert lost == foretold(slot, talk.ids(messages, tools=shuffled)) < len(prompt) / 2
 
 
 def test_two_slots_hold_two_conversations():

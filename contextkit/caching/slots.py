@@ -49,30 +49,9 @@ def reply_tokens(ids: Sequence[int], completion_tokens: int | None = None) -> tu
     return token_blocks((*ids[:sampled], *end))
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The rule for a server with one slot, over token ids: what it holds."""
-
-    ids: tuple[int, ...] = ()
-
-    def cached(self, prompt_ids: Sequence[int]) -> int:
-        """Tokens of this prompt that will be read from the cache."""
-        return max(0, min(common_prefix(self.ids, prompt_ids), len(prompt_ids) - 1))
-
-    def after(
-        self,
-        prompt_ids: Sequence[int],
-        reply_ids: Sequence[int],
-        completion_tokens: int | None = None,
-    ) -> Slot:
-        """The slot after that request; the arguments are those of `reply_tokens`."""
-        sampled = len(reply_ids) if completion_tokens is None else completion_tokens
-        return Slot((*prompt_ids, *reply_ids[: max(0, sampled - 1)]))
-
-
 @dataclass(slots=True)
 class Held:
-    """What one slot of several holds.
+    """What a slot holds.
 
     Attributes:
         keys: of the blocks of the last prompt and its reply.
