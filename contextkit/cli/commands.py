@@ -32,6 +32,39 @@ class Cache(StrEnum):
     session = "session"
 
 
+# Options that several commands have.
+Model = Annotated[
+    str | None,
+    typer.Option(help="qwen-plus, gpt-5.6, …; without it the embedded model answers."),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
+]
+SpendAtMost = Annotated[
+    int | None,
+    typer.Option(min=1, help="Tokens of input and output that are never passed."),
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: the window]")
+]
+Target = Annotated[int | None, typer.Option(min=1, help="Tokens that a cut comes down to.")]
+Options = Annotated[
+    str | None,
+    typer.Option(
+        help='Further parameters of each request, as JSON: {"temperature":0}. Those that only '
+        'the provider knows: {"extra_body":{"enable_thinking":false}}'
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")]
+Threads = Annotated[int, typer.Option(min=1, help="That the server computes with.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
+]
+CacheOption = Annotated[Cache, typer.Option(help="Which cache of the provider.")]
+
+
 def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"contextkit {__version__}")
@@ -63,13 +96,11 @@ def demo(
     png: Annotated[Path, typer.Option(help="Where the plot goes.")] = Path("contextkit-demo.png"),
     seed: Annotated[int, typer.Option(help="Seed of the model's sampling.")] = 1,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Of the server; 0: any free.")] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
+    threads: Threads = 2,
     quick: Annotated[
         bool, typer.Option("--quick", help="A few turns at a small limit, with a cut all the same.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Hold a real conversation twice: with contextkit, and with a sliding window.
 
@@ -89,34 +120,22 @@ def demo(
 @app.command(epilog=EXIT_CODES)
 def chat(
     *,
-    model: Annotated[
-        str | None,
-        typer.Option(help="qwen-plus, gpt-4o, …; without it the embedded model answers."),
-    ] = None,
+    model: Model = None,
     store: Annotated[Path, typer.Option(help="SQLite file that keeps the conversations.")] = Path(
         "contextkit-chat.db"
     ),
     conversation: Annotated[str, typer.Option(help="Which of them to go on with.")] = "default",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: the window]")
-    ] = None,
-    target: Annotated[
-        int | None, typer.Option(min=1, help="Tokens that a cut comes down to.")
-    ] = None,
+    limit: Limit = None,
+    target: Target = None,
     system: Annotated[
         str | None, typer.Option(help="System prompt, for a new conversation.")
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens of a reply at most.")
     ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
-    ] = None,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")
-    ] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
+    base_url: BaseUrl = None,
+    port: Port = 0,
+    threads: Threads = 2,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a turn on stdout in place of text.")
     ] = False,
@@ -150,48 +169,25 @@ def chat(
 @app.command(epilog=EXIT_CODES)
 def bench(
     *,
-    model: Annotated[
-        str | None,
-        typer.Option(help="qwen-plus, gpt-5.6, …; without it the embedded model answers."),
-    ] = None,
-    cache: Annotated[Cache, typer.Option(help="Which cache of the provider.")] = Cache.implicit,
+    model: Model = None,
+    cache: CacheOption = Cache.implicit,
     turns: Annotated[
         int | None, typer.Option(min=1, help="User messages.  [default: 10; embedded: 5]")
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: the window]")
-    ] = None,
-    target: Annotated[
-        int | None, typer.Option(min=1, help="Tokens that a cut comes down to.")
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
-    ] = None,
-    budget: Annotated[
-        int | None,
-        typer.Option(min=1, help="Tokens of input and output that are never passed."),
-    ] = None,
+    limit: Limit = None,
+    target: Target = None,
+    base_url: BaseUrl = None,
+    budget: SpendAtMost = None,
     max_tokens: Annotated[
         int | None,
         typer.Option(min=1, help="Tokens of a reply at most.  [default: 200; embedded: 24]"),
     ] = None,
-    options: Annotated[
-        str | None,
-        typer.Option(
-            help='Further parameters of each request, as JSON: {"temperature":0}. Those that only '
-            'the provider knows: {"extra_body":{"enable_thinking":false}}'
-        ),
-    ] = None,
+    options: Options = None,
     png: Annotated[Path | None, typer.Option(help="Write a plot there.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")
-    ] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
-    ] = False,
+    yes: Yes = False,
+    port: Port = 0,
+    threads: Threads = 2,
+    as_json: AsJson = False,
 ) -> None:
     """Hold a scripted conversation with a real endpoint: forecast against reported.
 
@@ -225,19 +221,10 @@ def bench(
 @app.command(epilog=EXIT_CODES)
 def probe(
     *,
-    model: Annotated[
-        str | None,
-        typer.Option(help="qwen-plus, gpt-5.6, …; without it the embedded model answers."),
-    ] = None,
-    cache: Annotated[Cache, typer.Option(help="Which cache of the provider.")] = Cache.implicit,
-    base_url: Annotated[
-        str | None,
-        typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
-    ] = None,
-    budget: Annotated[
-        int | None,
-        typer.Option(min=1, help="Tokens of input and output that are never passed."),
-    ] = None,
+    model: Model = None,
+    cache: CacheOption = Cache.implicit,
+    base_url: BaseUrl = None,
+    budget: SpendAtMost = None,
     ttl: Annotated[
         float | None,
         typer.Option(min=1, help="Find out how long entries live, up to so many seconds: waits."),
@@ -246,21 +233,11 @@ def probe(
         float | None,
         typer.Option(min=0, help="Seconds before what was cached is asked for.  [default: 1]"),
     ] = None,
-    options: Annotated[
-        str | None,
-        typer.Option(
-            help='Further parameters of each request, as JSON: {"temperature":0}. Those that only '
-            'the provider knows: {"extra_body":{"enable_thinking":false}}'
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")
-    ] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="That the server computes with.")] = 2,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
-    ] = False,
+    options: Options = None,
+    yes: Yes = False,
+    port: Port = 0,
+    threads: Threads = 2,
+    as_json: AsJson = False,
 ) -> None:
     """Find out what a provider's prompt cache does, and print it as lines for a profile.
 
