@@ -10,7 +10,7 @@ from openai import OpenAI
 
 from contextkit.analysis.findings import Finding, Findings
 from contextkit.analysis.minimum_probe import minimum_from
-from contextkit.analysis.probing import Probing, probe
+from contextkit.analysis.probing import Probing
 from contextkit.analysis.trials import Trials
 from contextkit.errors import ProfileError
 from contextkit.profiles import CacheRules, known_profiles, load_profiles, profile_for
@@ -213,7 +213,7 @@ def test_hits_at_the_ends_of_messages_alone_are_found_out_before_it_costs_much(t
     for whole in (False, True):
         clock = Clock()
         with EndsProvider(clock, whole=whole) as provider, client_of(provider) as client:
-            found = probe(client, model, clock=clock, sleep=clock.sleep, seed=5)
+            found = Probing(client, model, clock=clock, sleep=clock.sleep, seed=5).complete()
 
         assert found.tokens == provider.spent
         if whole:
@@ -295,7 +295,7 @@ def test_two_runs_see_nothing_of_each_other():
     with CachingProvider(rules, overtaken=60) as provider, client_of(provider) as client:
         for _ in range(2):
             first = len(provider.usages)
-            probe(client, "vllm", profile=profile, settle=0)
+            Probing(client, "vllm", profile=profile, settle=0).complete()
             assert provider.usages[first].cache_read_tokens == 0
 
 
@@ -423,7 +423,7 @@ def test_an_explicit_cache_that_no_profile_knows_of_is_found(tmp_path):
     profile = profile_for("generic")
     clock = Clock()
     with CachingProvider(rules, provider="qwen", clock=clock, overtaken=60) as provider:
-        found = probe(
+        found = Probing(
             client_of(provider),
             "new-model",
             mode="explicit",
@@ -431,7 +431,7 @@ def test_an_explicit_cache_that_no_profile_knows_of_is_found(tmp_path):
             clock=clock,
             sleep=clock.sleep,
             seed=4,
-        )
+        ).complete()
 
     check(found, rules)
     assert all(one.known is None for one in found.found)
@@ -440,7 +440,7 @@ def test_an_explicit_cache_that_no_profile_knows_of_is_found(tmp_path):
     assert measured.marker == rules.marker
     assert own.name == "generic, measured"
     with pytest.raises(ProfileError, match="no session cache is known"):
-        probe(None, "new-model", mode="session")
+        Probing(None, "new-model", mode="session")
 
 
 def test_a_model_without_a_profile_is_probed_all_the_same(tmp_path):
@@ -450,7 +450,9 @@ def test_a_model_without_a_profile_is_probed_all_the_same(tmp_path):
         CachingProvider(rules, clock=clock, overtaken=60) as provider,
         client_of(provider) as client,
     ):
-        found = probe(client, "nobody-knows-it", clock=clock, sleep=clock.sleep, seed=3)
+        found = Probing(
+            client, "nobody-knows-it", clock=clock, sleep=clock.sleep, seed=3
+        ).complete()
 
     assert (found["match"], found["minimum"], found["block"]) == ("blocks", 1024, 128)
     measured, own = given_back(found, tmp_path)

@@ -29,21 +29,8 @@ _CACHE_CONTROL: Mapping[str, Any] = {"cache_control": {"type": "ephemeral"}}
 _BREAKPOINT: Mapping[str, Any] = {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
 
-def probe(
-    client: Any,
-    model: str,
-    *,
-    mode: str = "implicit",
-    profile: Profile | None = None,
-    budget: int | None = None,
-    ttl: float | None = None,
-    options: Mapping[str, Any] | None = None,
-    settle: float = 1.0,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], object] = time.sleep,
-    seed: int | None = None,
-) -> Findings:
-    """Find out what a provider's prompt cache does, by requests with prefixes of its own.
+class Probing:
+    """Finds out what a provider's prompt cache does, by requests with prefixes of its own.
 
     Args:
         client: with `chat.completions.create`, such as `openai.OpenAI()`; its retries are the
@@ -52,8 +39,8 @@ def probe(
         mode: which cache: `implicit`, `explicit` (by markers) or `session` (by a header). Requests
             are chat completions: a cache that only another API has is not reached.
         profile: facts about the model, where the name does not find them.
-        budget: tokens of input and output that are not passed; by default twice what
-            `Probing.expected` says, and some more. Where they end, what is known by then is given.
+        budget: tokens of input and output that are not passed; by default twice
+            `expected`, and some more. Where they end, what is known by then is given.
         ttl: seconds that an entry is waited for at most, to find out how long it lives; None does
             not wait. All in all that takes about three times as long.
         options: further parameters of each request.
@@ -61,37 +48,15 @@ def probe(
         clock, sleep: the time, in seconds.
         seed: of the prefixes; None draws others in every run.
 
-    Raises:
-        InputError: when the mode is none.
-        ProfileError: when it is not known how to ask for a session cache.
-        Exception: the client's own errors.
-    """
-    probing = Probing(
-        client,
-        model,
-        mode=mode,
-        profile=profile,
-        budget=budget,
-        ttl=ttl,
-        options=options,
-        settle=settle,
-        clock=clock,
-        sleep=sleep,
-        seed=seed,
-    )
-    for _ in probing.run():
-        pass
-    return probing.findings
-
-
-class Probing:
-    """A probe that can be watched. The arguments are those of `probe`.
-
     Attributes:
         findings: what is known so far.
         profile: that the model has; None for none.
         expected: about how many tokens it will take.
         budget: how many it takes at most.
+
+    Raises:
+        InputError: when the mode is none.
+        ProfileError: when it is not known how to ask for a session cache.
     """
 
     def __init__(
@@ -137,6 +102,16 @@ class Probing:
             pause=settle,
             least_reply=16 if openai else 1,  # below that some models of OpenAI refuse
         )
+
+    def complete(self) -> Findings:
+        """Find out all that can be found out.
+
+        Raises:
+            Exception: the client's own errors.
+        """
+        for _ in self.run():
+            pass
+        return self.findings
 
     def run(self) -> Iterator[Finding]:
         """Ask, and give each finding as it is made."""
