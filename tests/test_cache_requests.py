@@ -1,4 +1,4 @@
-"""Requests that ask for a cache: markers, content blocks, documents, routing keys, headers."""
+"""Requests that ask for a cache: markers, content blocks, headers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, OpenAI
 
 import contextkit as ck
-from contextkit.caching.blocks import Sent, blocks_of
+from contextkit.caching.blocks import Sent
 from contextkit.caching.past import ledger_of
 from contextkit.caching.prefix import canonical_blocks, diff
 from contextkit.caching.simulator import Simulator
 from contextkit.errors import (
-    BudgetExceeded,
-    GrammarError,
     InputError,
-    MessageError,
     ProfileError,
 )
 from contextkit.grammar import violations
@@ -38,7 +34,6 @@ from tests.support import (
     answer,
     builder,
     call,
-    chat,
     result,
     system,
     tool,
@@ -563,90 +558,6 @@ def test_a_session_has_its_header() -> None:
     assert any("responses API only" in text for text in context.report.warnings)
 
 
-# -- routing ---------------------------------------------------------------------------------
-
-
-def keyed(scope: ck.Scope | None, model: str = "gpt-4o", **options: Any) -> dict[str, Any]:
-    made = builder(6_000, model=model, **options)
-    return made.build([user("Hello")], scope=scope).request()
-
-
-def test_a_routing_key_is_stable_and_says_nothing() -> None:
-    key = keyed(SCOPE)["prompt_cache_key"]
-
-    assert key == "f409df237940d30c9efddb2aba283429"  # the same in every process
-    for part in SCOPE.key:
-        assert part not in key
-    assert keyed(ck.Scope("tenant", "user", "other"))["prompt_cache_key"] != key
-    assert "prompt_cache_key" not in keyed(None)
-    assert keyed(SCOPE, "qwen-plus").keys() == {"model", "messages"}
-    assert keyed(SCOPE, "grok-4") == {
-        "model": "grok-4",
-        "messages": [user("Hello")],
-        "extra_headers": {"x-grok-conv-id": key},
-    }
-    for model in ("vllm", "llama.cpp", "gpt-4"):  # a salt, a slot's number, no cache
-        assert keyed(SCOPE, model).keys() == {"model", "messages"}
-
-
-class Listening:
-    """A client that remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self.chat = self.completions = self
-
-    def create(self, **request: Any) -> dict[str, Any]:
-        self.requests.append(request)
-        return {
-            "choices": [
-                {"index": 0, "message": answer("Fine."), "finish_reason": "stop"},
-            ]
-        }
-
-
-def test_a_callers_own_value_wins() -> None:
-    client = Listening()
-    for options in (
-        {"extra_headers": {"X-Grok-Conv-Id": "mine", "x-other": "1"}},
-        {"extra_headers": {"x-other": "1"}, "prompt_cache_key": "mine"},
-        {"extra_headers": None},
-    ):
-        ck.Chat(client, model="grok-4", limit=1_000, options=options).conversation(SCOPE).send("Hi")
-    theirs, added, none = client.requests
-
-    assert theirs["extra_headers"] == {"X-Grok-Conv-Id": "mine", "x-other": "1"}
-    key = none["extra_headers"]["x-grok-conv-id"]
-    assert added["extra_headers"] == {"x-grok-conv-id": key, "x-other": "1"}
-    assert added["prompt_cache_key"] == "mine"
-
-
-def test_a_wrapped_client_sends_key_and_header() -> None:
-    sent: list[httpx.Request] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        sent.append(request)
-        message = {"role": "assistant", "content": "Fine."}
-        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-        body = {"id": "1", "object": "chat.completion", "created": 0, "model": "m"}
-        return httpx.Response(200, json={**body, "choices": [choice]})
-
-    http_client = httpx.Client(transport=httpx.MockTransport(handle))
-    client = ck.wrap(OpenAI(api_key="none", http_client=http_client), limit=1_000)
-    ask(client.scoped(SCOPE), [user("Hello")])
-    ask(client.scoped(SCOPE), [user("Hello")], prompt_cache_key="mine")
-    ask(client.scoped(SCOPE), [user("Hello")], extra_body={"prompt_cache_key": "theirs"})
-    ask(client.scoped(SCOPE), [user("Hello")], "grok-4", extra_headers={"x-other": "1"})
-    ask(client, [user("Hello")])
-
-    bodies = [json.loads(request.content) for request in sent]
-    key = keyed(SCOPE)["prompt_cache_key"]
-    assert [body.get("prompt_cache_key") for body in bodies] == [key, "mine", "theirs", None, None]
-    assert sent[3].headers["x-grok-conv-id"] == key
-    assert sent[3].headers["x-other"] == "1"
-    assert "x-grok-conv-id" not in sent[4].headers
-
-
 # -- on the wire -----------------------------------------------------------------------------
 
 
@@ -703,109 +614,6 @@ def test_an_async_chat_sends_the_markers(provider: ScriptedProvider) -> None:
     asyncio.run(hold())
     assert [len(marked(request)) for request in provider.requests] == [2, 3]
     assert_prefix_stable(provider.requests)
-
-
-# -- documents -------------------------------------------------------------------------------
-
-
-def test_documents_stand_behind_the_system_block_in_every_request() -> None:
-    documents = [user("The manual."), answer("Read it.")]
-    made = builder(400, documents=documents)
-    contexts = []
-    history = ck.History([system()])
-    for number in range(12):
-        history.append(f"question {number} " * 20)
-        contexts.append(made.build(history))
-        history.append(answer("yes " * 20))
-
-    assert any(context.edits for context in contexts)
-    for context in contexts:
-        assert context.messages[1:3] == documents
-        assert context.messages[0] == system()
-        assert context.tokens <= 400
-        counted = sum(map(made.counter.message, context.messages)) + made.counter.fixed()
-        assert counted == context.tokens
-        assert documents[0] not in context.view.messages
-        assert context.blocks == blocks_of(context.request(), context.counter)
-    report = contexts[-1].report
-    assert report.tokens["documents"] == sum(map(made.counter.message, documents))
-    assert sum(n for name, n in report.tokens.items() if name != "total") == report.tokens["total"]
-    assert "documents" in str(report)
-    for context in contexts:
-        point = context.decision.point
-        assert ck.fold(history, at=point).request() == context.request()
-    assert documents[0] not in history
-
-
-def test_documents_without_a_system_block_come_first() -> None:
-    made = builder(documents=["The manual."])  # a string is a user message
-
-    assert made.build([user("Hello")]).messages == [user("The manual."), user("Hello")]
-    assert made.build([user("Hello")], scope=SCOPE).messages[0] == user("The manual.")
-
-
-def test_other_documents_move_the_prefix_once_and_are_reported() -> None:
-    history = ck.History([system(), user("Hello")])
-    builder(documents=["One."]).build(history)
-    history.extend([answer("Hi."), user("And now?")])
-    made = builder(documents=["Two."])
-
-    context = made.build(history)
-
-    assert context.messages[1] == user("Two.")
-    assert [text for text in context.report.warnings if "documents have changed" in text]
-    again = made.build(history)
-    assert again.request() == context.request()
-    history.extend([answer("Hi."), user("And now?")])
-    assert not made.build(history).report.warnings
-    assert ck.fold(history, at=2).request()["messages"][1] == user("One.")
-
-
-def test_documents_are_the_builders_own() -> None:
-    documents = [user(user_parts("One."))]
-    made = builder(documents=iter(documents))
-    documents[0]["content"][0]["text"] = "changed"
-    request = made.build([user("Hello")]).request()
-    assert request["messages"][0]["content"][0]["text"] == "One."
-    request["messages"][0]["content"][0]["text"] = "changed"
-
-    assert made.build([user("Hi")]).messages[0] == user(user_parts("One."))
-
-
-def test_documents_that_cannot_stand_in_a_request() -> None:
-    with pytest.raises(GrammarError, match=r"documents\[0\]"):
-        builder(documents=[result("a")])
-    with pytest.raises(GrammarError, match="no result"):
-        builder(documents=[user("q"), call("a")])
-    with pytest.raises(GrammarError, match="to be continued"):
-        builder(documents=[answer("Once", partial=True)])
-    with pytest.raises(MessageError, match=r"documents\[1\]"):
-        builder(documents=["fine", {"role": "robot", "content": "no"}])
-    for wrong in ("a text", {"role": "user", "content": "x"}, 7):
-        with pytest.raises(InputError, match="documents"):
-            builder(documents=wrong)
-    assert builder(documents=None).build([user("Hi")]).messages == [user("Hi")]
-    examples = [user("q"), call("a"), result("a"), answer("so")]
-    assert builder(documents=examples).build([user("Hi")]).messages == [*examples, user("Hi")]
-
-
-def test_documents_that_are_too_large_are_named() -> None:
-    with pytest.raises(BudgetExceeded) as caught:
-        builder(documents=["x" * 4_000]).build([user("Hi")])
-
-    assert caught.value.parts["documents"] > 900
-    assert "shorter documents" in str(caught.value)
-
-
-def test_documents_are_no_part_of_prefix_and_plain_lists() -> None:
-    messages = chat(3)
-    made, plain = builder(4_000, documents=["The manual."]), builder(4_000)
-    context, other = made.build(messages), plain.build(messages)
-    assert context.messages == [messages[0], user("The manual."), *messages[1:]]
-    assert context.prefix_hash != other.prefix_hash  # each list's history has an id of its own
-    scoped, bare_one = made.build(messages, scope=SCOPE), plain.build(messages, scope=SCOPE)
-    assert scoped.prefix_hash == bare_one.prefix_hash
-    assert made.build([*messages, answer("so"), user("?")]).edits == ()
 
 
 def test_the_caches_of_all_profiles_can_be_asked_for() -> None:
