@@ -41,6 +41,8 @@ LEAST_SUMMARY = 128
 
 _UNCHANGED = ("insert", "reasoning", "mend")  # edits that leave a message what it was
 
+_CUTS = ("drop", "clear", "summary")
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -85,7 +87,7 @@ class Built:
             for edit in context.edits:
                 if edit.kind not in _UNCHANGED:
                     changed.update(edit.covers)
-                    cut = cut or bool(edit.covers) and edit.covers[0] < last
+                    cut = cut or edit.kind in _CUTS or min(edit.covers, default=last) < last
             last = point
             calls = tuple(call for stand_in in stand_ins for call in stand_in.taken())
             yield Made(context.sent, context.blocks, point - len(changed), cut, calls)

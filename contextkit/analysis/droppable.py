@@ -8,7 +8,7 @@ turns go whole and from the oldest on, down to the same target.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -17,12 +17,14 @@ from contextkit.analysis.policies import Setting, points_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.budget import Budget
 from contextkit.builder import ContextBuilder
+from contextkit.caching.blocks import blocks_of
 from contextkit.caching.places import OPENING
 from contextkit.groups import Group
 from contextkit.history import MAIN, History
 from contextkit.phases import Phases
 from contextkit.profiles import CacheRules
 from contextkit.rendering import can_carry
+from contextkit.tokens import RequestCounter
 from contextkit.view import View
 
 
@@ -53,10 +55,12 @@ class Droppable:
         marked: of the request up to where a cache point can stand in its head; 0 for nowhere.
         body: by request, behind the system block where nothing was ever dropped.
         unmarked: by request, at its end, behind the last place where a cache point can stand.
+    newest: by request, from its last assistant message on.
         replies: by request, of its reply where the next request repeats it unchanged, else 0.
         left: by request, what a cut leaves; None where there is nothing to drop.
-        sums: of the first 0, 1, 2, … groups.
         ends: by request, how many groups it has uncut.
+        sums: of the first 0, 1, 2, … groups.
+        alike: by group, a number that is the same for groups that say the same.
     """
 
     limit: int
@@ -66,21 +70,44 @@ class Droppable:
     marked: int
     body: list[int] = field(default_factory=list)
     unmarked: list[int] = field(default_factory=list)
+    newest: list[int] = field(default_factory=list)
     replies: list[int] = field(default_factory=list)
     left: list[Left | None] = field(default_factory=list)
-    sums: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    sums: list[int] = field(default_factory=list)
+    alike: list[int] = field(default_factory=list)
 
-    def common(self, before: Left, after: Left) -> int:
-        """Tokens behind the system block that requests behind two cuts begin with alike."""
-        tokens = 0
-        for number, position in enumerate(after.first):
-            held = len(before.first)
-            other = before.first[number] if number < held else before.rest + number - held
-            if other != position:
+    def position(self, left: Left, number: int) -> int:
+        """The group that stands in a place behind the system block, after a cut."""
+        first = left.first
+        return first[number] if number < len(first) else left.rest + number - len(first)
+
+    def common(self, before: Left, after: Left, request: int) -> tuple[list[int], bool]:
+        """What requests behind two cuts have in common behind the system block.
+
+        Args:
+            before: what the earlier cut left, with all that came until the later one.
+            after: what the later cut leaves.
+            request: the number of that.
+
+        Returns:
+            Tokens of the first 1, 2, … groups in common, and whether they are the same groups; else
+            some only say the same.
+        """
+        tokens: list[int] = []
+        total, same = 0, True
+        for number in range(self.ends[request]):
+            mine, other = self.position(after, number), self.position(before, number)
+            if (
+                mine >= self.ends[request]
+                or other >= self.ends[request - 1]
+                or self.alike[mine] != self.alike[other]
+            ):
                 break
-            tokens += self.sums[position + 1] - self.sums[position]
-        return tokens
+            same = same and mine == other
+            total += self.sums[mine + 1] - self.sums[mine]
+            tokens.append(total)
+        return tokens, same
 
 
 NOTHING_DROPPED = Left((), 0, 0)
@@ -115,6 +142,7 @@ def droppable(transcript: Transcript, setting: Setting) -> Droppable:
         head=head,
         marked=_marked(view, rules, plan.fixed - opening),
         sums=[0, *accumulate(group.tokens for group in groups)],
+        alike=_alike(groups, counter),
     )
     starts = [group.start for group in groups]
     pins = [position for position, group in enumerate(groups) if group.pinned]
@@ -124,10 +152,27 @@ def droppable(transcript: Transcript, setting: Setting) -> Droppable:
         found.body.append(found.sums[end])
         found.unmarked.append(_unmarked(groups[:end], rules))
         found.left.append(_left(found, groups, pins, end))
+        step = next((n for n in range(end - 1, -1, -1) if groups[n].kind == "step"), end)
+        found.newest.append(found.sums[end] - found.sums[step])
         reply = groups[end].entries[0] if end < len(groups) else None
         kept = reply is not None and reply.numbers == (point,) and reply.edit is None
         found.replies.append(reply.tokens if reply is not None and kept else 0)
     return found
+
+
+def _alike(groups: Sequence[Group], counter: RequestCounter) -> list[int]:
+    numbers: dict[tuple[Hashable, ...], int] = {}
+    return [
+        numbers.setdefault(
+            tuple(
+                block.key
+                for entry in group.entries
+                for block in blocks_of({"messages": [entry.data]}, counter, tokens=[0])[:-1]
+            ),
+            len(numbers),
+        )
+        for group in groups
+    ]
 
 
 def _left(found: Droppable, groups: Sequence[Group], pins: list[int], end: int) -> Left | None:

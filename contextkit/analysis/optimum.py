@@ -8,6 +8,7 @@ and whose requests are charged by a provider's rules.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -143,17 +144,26 @@ class _Charge:
         self.replies = np.array(talk.replies if keeps else [0] * len(talk.body), dtype=float)
         self.cold = np.array(_cold(moments, rules), dtype=bool)
         self.tiers = _tiers(setting.profile)
+        # By what a request says first the cuts, ascending, behind which requests begin with that;
+        # by first group and tokens the first cut behind which a prefix ends there; by request what
+        # it has in common by chance with requests behind earlier cuts, as pairs.
+        self.starts: dict[int, list[int]] = {}
+        self.ends: dict[tuple[int, int], int] = {}
+        self.again: dict[int, list[tuple[int, int]]] = {}
+        self.repeats = False
+        self._note_places()
         # By request, its tokens when it is cut.
         self.heads = np.array([self._cut_tokens(u) for u in range(len(talk.body))], dtype=float)
 
     @property
     def known(self) -> bool:
-        """Whether all prices are, and the cache is one whose rules are followed."""
+        """Whether all prices are, and what happens is among what is followed here."""
         rules = self.rules
         if rules is None:
             return True
         prices = (rules.read, rules.write)
-        return None not in prices and (rules.ttl is None or rules.renewed_by == "hit")
+        followed = rules.ttl is None or rules.renewed_by == "hit"
+        return None not in prices and followed and not self.repeats
 
     def behind(self, cut: int) -> Floats:
         """What the requests behind a cut cost uncut, up to the first over the limit."""
@@ -200,21 +210,72 @@ class _Charge:
         return self.talk.limit + 1.0 if left is None else float(self.talk.head + left.tokens)
 
     def _common(self, cut: int, request: int) -> float:
-        """Tokens that a request finds which is cut, where the last cut was at another."""
+        """Tokens that a request finds which is cut, where the last cut was at another.
+
+        Where it depends on cuts before the last one, the most that can be.
+        """
         talk, rules, left = self.talk, self.rules, self.talk.left[request]
         if rules is None or left is None or request == 0:
             return 0.0
         head = talk.head - talk.opening
-        common = head + talk.common(self._left(cut), left)
-        if rules.match in ("blocks", "slots"):
-            return common
-        # Prefixes that end where a request did; at points, in the head; as units, where two parted.
-        first = talk.body[0] if cut == START else self._left(cut).tokens
-        if common == head + first:
-            return common
-        if rules.match == "points":
-            return talk.marked
-        return 0.0 if cut == START else common
+        tokens, same = talk.common(self._left(cut), left, request)
+        if rules.match == "slots":
+            return head + (tokens[-1] if tokens else 0)
+        # What an earlier cut's requests said word for word may have been said again since.
+        again = self._said_again(cut, request)
+        if rules.match == "blocks":
+            return head + max(again, tokens[-1] if tokens else 0)
+        if not same:
+            again = max(again, tokens[-1])
+            tokens = []
+        # Prefixes that end where a request did or, at points, its last reply began; as units, where
+        # two requests parted.
+        place = talk.position(left, 0)
+        ended = [one for one in tokens if self.ends.get((place, one), cut + 1) <= cut]
+        least = talk.marked if rules.match == "points" else head * (cut > 0)
+        return max([least, *(head + one for one in ended), head + again if again else 0])
+
+    def _said_again(self, cut: int, request: int) -> int:
+        """Tokens that a cut request has in common with requests before the last cut by chance."""
+        talk, left = self.talk, self.talk.left[request]
+        if left is None:
+            return 0
+        if request not in self.again:
+            first = talk.position(left, 0)
+            found = [(START - 1, 0)]
+            for earlier in self.starts.get(talk.alike[first], ()):
+                if earlier >= request:
+                    break
+                before = self._left(earlier)
+                if talk.position(before, 0) != first:
+                    tokens, _ = talk.common(before, left, request)
+                    found.append((earlier, max(found[-1][1], tokens[-1] if tokens else 0)))
+            self.again[request] = found
+        # Of the cuts before the last one.
+        return self.again[request][bisect_left(self.again[request], (cut, 0)) - 1][1]
+
+    def _note_places(self) -> None:
+        """Where requests begin behind each cut, and where prefixes end that may be found again."""
+        talk, rules = self.talk, self.rules
+        units = rules is not None and rules.match == "units"
+        for cut in range(START, len(talk.body)):
+            left = self._left(cut)
+            if cut != START and talk.left[cut] is None:
+                continue
+            place = talk.position(left, 0)
+            self.starts.setdefault(talk.alike[place], []).append(cut)
+            whole = talk.body[0] if cut == START else left.tokens
+            self.ends.setdefault((place, whole), cut)
+            if rules is not None and rules.points:
+                self.ends.setdefault((place, whole - talk.newest[max(cut, 0)]), cut)
+            for earlier in self.starts[talk.alike[place]]:
+                if cut <= 0 or earlier == cut:
+                    continue
+                tokens, same = talk.common(self._left(earlier), left, cut)
+                if units and tokens:
+                    self.ends.setdefault((place, tokens[-1]), cut)
+                # All of it was said before: what comes then may have been, too.
+                self.repeats = self.repeats or (not same and tokens[-1] == left.tokens)
 
     def _price(self, tokens: Floats, held: Floats, here: slice) -> Floats:
         """What requests cost of which the cache holds so many tokens."""

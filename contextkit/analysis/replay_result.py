@@ -57,7 +57,7 @@ COLUMNS = (
         "by optimum",
         "ratio",
         "Cost by the least that any choice of times for dropping the oldest turns to the target "
-        "can cost, under the same limit; empty where that is not known for every conversation.",
+        "can cost, under the same limit; of the conversations for which that is known for sure.",
     ),
     Column("requests", "requests", "count", "One before each assistant message."),
     Column("over_limit", "over limit", "count", "Requests of more tokens than the limit."),
@@ -101,13 +101,14 @@ def _rows(run: Run, at: int, named: Named) -> list[dict[str, Any]]:
     """The rows of a profile, the cheapest first."""
     sums = [_total(run.held[number, at]) for number in range(len(run.policies))]
     dearest = max((one.units for one in sums if one.units is not None), default=0.0)
-    least = run.least[at]
-    known = [units for units in least if units is not None]
-    optimum = sum(known) if len(known) == len(least) else None
+    sure = [place for place, units in enumerate(run.least[at]) if units is not None]
+    optimum = sum(run.least[at][place] or 0.0 for place in sure)
     prices = named.setting.profile.prices
     rows = []
-    for policy, one in zip(run.policies, sums, strict=True):
+    for number, (policy, one) in enumerate(zip(run.policies, sums, strict=True)):
         units = one.units
+        there = [run.held[number, at][place].units for place in sure]
+        compared = None if None in there or not optimum else sum(units or 0.0 for units in there) / optimum
         priced = one.money is not None and units is not None and bool(prices)
         rows.append(
             {
@@ -124,12 +125,11 @@ def _rows(run: Run, at: int, named: Named) -> list[dict[str, Any]]:
                 "peak_tokens": one.peak,
                 "cuts": one.cuts,
                 "kept": one.shares / one.requests,
-                "optimum_ratio": units / optimum if units is not None and optimum else None,
+                "optimum_ratio": compared,
                 "requests": one.requests,
                 "over_limit": one.over,
                 "calls": one.calls,
                 "fee": one.fee if one.calls else None,
-                "optimum": optimum,
             }
         )
     return sorted(rows, key=lambda row: (row["units"] is None, row["units"] or 0.0))
@@ -204,7 +204,7 @@ def _notes(run: Run, join: int) -> list[str]:
             )
         missing = sum(units is None for units in run.least[at])
         if missing:
-            said += f"; the optimum is not sure for {missing:,} of {count:,}"
+            said += f"; the optimum is known for sure for {count - missing:,} of {count:,}"
         notes.append(said + ".")
         prices = setting.profile.prices
         if prices and prices[0].note:
