@@ -51,10 +51,15 @@ class Failed(Exception):
 
 
 class Process:
-    """Runs jobs of one peer; starts anew after a job that was ended."""
+    """Runs jobs of one peer; starts anew after a job that was ended.
 
-    def __init__(self, peer: Peer) -> None:
-        self.peer = peer
+    Args:
+        peer: whose library.
+        path: a folder with packages that its environment has not got.
+    """
+
+    def __init__(self, peer: Peer, *, path: str = "") -> None:
+        self.peer, self.path = peer, path
         self._child: subprocess.Popen[bytes] | None = None
         self._rest = b""
 
@@ -69,12 +74,15 @@ class Process:
     ) -> None:
         self.end()
 
-    def ask(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def ask(
+        self, job: dict[str, Any], seconds: float, *, first: float | None = None
+    ) -> dict[str, Any]:
         """Do a job.
 
         Args:
             job: as `child` takes it.
             seconds: until the next sign of life, at most.
+            first: until the first one, where that may take another time.
 
         Raises:
             TookTooLong: there was none.
@@ -87,10 +95,11 @@ class Process:
         child.stdin.flush()
         told: list[dict[str, Any]] = []
         while True:
-            line = self._line(child, seconds)
+            most = seconds if told or first is None else first
+            line = self._line(child, most)
             if line is None:
                 self.end()
-                raise TookTooLong(seconds, told)
+                raise TookTooLong(most, told)
             said = json.loads(line)
             if "done" not in said:
                 told.append(said)
@@ -120,7 +129,11 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 cwd=ROOT,
-                env={**os.environ, **QUIET, "PYTHONPATH": str(ROOT)},
+                env={
+                    **os.environ,
+                    **QUIET,
+                    "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), self.path))),
+                },
             )
         return self._child
 
