@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
+from contextkit.analysis.captions import best
 from contextkit.analysis.labels import Crowd
 from contextkit.analysis.panels import GREY, INK, Sheet, figure_axis, fitted, sheet
-from contextkit.analysis.results import Better, Frontier, Point
+from contextkit.analysis.results import Frontier, Point
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,18 +44,6 @@ def frontier_figure(frontier: Frontier, *, title: str, narrow: bool) -> Figure:
     return page.figure
 
 
-def best(points: Sequence[Point], x_better: Better, y_better: Better) -> list[Point]:
-    """The points that no other is at least as good as in both ways, and better in one; by x."""
-    x_sign, y_sign = (1 if better == "more" else -1 for better in (x_better, y_better))
-    ranked = sorted(points, key=lambda point: (-x_sign * point.x, -y_sign * point.y))
-    kept: list[Point] = []
-    for point in ranked:
-        same = kept and (point.x, point.y) == (kept[-1].x, kept[-1].y)
-        if same or not kept or y_sign * point.y > y_sign * kept[-1].y:
-            kept.append(point)
-    return sorted(kept, key=lambda point: point.x)
-
-
 def _alike(values: Sequence[Sequence[float]]) -> bool:
     """Whether one scale shows each of them over at least a quarter of it."""
     every = [one for some in values for one in some]
@@ -74,7 +63,7 @@ def _draw(page: Sheet, axes: Any, name: str, points: list[Point], frontier: Fron
     if not points:
         axes.text(0.5, 0.5, "no points", transform=axes.transAxes, ha="center", color=GREY)
         return
-    line = best(points, frontier.x_better, frontier.y_better)
+    line = best(points, frontier)
     axes.plot([p.x for p in line], [p.y for p in line], color=_BEST, linewidth=1.4, zorder=2)
     rest = [point for point in points if point not in line]
     for some, face, edge in ((rest, "white", _OTHER), (line, _BEST, _BEST)):
@@ -123,7 +112,7 @@ def _label(page: Sheet, panels: dict[str, list[Point]], frontier: Frontier) -> N
     across = 20 if page.narrow else 26
     for name, axes in page.axes.items():
         points = panels[name]
-        line = best(points, frontier.x_better, frontier.y_better)
+        line = best(points, frontier)
         crowd = Crowd(
             axes, [(p.x, p.y) for p in points], [(p.x, p.y) for p in line], canvas.get_renderer()
         )
