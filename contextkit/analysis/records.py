@@ -1,4 +1,4 @@
-"""Records: what stands beside a request in a log: usage, times, the conversation's id, the reply."""
+"""Records: what stands beside a request in a log: usage, times, conversation, reply."""
 
 from __future__ import annotations
 
