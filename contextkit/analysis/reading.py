@@ -11,13 +11,14 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeVar
 
 from contextkit.analysis.problems import Problem
 
@@ -126,18 +127,19 @@ def _values(name: str, file: Path | IO[bytes]) -> Iterator[Piece | Problem]:
 
 
 def _of_stream(name: str, stream: IO[bytes]) -> Iterator[Piece | Problem]:
-    lines = ((number, line) for number, line in enumerate(stream, 1) if line.strip(b" \t\r\n"))
-    number, first = next(lines, (1, b""))
+    head = stream.readline(1 << 16)
     for magic, reason in _FOREIGN.items():
-        if first.startswith(magic):
+        if head.startswith(magic):
             yield Problem(name, reason)
             return
-    if b"\0" in first:
+    if b"\0" in head:
         yield Problem(name, "is binary: a NUL byte stands in its first line")
         return
-    first = first.removeprefix(_BOM)
-    if not first.strip():
-        number, first = next(lines, (1, b""))
+    head = head.removeprefix(_BOM)
+    if not head.endswith(b"\n"):
+        head += stream.readline()
+    lines = ((n, line) for n, line in enumerate(chain([head], stream), 1) if line.strip())
+    number, first = next(lines, (1, b""))
     if not first:
         yield Problem(name, "is empty")
         return
@@ -270,3 +272,33 @@ def _with_lines(text: str) -> tuple[Any, list[int]]:
 def _past_space(text: str, at: int) -> int:
     found = _SPACE.match(text, at)
     return found.end() if found else at
+
+
+# -- problems ------------------------------------------------------------------------------
+
+_SAME = 20
+"""Problems of one file with one reason that are each named."""
+
+Found = TypeVar("Found")
+
+
+def limited(found: Iterable[Found | Problem]) -> Iterator[Found | Problem]:
+    """What was found, with the problems that come again and again in a file counted at its end.
+
+    A file of another kind has the same one on each line.
+    """
+    times: Counter[tuple[str, ...]] = Counter()
+    last: dict[tuple[str, ...], Problem] = {}
+    for one in found:
+        if isinstance(one, Problem):
+            reason = re.sub(r"^item \d+: ", "", one.reason)
+            key: tuple[str, ...] = (one.source, one.kind, reason)
+            times[key] += 1
+            if times[key] > _SAME:
+                last[key] = Problem(one.source, reason, one.line, one.kind)
+                continue
+        yield one
+    for repeated, problem in last.items():
+        more = times[repeated] - _SAME
+        reason = f"{problem.reason} ({more:,} times more; here the last)"
+        yield Problem(problem.source, reason, problem.line, problem.kind)
