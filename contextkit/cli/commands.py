@@ -62,6 +62,9 @@ Threads = Annotated[int, typer.Option(min=1, help="That the server computes with
 AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
 ]
+Csv = Annotated[Path | None, typer.Option(help="Write the main table there, as CSV.")]
+Png = Annotated[Path | None, typer.Option(help="Folder to write every plot into, as PNG.")]
+Html = Annotated[Path | None, typer.Option(help="Write one page there with all of it.")]
 CacheOption = Annotated[Cache, typer.Option(help="Which cache of the provider.")]
 
 
