@@ -172,7 +172,7 @@ def _by_line(name: str, lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece | 
         if not line.strip():
             continue
         try:
-            yield Piece(name, parse(line.decode()), number)
+            yield Piece(name, parse(line.rstrip(b"\r\n").decode()), number)
         except UnicodeDecodeError as error:
             yield Problem(name, f"is not UTF-8 at byte {error.start:,} of the line", number)
         except ValueError as error:

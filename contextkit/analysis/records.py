@@ -50,6 +50,7 @@ CONVERSATIONS = (
     *("chat_id", "chatId", "session_id", "sessionId", "session", "Helicone-Session-Id"),
 )
 _ABOUT = ("metadata", "trace", "properties", "request_properties", "attributes", "tags", "extra")
+_NO_MESSAGE = ("id", "usage", "model", "stop_reason", "stop_sequence", "container", "status")
 _ENVELOPES = ("payload", "data", "json", "event", "kwargs", "standard_logging_object")
 _ENVELOPED = ("request", "request_body", "response", "response_body", *USAGES[:4])
 _DEEPEST = 4
@@ -105,8 +106,9 @@ _FLAT = {  # Helicone
 def _usage(reported: Any, key: str) -> Usage | None:
     if not isinstance(reported, Mapping):
         return None
-    if isinstance(reported.get("input"), int) and "input_tokens" not in reported:
-        return _langfuse(reported)
+    tokens = {name: n for name, n in reported.items() if type(n) is int and n >= 0}
+    if key and "input" in tokens and "input_tokens" not in reported:
+        return _langfuse(tokens)
     if key == "usage_metadata" and isinstance(
         details := reported.get("input_token_details"), Mapping
     ):  # LangChain: the whole input, with its parts beside
@@ -118,13 +120,12 @@ def _usage(reported: Any, key: str) -> Usage | None:
     return Usage.of(reported)
 
 
-def _langfuse(reported: Mapping[str, Any]) -> Usage | None:
+def _langfuse(tokens: dict[str, int]) -> Usage:
     """Langfuse counts what was read from a cache beside `input`, and reasoning beside `output`.
 
     Where its `total` says otherwise, somebody else filled in the fields, and `input` is the whole.
     (langfuse/langfuse, packages/shared/src/server/ingestion/types.ts, 2026-11-22.)
     """
-    tokens = {key: n for key, n in reported.items() if type(n) is int and n >= 0}
     read = next((tokens[key] for key in _LANGFUSE_READ if key in tokens), None)
     written = next((tokens[key] for key in _LANGFUSE_WRITTEN if key in tokens), None)
     beside = sum(n for key, n in tokens.items() if key.startswith("input_"))
@@ -231,7 +232,14 @@ def _replies(record: Any) -> Iterator[list[Any]]:
         for generation in mappings(_first(level.get("generations")))[:1]:
             yield [generation.get("message")]
         if level is not record:
-            yield [level]
+            whole = level.get("type") == "message"  # Anthropic's reply is message and response
+            yield [
+                {
+                    key: value
+                    for key, value in level.items()
+                    if key not in _NO_MESSAGE and not (whole and key == "type")
+                }
+            ]
     if isinstance(record, Mapping):
         preferred = record.get("preferred_output")  # of a fine-tuning file
         if isinstance(preferred, list):

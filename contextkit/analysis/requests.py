@@ -16,7 +16,7 @@ from contextkit.messages import Message
 WITHIN = (
     *("request", "body", "request_body", "kwargs", "payload", "params", "json", "data"),
     *("input", "inputs", "values", "prompt", "prompt_messages", "chat_history", "history"),
-    *("standard_logging_object", "proxy_server_request"),
+    *("event", "standard_logging_object", "proxy_server_request"),
 )
 """Keys under which records hold a request, its messages, or what holds one."""
 
