@@ -11,6 +11,7 @@ from hypothesis import given, settings
 import contextkit as ck
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.transcripts import Transcript, as_transcript, read_transcripts
+from contextkit.errors import InputError
 from tests.conversations import conversations
 
 Messages = list[dict[str, Any]]
@@ -459,6 +460,18 @@ def test_a_message_that_the_import_could_not_make_is_a_problem(tmp_path: Path) -
 
     assert isinstance(problem, Problem)
     assert "messages[2].tool_calls[0].id: a tool call needs an id" in problem.reason
+
+
+def test_arguments_without_end_are_an_error() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    use = {"type": "tool_use", "id": "c1", "name": "look", "input": deep}
+
+    with pytest.raises(InputError, match="arguments: is nested too deep"):
+        as_transcript([user("Hi"), said([use])])
+    while deep:  # taken apart by hand: to free it at once would nest as deep
+        deep = deep["a"]
 
 
 # -- there and back ------------------------------------------------------------------------

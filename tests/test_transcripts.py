@@ -189,6 +189,11 @@ BAD = {
         2,
         "messages[0].content: holds a lone surrogate",
     ),
+    "a tool that no request could send": (
+        lines(OTHER, {"messages": TALK, "tools": [{"type": "\ud800"}]}),
+        2,
+        "request.tools[0].type: holds a lone surrogate",
+    ),
     "Gemini": (lines(OTHER, {"contents": [{"parts": []}]}), 2, "Gemini's form"),
     "no object among messages": (lines(OTHER, [*TALK, "x"]), 2, "messages[3]: is no object"),
 }
@@ -205,6 +210,7 @@ def test_what_is_broken_is_named_and_the_rest_goes_on(case: str, tmp_path: Path)
     assert [one.messages for one in found] == [OTHER]
     assert [(one.line, one.kind) for one in problems] == [(line, "not read")]
     assert reason in problems[0].reason
+    assert ("the file ends" in problems[0].reason) == (case == "half a line")
     assert problems[0].source == str(tmp_path / "a.jsonl")
 
 
