@@ -16,21 +16,18 @@ what it adds.
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import contextkit as ck
-from benchmarks.schedule import data_folder
+from benchmarks.measuring import FOLDER, WRITTEN, below, command, data_folder, made
 from benchmarks.workloads import (
     Messages,
     dialogues,
@@ -319,14 +316,10 @@ def measure(
         cache: [rules.read, rules.write] for cache in CACHES if (rules := profile.cache(cache))
     }
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "contextkit": ck.__version__,
+        "benchmark": "policy_cost",
+        "made": made(SEED, data=FOLDER if folder else WRITTEN, quick=quick),
         "model": MODEL,
         "counter": counter.name,
-        "seed": SEED,
-        "data": "a data folder" if folder else "written for the purpose",
         "prices, read and write": prices,
         "unit": "uncached input tokens",
         "rows": rows,
@@ -387,24 +380,26 @@ def _measured(result: dict[str, Any]) -> str:
         for cache, (read, write) in result["prices, read and write"].items()
     )
     return (
-        f"{result['date']}, {result['model']} (read/write: {prices}), {result['data']}, counted by "
-        f"{result['counter']}, Python {result['python']}, {result['machine']}"
+        f"{result['model']} (read/write: {prices}), counted by {result['counter']}. {below(result)}"
     )
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--quick", action="store_true", help="one limit, written sessions")
-    parser.add_argument("--data", help="a folder with conversations")
-    args = parser.parse_args()
-    folder = None if args.quick else data_folder(args.data)
-    limits, shares = ((8_000,), (2,)) if args.quick else ((8_000, 32_000), (2, 4))
-    result = measure(folder, limits, shares, quick=args.quick)
-    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result, every=True))
-    sys.stdout.write("\n")
+
+    def run(given: Any) -> dict[str, Any]:
+        folder = None if given.quick else data_folder(given.data)
+        limits, shares = ((8_000,), (2,)) if given.quick else ((8_000, 32_000), (2, 4))
+        return measure(folder, limits, shares, quick=given.quick)
+
+    return command(
+        __doc__,
+        run,
+        lambda result: table(result, every=True),
+        data=True,
+        quick="one limit, written sessions",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
