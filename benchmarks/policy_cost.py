@@ -16,7 +16,6 @@ what it adds.
 
 from __future__ import annotations
 
-import json
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -28,14 +27,7 @@ from typing import Any
 
 import contextkit as ck
 from benchmarks.measuring import FOLDER, WRITTEN, below, command, data_folder, made
-from benchmarks.workloads import (
-    Messages,
-    dialogues,
-    joined,
-    trajectories,
-    written_agent,
-    written_dialogue,
-)
+from benchmarks.workloads import Workload, long_sessions, outgrown, reaching
 from contextkit.caching.blocks import Block, Sent, blocks_of
 from contextkit.caching.costs import cost_of
 from contextkit.caching.simulator import Simulator
@@ -57,15 +49,6 @@ class Counted:
         counter = counter_for(ck.profile_for(MODEL), None).counter
         self.name, self.error = counter.name, counter.error
         self.count: Callable[[str], int] = lru_cache(maxsize=None)(counter.count)
-
-
-@dataclass(frozen=True)
-class Workload:
-    """Sessions of one kind, and the tools that they were held with."""
-
-    name: str
-    sessions: list[Messages]
-    tools: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -223,32 +206,6 @@ class Windows:
         return run
 
 
-def workloads(folder: Path | None, limit: int, *, quick: bool) -> list[Workload]:
-    """What is measured on; sessions are joined where one alone does not reach the limit."""
-    if folder is None:
-        size = 1 if limit <= 8_000 else 3
-        count = 1 if quick else 4
-        return [
-            Workload("written agent", [written_agent(90 * size, SEED + n) for n in range(count)]),
-            Workload(
-                "written dialogue", [written_dialogue(120 * size, SEED + n) for n in range(count)]
-            ),
-        ]
-    found = []
-    tools = folder / "tau_airline_tools.json"
-    if tau := trajectories(folder, "tau_airline_dev.jsonl"):
-        sessions = [joined(tau[n : n + 20]) for n in range(0, len(tau), 20)]
-        found.append(Workload("tau, 20 joined", sessions))
-        if tools.exists():
-            schemas = json.loads(tools.read_text(encoding="utf-8"))
-            found.append(Workload("tau, 20 joined, tools", sessions, schemas))
-    if talks := dialogues(folder):
-        whole = limit <= 8_000
-        name = "dialogues" if whole else f"dialogues, {len(talks)} joined"
-        found.append(Workload(name, talks if whole else [joined(talks)]))
-    return found
-
-
 def row(workload: Workload, counter: Counted, limit: int, share: int, cache: str) -> dict[str, Any]:
     """Contextkit and the window, on one workload under one limit and cache."""
     budget = ck.Budget(limit, target=limit // share)
@@ -304,13 +261,13 @@ def measure(
 ) -> dict[str, Any]:
     """All figures, as one JSON value."""
     counter = Counted()
-    rows = [
-        row(workload, counter, limit, share, cache)
-        for limit in limits
-        for workload in workloads(folder, limit, quick=quick)
-        for share in shares
-        for cache in CACHES
-    ]
+    rows, sessions = [], []
+    for limit in limits:
+        for workload in long_sessions(folder, limit, quick=quick):
+            reached = reaching(workload, limit)
+            sessions.append({"workload": workload.name, "limit": limit, **reached})
+            for share in shares:
+                rows += [row(workload, counter, limit, share, cache) for cache in CACHES]
     profile = ck.profile_for(MODEL)
     prices = {
         cache: [rules.read, rules.write] for cache in CACHES if (rules := profile.cache(cache))
@@ -322,6 +279,7 @@ def measure(
         "counter": counter.name,
         "prices, read and write": prices,
         "unit": "uncached input tokens",
+        "sessions": sessions,
         "rows": rows,
     }
 
@@ -355,6 +313,7 @@ def table(result: dict[str, Any], *, every: bool = False) -> str:
         "brackets, by that of the window with the cache and points that are cheapest for it. "
         "Least: the ratio if every request read all of itself but what it adds."
     )
+    what += outgrown(result.get("sessions", ()))
     return "\n".join([*lines, "", what, _measured(result)])
 
 
