@@ -205,7 +205,7 @@ class Function:
 
 
 def with_points(head: Sequence[Block], rules: CacheRules | None) -> tuple[Block, ...]:
-    """What stands before the first turn, with a cache point at its end where one may be asked for."""
+    """What stands before the first turn, with a cache point at its end where one may stand."""
     if rules is None or not rules.points or not head or head[-1].role not in rules.carriers:
         return tuple(head)
     return (*head[:-1], replace(head[-1], point=True))

@@ -6,7 +6,7 @@ not depend on what it says, and none is invented.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -68,7 +68,9 @@ class Built:
         """
         builder = self.make(setting, transcript.tools)
         if not isinstance(builder, ContextBuilder):
-            raise InputError(f"gave no ContextBuilder but {type(builder).__name__}", place=self.name)
+            raise InputError(
+                f"gave no ContextBuilder but {type(builder).__name__}", place=self.name
+            )
         stand_ins = [
             strategy.summarizer
             for strategy in builder.phases.compaction
@@ -190,6 +192,7 @@ class StandIn:
 
     def _written(self) -> str:
         count, history = self.setting.counter.message, History()
+        history.id = "0"
 
         def tokens(words: int) -> int:
             frame = "Summary of messages 10000 to 20000 of this conversation:\n"
@@ -197,7 +200,7 @@ class StandIn:
             return count({"role": "user", "content": content})
 
         most = self.tokens - 8  # the hex digits of its frame are not always as many tokens
-        words = bisect_left(range(self.tokens), True, key=lambda n: tokens(n) > most)
+        words = bisect_right(range(self.tokens), most, key=tokens)
         return _stand_in_text(max(0, words - 1))
 
 

@@ -82,7 +82,7 @@ def charges(
         ContextKitError: when the policy cannot make a request.
         InputError: when it made fewer or more requests than there are.
     """
-    provider = _Provider(setting)
+    provider = Provider(setting)
     replies = _replies(transcript, setting)
     requests = policy.requests(transcript, setting)
     clock = setting.clock
@@ -97,14 +97,16 @@ def charges(
         yield provider.charge(made, moment, replies[number] if replies else (), point)
 
 
-class _Provider:
-    """A provider that serves one conversation."""
+class Provider:
+    """A provider that serves one conversation, from an empty cache."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.rules = setting, setting.rules
         self.simulator = Simulator(self.rules) if self.rules else None
 
-    def charge(self, made: Made, moment: Moment, reply: tuple[Block, ...], point: int) -> Charge:
+    def charge(
+        self, made: Made, moment: Moment, reply: tuple[Block, ...] = (), point: int = 1
+    ) -> Charge:
         """One request, and the calls before it.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isclose
+from math import ceil, inf, isclose
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from contextkit.analysis.built import DropAt
 from contextkit.analysis.charged import Charge, Moment, Sums, charges, moments_of
 from contextkit.analysis.droppable import Droppable, droppable
 from contextkit.analysis.joining import joined
-from contextkit.analysis.optimum import least_cost
-from contextkit.analysis.policies import Policy, points_of
+from contextkit.analysis.least_cost import least_cost
+from contextkit.analysis.policies import Policy, Setting, points_of
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.replay_result import result_of
 from contextkit.analysis.results import Result
@@ -24,7 +24,8 @@ from contextkit.analysis.transcripts import (
     as_transcript,
     read_transcripts,
 )
-from contextkit.errors import BudgetExceeded, ContextKitError, InputError
+from contextkit.budget import whole_number
+from contextkit.errors import BudgetError, GrammarError, InputError, MessageError
 from contextkit.profiles import Profile
 
 LIMIT = 8_000
@@ -32,6 +33,8 @@ LIMIT = 8_000
 
 GAP = 20.0
 """Seconds between two requests where a transcript has no times: caches stay warm."""
+
+_DROPPING = ("drop@at-limit", "drop@when-it-pays")  # of which none can cost less than the optimum
 
 Progress = Callable[[int, int | None], None]
 
@@ -75,22 +78,28 @@ def replay(
     """
     named = settings_of(profiles, LIMIT if limit is None else limit, target, known)
     chosen = policies_of(policies)
+    whole_number("join", join, least=1)
+    seconds: Any = gap
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
+        raise InputError(f"are seconds, not {gap!r:.60}", place="gap")
     run = Run(chosen, named, gap)
-    given = _given(transcripts)
+    given, count = _given(transcripts)
     steps = len(chosen) * len(named)
-    of = len(given) * steps if join == 1 and isinstance(given, list) else None
+    of = None if count is None else ceil(count / join) * steps
+    told: Progress = _say_nothing if progress is None else progress
     done = 0
     for one in joined(given, join):
         if isinstance(one, Problem):
             run.problems.append(one)
-        else:
-            for _ in run.hold(one):
-                done += 1
-                if progress is not None:
-                    progress(done, of)
+            continue
+        for step in run.hold(one):
+            told(done + step, of)
+        done += steps
+        told(done, of)
     if not run.sources:
-        left_out = f": {run.problems[0]}" if run.problems else ""
-        raise InputError(f"hold no conversation that could be replayed{left_out}", place="transcripts")
+        first = f": {run.problems[0]}" if run.problems else ""
+        more = f", and {len(run.problems) - 1:,} more" if len(run.problems) > 1 else ""
+        raise InputError(f"hold nothing that could be replayed{first}{more}", place="transcripts")
     return result_of(run, join)
 
 
@@ -116,8 +125,9 @@ class Run:
         gap: seconds between two requests.
         sources: of the conversations that were held.
         held: by number of policy and of setting, what each conversation was charged.
-        least: by number of setting, the least that dropping turns can cost each; None: not known.
-        active: by number of setting, how many conversations ever outgrow the target.
+        least: by conversation and setting, the least that dropping turns can cost; None where that
+            is not sure.
+        active: by conversation and setting, whether it ever outgrows the target.
         timed: how many conversations have times.
         problems: of conversations that were left out, and what was handed in.
         longest: by policy, the split of the requests of the longest conversation.
@@ -128,50 +138,51 @@ class Run:
     gap: float
     sources: list[str] = field(default_factory=list)
     held: dict[tuple[int, int], list[Sums]] = field(default_factory=dict)
-    least: dict[int, list[float | None]] = field(default_factory=dict)
-    active: dict[int, int] = field(default_factory=dict)
+    least: list[list[float | None]] = field(default_factory=list)
+    active: list[list[bool]] = field(default_factory=list)
     timed: int = 0
     problems: list[Problem] = field(default_factory=list)
     longest: tuple[str, int, dict[str, list[tuple[int, int, int]]]] = ("", 0, {})
 
-    def hold(self, transcript: Transcript) -> Iterator[None]:
-        """Hold a conversation under everything; yields after each policy and profile."""
+    def hold(self, transcript: Transcript) -> Iterator[int]:
+        """Hold a conversation under everything, or leave it out; gives how much of it is done."""
         points = points_of(transcript)
         if not points:
-            reason = "no assistant message that answers anything: there is no request"
+            reason = "no assistant message answers anything: there is no request"
             self.problems.append(Problem(transcript.source, reason))
             return
         moments = moments_of(transcript, self.gap)
-        held: dict[tuple[int, int], Held] = {}
-        least: dict[int, float | None] = {}
-        active: dict[int, bool] = {}
         keep = len(points) > self.longest[1]
-        for at, named in enumerate(self.settings):
-            for number, policy in enumerate(self.policies):
-                try:
+        held: dict[tuple[int, int], Held] = {}
+        least: list[float | None] = []
+        active: list[bool] = []
+        doing = ""
+        try:
+            for at, named in enumerate(self.settings):
+                for number, policy in enumerate(self.policies):
+                    doing = f"{policy.name}, {named.name}"
                     held[number, at] = _held(
-                        policy, transcript, named, moments, keep=keep and not at
+                        policy, transcript, named.setting, moments, keep=keep and not at
                     )
-                except Exception as error:  # noqa: BLE001 - a policy may be anybody's
-                    reason = f"{policy.name}, {named.name}: {_reason(error)}"
-                    self.problems.append(Problem(transcript.source, reason))
-                    return
-                yield
-            talk = droppable(transcript, named.setting)
-            active[at] = max(talk.body) > talk.target
-            dropping = [
-                held[number, at].sums.units
-                for number, policy in enumerate(self.policies)
-                if policy.name.partition("@")[0] == "drop"
-            ]
-            least[at] = _least(talk, transcript, named, moments, dropping)
+                    yield len(held)
+                doing = named.name
+                talk = droppable(transcript, named.setting)
+                active.append(max(talk.body) > talk.target)
+                dropping = [
+                    held[number, at].sums.units
+                    for number, policy in enumerate(self.policies)
+                    if policy.name in _DROPPING
+                ]
+                least.append(_least(talk, transcript, named.setting, moments, dropping))
+        except Exception as error:  # noqa: BLE001 - a policy may be anybody's
+            self.problems.append(Problem(transcript.source, f"{doing}: {_reason(error)}"))
+            return
         self.sources.append(transcript.source)
         self.timed += len(transcript.times) == len(transcript.messages)
         for key, one in held.items():
             self.held.setdefault(key, []).append(one.sums)
-        for at in least:
-            self.least.setdefault(at, []).append(least[at])
-            self.active[at] = self.active.get(at, 0) + active[at]
+        self.least.append(least)
+        self.active.append(active)
         if keep:
             splits = {
                 policy.name: held[number, 0].split for number, policy in enumerate(self.policies)
@@ -179,17 +190,21 @@ class Run:
             self.longest = (transcript.source, len(points), splits)
 
 
+def _say_nothing(_done: int, _of: int | None) -> None:
+    """No progress is asked for."""
+
+
 def _held(
     policy: Policy,
     transcript: Transcript,
-    named: Named,
+    setting: Setting,
     moments: Sequence[Moment],
     *,
     keep: bool = False,
 ) -> Held:
     found = Held()
-    for charge in charges(policy, transcript, named.setting, moments):
-        found.sums.add(charge, named.setting.limit)
+    for charge in charges(policy, transcript, setting, moments):
+        found.sums.add(charge, setting.limit)
         if keep:
             found.split.append(_split(charge))
     return found
@@ -202,7 +217,7 @@ def _split(charge: Charge) -> tuple[int, int, int]:
 def _least(
     talk: Droppable,
     transcript: Transcript,
-    named: Named,
+    setting: Setting,
     moments: Sequence[Moment],
     dropping: Sequence[float | None],
 ) -> float | None:
@@ -211,10 +226,10 @@ def _least(
     The cost that was found is the least if the requests that are cut for it are charged just that,
     and no policy that drops turns costs less.
     """
-    found = least_cost(talk, named.setting, moments)
+    found = least_cost(talk, setting, moments)
     if found is None:
         return None
-    best = _held(DropAt(frozenset(found.cuts)), transcript, named, moments).sums.units
+    best = _held(DropAt(frozenset(found.cuts)), transcript, setting, moments).sums.units
     if best is None or not isclose(best, found.units, rel_tol=1e-9):
         return None
     if any(units is not None and units < best * (1 - 1e-9) for units in dropping):
@@ -224,28 +239,27 @@ def _least(
 
 def _reason(error: Exception) -> str:
     """What went wrong, without anything that a message says."""
-    if isinstance(error, BudgetExceeded):
+    if isinstance(error, BudgetError | MessageError | GrammarError):
         return str(error)
-    if isinstance(error, InputError) and error.place:
-        return f"{type(error).__name__} at {error.place}"
-    if isinstance(error, ContextKitError):
-        return f"{type(error).__name__}: {error}"
-    return type(error).__name__
+    place = f" at {error.place}" if isinstance(error, InputError) and error.place else ""
+    return f"{type(error).__name__}{place}"
 
 
-def _given(transcripts: Any) -> Iterable[Transcript | Problem]:
-    """Transcripts of whatever was handed in; a list where it is known how many there are."""
+def _given(transcripts: Any) -> tuple[Iterable[Transcript | Problem], int | None]:
+    """Transcripts of whatever was handed in, and how many there are, if that is known."""
     if isinstance(transcripts, str | Path):
-        return read_transcripts([transcripts])
+        transcripts = [transcripts]
     if not isinstance(transcripts, Iterable) or isinstance(transcripts, Mapping):
         raise InputError(
             f"are conversations or paths, not {type(transcripts).__name__}", place="transcripts"
         )
-    if isinstance(transcripts, list | tuple):
-        if transcripts and all(isinstance(one, str | Path) for one in transcripts):
-            return read_transcripts(transcripts)
-        return [_one(one, number) for number, one in enumerate(transcripts)]
-    return (_one(one, number) for number, one in enumerate(transcripts))
+    if not isinstance(transcripts, list | tuple):
+        return (_one(one, number) for number, one in enumerate(transcripts)), None
+    if transcripts and all(isinstance(one, str | Path) for one in transcripts):
+        read = list(read_transcripts(transcripts))
+    else:
+        read = [_one(one, number) for number, one in enumerate(transcripts)]
+    return read, sum(isinstance(one, Transcript) for one in read)
 
 
 def _one(given: Any, number: int) -> Transcript | Problem:
@@ -253,5 +267,5 @@ def _one(given: Any, number: int) -> Transcript | Problem:
         return given
     try:
         return as_transcript(given, number)
-    except ContextKitError as error:
-        return Problem(f"transcripts[{number}]", _reason(error))
+    except InputError as error:
+        return Problem(f"transcript {number}", _reason(error))

@@ -45,7 +45,12 @@ COLUMNS = (
     ),
     Column("mean_tokens", "mean tokens", "number", "Of a request.", "tokens"),
     Column("peak_tokens", "peak tokens", "count", "Of the longest request.", "tokens"),
-    Column("cuts", "cuts", "count", "Requests in which something is missing or changed that stood in the one before."),
+    Column(
+        "cuts",
+        "cuts",
+        "count",
+        "Requests in which something is missing or changed that stood in the one before.",
+    ),
     Column(
         "kept",
         "kept",
@@ -62,7 +67,12 @@ COLUMNS = (
     Column("requests", "requests", "count", "One before each assistant message."),
     Column("over_limit", "over limit", "count", "Requests of more tokens than the limit."),
     Column("calls", "summaries", "count", "Calls to a summarizer."),
-    Column("fee", "their cost", "units", "Price units of these calls, replies included; a part of the cost."),
+    Column(
+        "fee",
+        "their cost",
+        "units",
+        "Price units of these calls, replies included; a part of the cost.",
+    ),
 )
 
 
@@ -94,6 +104,7 @@ def result_of(run: Run, join: int) -> Result:
         problems=tuple(run.problems),
         details={"conversations": _details(run)},
         versions=versions_of("tiktoken", "numpy"),
+        finding=_finding(rows),
     )
 
 
@@ -101,14 +112,18 @@ def _rows(run: Run, at: int, named: Named) -> list[dict[str, Any]]:
     """The rows of a profile, the cheapest first."""
     sums = [_total(run.held[number, at]) for number in range(len(run.policies))]
     dearest = max((one.units for one in sums if one.units is not None), default=0.0)
-    sure = [place for place, units in enumerate(run.least[at]) if units is not None]
-    optimum = sum(run.least[at][place] or 0.0 for place in sure)
+    sure = [
+        place for place, units in enumerate(least[at] for least in run.least) if units is not None
+    ]
+    optimum = sum(run.least[place][at] or 0.0 for place in sure)
     prices = named.setting.profile.prices
     rows = []
     for number, (policy, one) in enumerate(zip(run.policies, sums, strict=True)):
         units = one.units
         there = [run.held[number, at][place].units for place in sure]
-        compared = None if None in there or not optimum else sum(units or 0.0 for units in there) / optimum
+        compared = (
+            None if None in there or not optimum else sum(units or 0.0 for units in there) / optimum
+        )
         priced = one.money is not None and units is not None and bool(prices)
         rows.append(
             {
@@ -135,6 +150,21 @@ def _rows(run: Run, at: int, named: Named) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["units"] is None, row["units"] or 0.0))
 
 
+def _finding(rows: list[dict[str, Any]]) -> str:
+    """What to take home: for each profile the cheapest policy, by the dearest."""
+    said = []
+    for profile in dict.fromkeys(row["profile"] for row in rows):
+        priced = [row for row in rows if row["profile"] == profile and row["relative"] is not None]
+        if len(priced) > 1:
+            best, worst = priced[0], priced[-1]
+            said.append(
+                f"{profile}: {best['policy']} costs {100 * best['relative']:.0f} % of "
+                f"{worst['policy']}, and keeps {100 * best['kept']:.0f} % of the messages to its "
+                f"{100 * worst['kept']:.0f} %."
+            )
+    return " ".join(said)
+
+
 def _total(held: list[Sums]) -> Sums:
     total = Sums()
     for one in held:
@@ -157,6 +187,8 @@ def _plots(run: Run, rows: list[dict[str, Any]]) -> tuple[Plot, ...]:
                 "messages kept, mean (%)",
                 "cost per request (price units)",
                 panels,
+                x_better="more",
+                y_better="less",
             )
         )
     source, _, splits = run.longest
@@ -191,8 +223,10 @@ def _notes(run: Run, join: int) -> list[str]:
     notes.append("Replies are the same under each policy, and not in the cost.")
     for at, named in enumerate(run.settings):
         setting = named.setting
-        error = f", off by up to {100 * setting.counter.error:.0f} %" if setting.counter.error else ""
-        vacuous = count - run.active[at]
+        error = (
+            f", off by up to {100 * setting.counter.error:.0f} %" if setting.counter.error else ""
+        )
+        vacuous = sum(not active[at] for active in run.active)
         said = (
             f"{named.name}: limit {setting.limit:,}, target {setting.target:,}; counted by "
             f"{setting.counter.counter.name}{error}"
@@ -202,7 +236,7 @@ def _notes(run: Run, join: int) -> list[str]:
                 f"; {vacuous:,} of {count:,} conversations never outgrow the target: there all "
                 "policies that cut come to the same"
             )
-        missing = sum(units is None for units in run.least[at])
+        missing = sum(least[at] is None for least in run.least)
         if missing:
             said += f"; the optimum is known for sure for {count - missing:,} of {count:,}"
         notes.append(said + ".")
@@ -224,7 +258,7 @@ def _details(run: Run) -> list[dict[str, Any]]:
             "source": source,
             "profiles": {
                 named.name: {
-                    "optimum": run.least[at][place],
+                    "optimum": run.least[place][at],
                     "policies": {
                         policy.name: _figures(run.held[number, at][place])
                         for number, policy in enumerate(run.policies)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from contextkit.analysis.baselines import Everything, Function, Window
 from contextkit.analysis.built import SCHEDULES, own_policy
@@ -17,7 +17,13 @@ from contextkit.plan import fitting_budget
 from contextkit.profiles import Profile, profile_for
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
 
-DEFAULT_POLICIES = ("drop@when-it-pays", "drop@at-limit", "clear+drop@when-it-pays", "window", "all")
+DEFAULT_POLICIES = (
+    "drop@when-it-pays",
+    "drop@at-limit",
+    "clear+drop@when-it-pays",
+    "window",
+    "all",
+)
 """What is compared where nothing is asked for."""
 
 BASELINES: dict[str, Callable[[int | None], Policy]] = {
@@ -88,9 +94,7 @@ def settings_of(
     return found
 
 
-def _profile(
-    given: str | Profile, known: Mapping[str, Profile] | None
-) -> tuple[Profile, str, str]:
+def _profile(given: str | Profile, known: Mapping[str, Profile] | None) -> tuple[Profile, str, str]:
     """A profile, the mode of its cache, and its name without that."""
     if isinstance(given, Profile):
         profile, name, cache = given, given.name, ""
@@ -124,8 +128,8 @@ def policies_of(given: Iterable[str | Policy | Callable[..., Any]]) -> list[Poli
     for one in [given] if isinstance(given, str) else given:
         if isinstance(one, str):
             found.append(_named(one))
-        elif hasattr(one, "requests") and isinstance(getattr(one, "name", None), str):
-            found.append(one)
+        elif callable(getattr(one, "requests", None)) and hasattr(one, "name"):
+            found.append(cast("Policy", one))
         elif callable(one) and not isinstance(one, type):
             found.append(Function(one))
         else:
