@@ -216,10 +216,17 @@ def _explained(pair: Consecutive, usage: Usage, simulated: Usage, *, foretold: b
     Where that was read, less is missed than the pair would have it. Where the provider read all
     that its rules let it find, it is not at fault, and what the requests show is.
     """
+    read, slack = usage.cache_read_tokens or 0, slack_of(pair, usage)
+    held = sum(block.tokens for block in pair.before.held)
+    if not pair.rules.replies and held - read <= slack:
+        return Explanation(None)  # there was no more to read, whatever the rules
     found = explained(pair, usage, foretold=foretold)
+    if found.tokens and usage.input_tokens:  # counts may be off
+        most = max(0, usage.input_tokens - read)
+        tokens = min(found.tokens, most)
+        found = replace(found, tokens=tokens, cost=_share(found.cost, tokens / found.tokens))
     if found.cause not in ("not kept by the provider", "reply tokenised otherwise"):
         return found
-    read, slack = usage.cache_read_tokens or 0, slack_of(pair, usage)
     if (simulated.cache_read_tokens or 0) - read > slack:
         return replace(found, cause="not kept by the provider", source=_PROMISE)
     full, moved = readable(pair), diff(pair.before.request, pair.now.request)

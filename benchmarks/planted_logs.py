@@ -1,4 +1,12 @@
-"""Generated logs: agents that talk to many users, with breakers planted; usage by the simulator."""
+"""Generated logs: agents that talk to many users, with breakers planted; usage by the simulator.
+
+A breaker is what an application does to a request before it is sent, so that a provider's prompt
+cache cannot hit. What is reported for each request is what the provider's rules make of all that
+were sent before, so that a log without a breaker shows no miss at all.
+"""
+
+# Breakers all take the same, and their names say what they do.
+# ruff: noqa: ARG001, D103
 
 from __future__ import annotations
 
@@ -6,8 +14,10 @@ import copy
 import json
 import random
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import merge
+from operator import itemgetter
 from typing import Any
 
 from contextkit.analysis.recorded import Recorded
@@ -15,9 +25,8 @@ from contextkit.caching.blocks import Block, Sent, blocks_of
 from contextkit.caching.consecutive import rules_in_use, tolerant
 from contextkit.caching.simulator import Simulator
 from contextkit.profiles import profile_for
-from contextkit.tokens import counter_for
+from contextkit.tokens import TokenCounter, counter_for
 from contextkit.usage import Usage
-from tests.support import Characters, answer, system, tool, user
 
 Request = dict[str, Any]
 
@@ -26,6 +35,27 @@ nobody opened while the dog of a neighbour said more than the note which the dri
 naïve café lists of rows with numbers a price for every town and no answer before noon
 """.split()  # noqa: SIM905 - read as words
 NAMES = ("Ann", "Bo", "Cem", "Dora", "Eve", "Finn", "Gus", "Hana", "Ida", "Jon", "Kim", "Lea")
+
+
+def system(content: Any) -> dict[str, Any]:
+    """A system message."""
+    return {"role": "system", "content": content}
+
+
+def user(content: Any) -> dict[str, Any]:
+    """A user message."""
+    return {"role": "user", "content": content}
+
+
+def answer(content: str) -> dict[str, Any]:
+    """A reply."""
+    return {"role": "assistant", "content": content}
+
+
+def tool(name: str, **schema: Any) -> dict[str, Any]:
+    """A tool."""
+    parameters = {"type": "object", "properties": {}, **schema}
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
 def text(draw: random.Random, size: int) -> str:
@@ -45,6 +75,10 @@ def tools() -> list[dict[str, Any]]:
     return [tool(name, properties=copy.deepcopy(properties)) for name in ("find", "look", "order")]
 
 
+def clean(request: Request, n: int, talk: Talk) -> None:
+    """Nothing is changed."""
+
+
 @dataclass
 class Talk:
     """A conversation of an application.
@@ -59,28 +93,37 @@ class Talk:
         start: when the first is sent.
         system: the text of the system prompt.
         steps: of tools in each turn.
+        tools: whether the requests have any.
+        named: whether the log has an id for it.
+        lively: whether requests are sent twice, replies asked for again, and questions edited.
+        size: characters of a tool result.
+        rules: characters of the system prompt.
+        keep: what a breaker keeps of it.
     """
 
     number: int
     turns: int = 6
     app: int = 1
     model: str = "qwen-plus"
-    change: Callable[[Request, int, Talk], Any] = lambda request, n, talk: None
+    change: Callable[[Request, int, Talk], Any] = clean
     gap: float = 30.0
     start: float = 0.0
     system: str | None = None
     steps: int = 1
     tools: bool = True
-    fan: int = 0
     named: bool = True
+    lively: bool = False
+    size: int = 900
+    rules: int = 12_000
     keep: dict[str, Any] = field(default_factory=dict)
 
     def requests(self) -> Iterable[tuple[float, float, Request]]:
         """Time, seconds that it took, and the request."""
         draw = random.Random(f"talk {self.number}")
-        first = rules(self.app) if self.system is None else self.system
+        first = rules(self.app, self.rules) if self.system is None else self.system
         held: list[dict[str, Any]] = [system(first)]
         at, n = self.start, 0
+        luck = random.Random(f"luck {self.number}" if self.lively else "")
         for turn in range(self.turns):
             held.append(user(f"Question {turn} of {self.number}: {text(draw, 300)}"))
             for step in range(self.steps + 1):
@@ -90,7 +133,7 @@ class Talk:
                     function = {"name": "look", "arguments": arguments}
                     made = [{"id": mark, "type": "function", "function": function}]
                     held.append({"role": "assistant", "content": None, "tool_calls": made})
-                    body = f"Rows of {mark}: {text(draw, 900)}"
+                    body = f"Rows of {mark}: {text(draw, self.size)}"
                     held.append({"role": "tool", "tool_call_id": mark, "content": body})
                 request: Request = {"model": self.model, "messages": copy.deepcopy(held)}
                 if self.tools:
@@ -99,36 +142,86 @@ class Talk:
                 changed = self.change(request, n, self)
                 for copied in changed if isinstance(changed, list) else [request]:
                     yield at, took, copied
+                if self.lively and luck.random() < 0.06:  # once more: the answer did not come
+                    yield at + took + 1.0, took, copy.deepcopy(request)
+                if self.lively and not step and luck.random() < 0.1:  # edited, and answered first
+                    other = copy.deepcopy(request)
+                    other["messages"][-1]["content"] = f"Or so, {n}: {text(luck, 300)}"
+                    at += self.gap
+                    yield at, took, other
                 at += self.keep.pop("gap", self.gap) * (0.8 + 0.4 * draw.random())
                 n += 1
             held.append(answer(f"Answer {turn} of {self.number}: {text(draw, 300)}"))
+            if self.lively and turn > 2 and luck.random() < 0.1:  # back to an earlier question
+                starts = [place for place, one in enumerate(held) if one["role"] == "user"]
+                del held[starts[-2] :]
 
 
-def log(talks: Iterable[Talk], *, misses: float = 0.0, seed: int = 1) -> list[Recorded]:
-    """The requests of all conversations by time, with the usage that their providers report."""
-    sent = [
-        (at, talk.number, number, took, request, talk)
-        for talk in talks
-        for number, (at, took, request) in enumerate(talk.requests())
-    ]
+def log(
+    talks: Iterable[Talk],
+    *,
+    counter: TokenCounter | None = None,
+    misses: float = 0.0,
+    seed: int = 1,
+) -> Iterator[Recorded]:
+    """The requests of all conversations by time, with the usage that their providers report.
+
+    Args:
+        talks: the conversations.
+        counter: of text; by default the vocabulary of each model.
+        misses: the share of requests of which a provider finds nothing, though it is there.
+        seed: of those.
+    """
     draw = random.Random(seed)
     simulators: dict[Any, Simulator] = {}
-    made = []
-    for line, (at, _, _, took, request, talk) in enumerate(sorted(sent, key=lambda one: one[:3])):
+    sizes: dict[str, int] = {}
+    sent = merge(*map(_placed, talks), key=itemgetter(0, 1, 2))
+    for line, (at, _, _, took, request, talk) in enumerate(sent):
         profile = profile_for(request["model"])
-        blocks = blocks_of(request, counter_for(profile, Characters()))
+        counting = counter_for(profile, counter)
+        tokens = []
+        for message in request["messages"]:
+            text = counting.name + json.dumps(message)
+            if text not in sizes:
+                sizes[text] = counting.message(message)
+            tokens.append(sizes[text])
+        if len(sizes) > 50_000:
+            sizes.clear()
+        blocks = blocks_of(request, counting, tokens=tokens)
         found = rules_in_use(profile, blocks)
-        assert found is not None
-        key = request["model"], found.name
-        simulator = simulators.setdefault(key, Simulator(tolerant(found)))
-        asked = request.get("response_format"), request.get("reasoning_effort")
-        salt = Block(str(asked), 0, "tools")
+        if found is None:
+            raise ValueError(request["model"])
+        simulator = simulators.setdefault(
+            (request["model"], found.name), Simulator(tolerant(found), capacity=20_000_000)
+        )
+        # What else is a part of the prefix, for these models.
+        salt = Block(str(request.get("reasoning_effort")), 0, "tools")
         usage = simulator.send(Sent((salt, *blocks), at=at, begun=took, ended=took))
         if misses and draw.random() < misses:
             usage = Usage(input_tokens=usage.input_tokens, cache_read_tokens=0)
         named = f"talk {talk.number}" if talk.named else None
-        made.append(Recorded(f"log.jsonl:{line + 1}", request, usage, at, took, named))
-    return made
+        yield Recorded(f"log.jsonl:{line + 1}", request, usage, at, took, named)
+
+
+def _placed(talk: Talk) -> Iterator[tuple[float, int, int, float, Request, Talk]]:
+    for number, (at, took, request) in enumerate(talk.requests()):
+        yield at, talk.number, number, took, request, talk
+
+
+def to_json(recorded: Recorded) -> dict[str, Any]:
+    """A record as an application would log it."""
+    usage = recorded.usage or Usage()
+    details: dict[str, Any] = {"cached_tokens": usage.cache_read_tokens}
+    if usage.cache_write_tokens is not None:
+        details["cache_write_tokens"] = usage.cache_write_tokens
+    reported = {"prompt_tokens": usage.input_tokens, "prompt_tokens_details": details}
+    return {
+        "timestamp": recorded.at,
+        "duration": recorded.took,
+        "conversation_id": recorded.conversation,
+        "request": recorded.request,
+        "response": {"usage": reported},
+    }
 
 
 # -- breakers: what an application does to a request ------------------------------------------
@@ -337,10 +430,6 @@ def fan_out(request: Request, n: int, talk: Talk) -> list[Request] | None:
         one["messages"][1:] = [user(document), user(f"Part {k}: what does it say?")]
         asked.append(one)
     return asked
-
-
-def again(request: Request, n: int, talk: Talk) -> None:
-    """No breaker: see `retried`."""
 
 
 def _ends(request: Request) -> list[int]:
