@@ -39,6 +39,15 @@ class Sum:
     money: dict[str, float] = field(default_factory=dict)
     unknown: int = 0
 
+    def join(self, other: Sum) -> None:
+        """Enter another sum."""
+        self.requests += other.requests
+        self.tokens += other.tokens
+        self.units += other.units
+        self.unknown += other.unknown
+        for currency, money in other.money.items():
+            self.money[currency] = self.money.get(currency, 0.0) + money
+
     def add(self, tokens: int, cost: Cost | None) -> None:
         """Enter a request."""
         self.requests += 1
@@ -63,6 +72,7 @@ class Group:
         places: where it stood.
         also: kinds that have to be mended for it to count.
         routing: parameters that keep a conversation on one machine.
+        models: the same sum by model.
     """
 
     first: Loss
@@ -72,6 +82,7 @@ class Group:
     places: Counter[str] = field(default_factory=Counter)
     also: Counter[str] = field(default_factory=Counter)
     routing: dict[str, None] = field(default_factory=dict)
+    models: dict[str, Sum] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -83,7 +94,6 @@ class OfModel:
     conversations: int = 0
     input: int = 0
     read: int = 0
-    missed: int = 0
     cost: Sum = field(default_factory=Sum)
     uncached: Sum = field(default_factory=Sum)
     saved: Sum = field(default_factory=Sum)
@@ -178,10 +188,7 @@ class Tally:
         group.also.update(loss.also)
         if kind == "provider":
             group.routing.update(dict.fromkeys(now.routing))
-        if groups is self.groups:
-            model = self.models[now.model]
-            model.missed += loss.tokens
-            model.saved.add(loss.tokens, loss.cost)
+        group.models.setdefault(now.model, Sum()).add(loss.tokens, loss.cost)
 
     def _plot(self, usage: Usage) -> None:
         read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
