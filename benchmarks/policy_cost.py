@@ -20,7 +20,6 @@ import argparse
 import json
 import platform
 import sys
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -39,9 +38,10 @@ from benchmarks.workloads import (
     written_agent,
     written_dialogue,
 )
-from contextkit.caching.blocks import Block, Sent, blocks_of
-from contextkit.caching.costs import cost_of
-from contextkit.caching.simulator import Simulator
+from contextkit.analysis.baselines import window_start
+from contextkit.analysis.charged import Moment, Provider
+from contextkit.analysis.policies import Made, Setting
+from contextkit.caching.blocks import Block, blocks_of
 from contextkit.figures import figures_at
 from contextkit.tokens import counter_for
 
@@ -97,18 +97,14 @@ class Run:
     def charge(self, requests: Iterable[tuple[Block, ...]], cache: str) -> None:
         """Send the requests of a session to the provider's cache."""
         profile = ck.profile_for(MODEL)
-        rules = profile.cache(cache)
-        if rules is None:
-            raise SystemExit(f"{MODEL} has no {cache} cache")
-        simulator = Simulator(rules)
+        provider = Provider(Setting(profile, cache, counter_for(profile), 0, 0))
         for number, blocks in enumerate(requests):
-            usage = simulator.send(Sent(blocks, at=APART * number, begun=0.5, ended=2.0))
-            cost = cost_of(usage, profile, rules)
-            if cost is None:
+            charge = provider.charge(Made((), blocks, 0), Moment(APART * number, 2.0))
+            if charge.units is None:
                 raise SystemExit(f"the prices of {MODEL} are not known")
-            self.tokens.append(usage.input_tokens or 0)
-            self.read += usage.cache_read_tokens or 0
-            self.cost += cost.input
+            self.tokens.append(charge.tokens)
+            self.read += charge.read
+            self.cost += charge.units
 
 
 def built(
@@ -171,8 +167,7 @@ class Windows:
             if message["role"] == "user":
                 newest = end
             elif message["role"] == "assistant" and end:
-                first = bisect_left(places, bisect_left(sums, sums[end] - most))
-                found.append((min([*places[first : first + 1], newest]), end))
+                found.append((window_start(sums, places, newest, end, most), end))
         return found
 
     def mean(self, most: int) -> float:

@@ -39,6 +39,7 @@ from benchmarks.workloads import (
     written_agent,
     written_dialogue,
 )
+from contextkit.analysis.optimum import START, cheapest_cuts
 from contextkit.figures import Figures
 
 SEED = 11
@@ -205,24 +206,17 @@ def optimum(case: Case) -> float:
     before = np.where(cold, case.write, case.read)
     kept = sums[1:] - sums[case.starts] + case.summary
     cuts = _times(case, kept) * case.write * kept + case.fee
-    best = np.full(requests, math.inf)
-    total = math.inf
-    for cut in range(-1, requests):
-        start = 0 if cut < 0 else case.starts[cut]
-        summary = 0 if cut < 0 else case.summary
-        spent = 0.0 if cut < 0 else best[cut]
+
+    def behind(cut: int) -> Any:
+        start, summary = (0, 0) if cut == START else (case.starts[cut], case.summary)
         # The requests behind the cut that may be sent uncut, as far as the limit allows.
         end = bisect_right(case.sums, case.limit - summary + case.sums[start]) - 1
-        behind = slice(cut + 1, min(max(end, cut + 1), requests))
-        held = summary - sums[start] + sums[1:][behind]
-        price = before[behind] * (held - growth[behind]) + case.write * growth[behind]
-        run = spent + np.concatenate([[0.0], np.cumsum(_times(case, held) * price)])
-        if behind.stop == requests:
-            total = min(total, float(run[-1]))
-        next_cuts = slice(behind.start, behind.stop + 1)
-        there = run[: len(cuts[next_cuts])] + cuts[next_cuts]
-        best[next_cuts] = np.minimum(best[next_cuts], there)
-    return total
+        there = slice(cut + 1, min(max(end, cut + 1), requests))
+        held = summary - sums[start] + sums[1:][there]
+        price = before[there] * (held - growth[there]) + case.write * growth[there]
+        return _times(case, held) * price
+
+    return cheapest_cuts(requests, behind, lambda cut, count: cuts[cut + 1 : cut + 1 + count])[0]
 
 
 def _times(case: Case, tokens: Any) -> Any:

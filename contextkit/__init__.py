@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextkit.analysis.replay import replay
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
@@ -74,6 +75,7 @@ _MODULES = {
     "fold": "view",
     "load_profiles": "profiles",
     "profile_for": "profiles",
+    "replay": "analysis.replay",
     "wrap": "wrapping",
 }
 
@@ -112,6 +114,7 @@ __all__ = [
     "fold",
     "load_profiles",
     "profile_for",
+    "replay",
     "wrap",
 ]
 

@@ -105,6 +105,13 @@ class Fold:
         return [*self.system, *(entry for group in self.groups for entry in group.entries)]
 
     @property
+    def counts(self) -> list[int]:
+        """Tokens of each message of the array."""
+        counts = [entry.tokens for entry in self.system]
+        counts += [entry.tokens for group in self.groups for entry in group.entries]
+        return counts
+
+    @property
     def tokens(self) -> int:
         """Tokens of the messages, without tools and what else stands around them."""
         return self.system_tokens + self.body_tokens

@@ -86,6 +86,8 @@ class History:
         self.times: dict[int, float] = {}
         # By view the request that the provider took last without an answer being kept.
         self.unanswered: dict[str, Any] = {}
+        # By view the newest request whose usage was entered: the next one is compared with it.
+        self.entered: dict[str, Any] = {}
         # The blocks that a provider's cache sees of messages, by counter and message. Each history
         # has its own: what is shared would live as long as any that began alike.
         self.blocks: dict[str, dict[int, Any]] = {}
@@ -269,6 +271,7 @@ class History:
             other.heard = {n: usage for n, usage in self.heard.items() if n <= at}
             other.times = {n: time for n, time in self.times.items() if n <= at}
             other.unanswered = dict(self.unanswered)
+            other.entered = {view: one for view, one in self.entered.items() if one.point <= at}
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):
                 other.blocks = {counter: made.copy() for counter, made in self.blocks.items()}

@@ -40,6 +40,7 @@ NAMES = [
     "fold",
     "load_profiles",
     "profile_for",
+    "replay",
     "wrap",
 ]
 
