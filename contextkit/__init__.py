@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextkit.analysis.audit import audit
+    from contextkit.analysis.replay import replay
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
@@ -70,10 +72,12 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
+    "audit": "analysis.audit",
     "explain": "caching.explanation",
     "fold": "view",
     "load_profiles": "profiles",
     "profile_for": "profiles",
+    "replay": "analysis.replay",
     "wrap": "wrapping",
 }
 
@@ -108,10 +112,12 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "audit",
     "explain",
     "fold",
     "load_profiles",
     "profile_for",
+    "replay",
     "wrap",
 ]
 

@@ -36,10 +36,12 @@ NAMES = [
     "View",
     "Volatile",
     "WhenItPays",
+    "audit",
     "explain",
     "fold",
     "load_profiles",
     "profile_for",
+    "replay",
     "wrap",
 ]
 

@@ -10,9 +10,15 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from math import isfinite
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
 
 from contextkit.analysis.problems import Problem
+from contextkit.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Kind = Literal["text", "count", "number", "share", "ratio", "units", "money", "seconds"]
 """What a column holds: `count` and `number` are plain figures, whole and not; `share` is shown in
@@ -58,6 +64,9 @@ class Table:
     note: str = ""
 
 
+Better = Literal["less", "more"]
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """A named point of a frontier."""
@@ -76,6 +85,7 @@ class Frontier:
         title: of the whole.
         x, y: what the axes show, with units.
         panels: by name the points.
+        x_better, y_better: which direction is better.
     """
 
     name: str
@@ -83,6 +93,8 @@ class Frontier:
     x: str
     y: str
     panels: Mapping[str, Sequence[Point]]
+    x_better: Better = "less"
+    y_better: Better = "more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,7 @@ class Result:
         details: what only JSON shows: values of each request.
         date: when it was made, in UTC.
         versions: of what made it.
+        finding: what a reader should take home, in a sentence or two; it stands above all tables.
     """
 
     command: str
@@ -135,21 +148,118 @@ class Result:
     details: Mapping[str, Any] = field(default_factory=dict)
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: Mapping[str, str | None] = field(default_factory=lambda: versions_of("tiktoken"))
+    finding: str = ""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the main table, for `pandas.DataFrame(result.rows)` and the like."""
         return [dict(row) for row in self.tables[0].rows] if self.tables else []
 
+    def table(self, name: str | None = None) -> Table:
+        """A table by its name; without one the main table.
+
+        Raises:
+            InputError: where there is no such table.
+        """
+        for table in self.tables:
+            if name in (None, table.name):
+                return table
+        there = ", ".join(table.name for table in self.tables) or "none"
+        raise InputError(f"is no table of this result; there are: {there}", place=str(name))
+
+    def plot(self, name: str | None = None) -> Plot:
+        """A plot, as data, by its name; without one the most important.
+
+        Raises:
+            InputError: where there is no such plot.
+        """
+        for plot in self.plots:
+            if name in (None, plot.name):
+                return plot
+        there = ", ".join(plot.name for plot in self.plots) or "none"
+        raise InputError(f"is no plot of this result; there are: {there}", place=str(name))
+
+    def __str__(self) -> str:
+        from contextkit.analysis.layout import lines
+
+        return "\n".join(line.text for line in lines(self))
+
+    def markdown(self, table: str | None = None) -> str:
+        """A table in GitHub's Markdown, with its note below; without a name the main table.
+
+        Raises:
+            InputError: where there is no such table.
+        """
+        from contextkit.analysis.forms import markdown
+
+        return markdown(self.table(table))
+
+    def csv(self, table: str | None = None) -> str:
+        """A table as CSV (RFC 4180), values as they are; without a name the main table.
+
+        A text that a spreadsheet would take for a formula has a ' before it.
+
+        Raises:
+            InputError: where there is no such table.
+        """
+        from contextkit.analysis.forms import to_csv
+
+        return to_csv(self.table(table))
+
+    def figure(self, plot: str | None = None, *, narrow: bool = False) -> Figure:
+        """A plot as a matplotlib figure; without a name the most important.
+
+        Args:
+            plot: its name.
+            narrow: panels one below the other, for a telephone.
+
+        Raises:
+            InputError: where there is no such plot.
+            MissingExtra: without matplotlib.
+        """
+        from contextkit.analysis.drawing import draw
+
+        return draw(self.plot(plot), narrow=narrow)
+
+    def png(self, plot: str | None = None, *, narrow: bool = False) -> bytes:
+        """The same as a PNG; equal bytes for equal results.
+
+        Raises:
+            InputError: where there is no such plot.
+            MissingExtra: without matplotlib.
+        """
+        from contextkit.analysis.drawing import as_png
+
+        return as_png(self.figure(plot, narrow=narrow))
+
+    def html(self) -> str:
+        """All of it as one page that needs nothing else: no network, no scripts.
+
+        Raises:
+            MissingExtra: where there are plots, without matplotlib.
+        """
+        from contextkit.analysis.page import page
+
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        from contextkit.analysis.page import fragment
+
+        return fragment(self)
+
     def to_json(self) -> dict[str, Any]:
-        """As JSON data. Plots are in it as the data they are drawn from."""
-        return {
+        """As JSON data, ready for `json.dumps`; None for a figure that is not finite.
+
+        Plots are in it as the data they are drawn from.
+        """
+        found = {
             "command": self.command,
             "title": self.title,
+            "finding": self.finding,
             "date": self.date,
-            "versions": dict(self.versions),
-            "settings": dict(self.settings),
-            "tables": {table.name: [dict(row) for row in table.rows] for table in self.tables},
+            "versions": self.versions,
+            "settings": self.settings,
+            "tables": {table.name: table.rows for table in self.tables},
             "definitions": {
                 f"{table.name}.{column.key}": column.meaning
                 for table in self.tables
@@ -157,10 +267,28 @@ class Result:
                 if column.meaning
             },
             "plots": [asdict(plot) for plot in self.plots],
-            "notes": list(self.notes),
+            "notes": self.notes,
             "problems": [problem.to_json() for problem in self.problems],
-            "details": dict(self.details),
+            "details": self.details,
         }
+        return {key: _plain(value) for key, value in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: paths and the like as text."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Real):
+        if isinstance(value, Integral):
+            return int(value)
+        return float(value) if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [
+            _plain(one) for one in (value if isinstance(value, list | tuple) else sorted(value))
+        ]
+    return str(value)
 
 
 def versions_of(*packages: str) -> dict[str, str | None]:

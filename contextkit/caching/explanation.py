@@ -13,14 +13,14 @@ from typing import Any
 
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use
 from contextkit.caching.costs import Cost, cost_of
-from contextkit.caching.faults import Cause, fault_of_provider, faults_of, readable, slack_of
-from contextkit.caching.prefix import Level, diff
+from contextkit.caching.faults import Cause, fault_of_provider, faults_of, slack_of
+from contextkit.caching.prefix import Level, PrefixDiff, diff
 from contextkit.errors import InputError, ProfileError
 from contextkit.profiles import CacheRules, Profile, profile_for
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
 from contextkit.usage import Usage
 
-_UNKNOWN = CacheRules(name="unknown", mode="implicit", match="blocks", guaranteed=False)
+UNKNOWN_RULES = CacheRules(name="unknown", mode="implicit", match="blocks", guaranteed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def explain(
     )
     choice = getattr(getattr(current, "rendering", None), "rules", None)  # of a context
     blocks = (*before.blocks, *now.blocks)
-    rules = rules or rules_in_use(counting.profile, blocks, choice) or _UNKNOWN
+    rules = rules or rules_in_use(counting.profile, blocks, choice) or UNKNOWN_RULES
     reported = Usage.of(previous_usage) or Usage()
     count = len(before.messages)
     sent_back = now.messages[count] if count < len(now.messages) else {}
@@ -143,12 +143,15 @@ def explained(
         foretold: whether the usage is a forecast, in which nothing lies with the provider.
     """
     read = usage.cache_read_tokens or 0
-    full = readable(pair)
+    full = pair.readable
     slack = slack_of(pair, usage)
     missed = (min(full, pair.resent) if pair.moved else full) - read
     if missed <= slack:
         return Explanation(None)
-    moved = diff(pair.before.request, pair.now.request)
+    # Where blocks are equal, so are the texts: nothing is rendered to see that again.
+    moved = PrefixDiff("extension")
+    if pair.moved:
+        moved = diff(pair.before.request, pair.now.request)
     faults = [
         (found, level, reads)
         for found, level, reads in faults_of(pair, moved, read)

@@ -10,6 +10,7 @@ Exit codes, the same for every command:
     5    the model server, or the provider, failed
     6    the store cannot be read or written, or somebody else wrote first
     7    the linter found something
+    8    something in the input could not be read; the rest was done
     130  Ctrl-C ended it before it was done
 
 What goes wrong is one line on stderr, and for the embedded server the end of its log. The server
@@ -23,12 +24,13 @@ import sys
 
 from contextkit.errors import ContextKitError, MissingExtra, ReplyError, ServerError, StoreError
 
-FAILED, PORT, MISSING, SERVER, STORE, FOUND, INTERRUPTED = 1, 3, 4, 5, 6, 7, 130
+FAILED, PORT, MISSING, SERVER, STORE, FOUND, PROBLEMS, INTERRUPTED = 1, 3, 4, 5, 6, 7, 8, 130
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 cannot be done as asked, 2 wrong usage, 3 the port cannot be had, "
     "4 a package is missing, 5 the model server or provider failed, 6 the store failed, "
-    "7 the linter found something, 130 Ctrl-C."
+    "7 the linter found something, 8 something in the input could not be read and the rest was "
+    "done, 130 Ctrl-C."
 )
 
 

@@ -62,6 +62,9 @@ Threads = Annotated[int, typer.Option(min=1, help="That the server computes with
 AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
 ]
+Csv = Annotated[Path | None, typer.Option(help="Write the main table there, as CSV.")]
+Png = Annotated[Path | None, typer.Option(help="Folder to write every plot into, as PNG.")]
+Html = Annotated[Path | None, typer.Option(help="Write one page there with all of it.")]
 CacheOption = Annotated[Cache, typer.Option(help="Which cache of the provider.")]
 
 
@@ -298,6 +301,115 @@ def lint(
 
     with _ctrl_c():
         raise typer.Exit(run(files, clock, ignore or (), as_json=as_json))
+
+
+@app.command(epilog=EXIT_CODES)
+def replay(
+    transcripts: Annotated[
+        list[Path], typer.Argument(help="Conversations: files, folders; - is standard input.")
+    ],
+    *,
+    compaction: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="drop, clear, keep:TURNS, summarize:TOKENS, joined by + such as clear+drop; or a "
+            "baseline: all, window, window-turns, window:TOKENS. Repeatable.  [default: drop, "
+            "clear+drop, window, all]"
+        ),
+    ] = None,
+    schedule: Annotated[
+        list[str] | None,
+        typer.Option(help="when-it-pays, at-limit. Repeatable: all combinations are made."),
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model, perhaps with its cache: qwen-plus, qwen-plus:explicit, gpt-5.6:none. "
+            "Repeatable.  [default: qwen-plus]"
+        ),
+    ] = None,
+    profiles: Annotated[
+        Path | None, typer.Option(help="TOML file with profiles of your own models.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]")
+    ] = None,
+    target: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens that a cut comes down to.  [default: half the limit]"),
+    ] = None,
+    gap: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds between requests that have no times.  [default: 20]"),
+    ] = None,
+    join: Annotated[
+        int, typer.Option(min=1, help="Conversations in a row that make one long session.")
+    ] = 1,
+    tools: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with the tools of conversations that name none."),
+    ] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    png: Png = None,
+    html: Html = None,
+) -> None:
+    """Hold conversations again under several policies and providers, offline, side by side.
+
+    Shows for each policy and profile, the cheapest first, what the requests would cost, how much
+    of them the provider's cache would have, how long they are, how much of the conversation they
+    keep, and how far that is from the least that any choice of cuts could cost. Nothing is sent;
+    no text of a message is shown. Ends with 8 where a conversation was left out, with 1 where
+    there was none.
+    """
+    from contextkit.cli.replay import Settings, run
+
+    settings = Settings(
+        transcripts=transcripts,
+        compactions=compaction or (),
+        schedules=schedule or (),
+        models=profile or (),
+        profiles=profiles,
+        limit=limit,
+        target=target,
+        gap=gap,
+        join=join,
+        tools=tools,
+        as_json=as_json,
+        csv=csv,
+        png=png,
+        html=html,
+    )
+    with _ctrl_c():
+        raise typer.Exit(run(settings))
+
+
+@app.command(epilog=EXIT_CODES)
+def audit(
+    logs: Annotated[
+        list[Path], typer.Argument(help="Logs of requests with their usage: files, folders.")
+    ],
+    *,
+    profiles: Annotated[
+        Path | None, typer.Option(help="TOML file with profiles of your own models.")
+    ] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    png: Png = None,
+    html: Html = None,
+) -> None:
+    """Find in recorded requests what keeps a prompt cache from hitting, and what to change first.
+
+    Shows the changes that would save most, in order, with the cause of each, where it stands, how
+    many requests it hits, the tokens that were sent before and not read, and what that cost; and
+    in total the hit ratio and cost as they are, without a cache, and with all changes made. Works
+    offline; no text of a message is shown. Ends with 8 where a record could not be read, with 1
+    where none could.
+    """
+    from contextkit.cli.audit import run
+
+    with _ctrl_c():
+        raise typer.Exit(run(logs, profiles, as_json=as_json, csv=csv, png=png, html=html))
 
 
 @contextmanager
