@@ -354,6 +354,9 @@ def test_sums_are_those_of_the_conversations() -> None:
     assert one["units"] == pytest.approx(sum(each["units"] for each in figures))
     assert one["cuts"] == sum(each["cuts"] for each in figures)
     assert one["peak_tokens"] == max(each["peak"] for each in figures)
+    tokens = sum(each["tokens"] for each in figures)
+    assert one["mean_tokens"] == pytest.approx(tokens / one["requests"])
+    assert one["hit_ratio"] == pytest.approx(sum(each["read"] for each in figures) / tokens)
 
 
 def test_conversations_that_outgrow_nothing_are_said_to_be_vacuous() -> None:
