@@ -18,6 +18,7 @@ BINS = 120
 """Bars of the plot at most: of a longer log each stands for several requests."""
 
 _WORST = 10  # conversations that are named
+_FEW = 2  # requests of what is no conversation, but one of many requests sent at once
 _NAMES = 50  # different names that are counted for one finding
 
 
@@ -145,7 +146,7 @@ class Tally:
         self._plot(usage)
         for loss in _by_kind(losses):
             line = related.line
-            if loss.kind in SETTLED_LATER or loss.kind == "minimum":
+            if loss.kind in SETTLED_LATER or _of_beginning(loss):
                 line.events.append((line.requests, line.turn, _light(now), loss))
             else:
                 self._enter(self.groups, loss.kind, line, _light(now), loss)
@@ -153,14 +154,13 @@ class Tally:
     def settle(self, line: Line) -> None:
         """A conversation is over: what was cut often in it is a fault, what seldom was planned."""
         events = line.events
-        slid = [event for event in events if event[3].slid and event[3].kind != "minimum"]
+        slid = [event for event in events if event[3].slid]
         slides = _in_a_row(slid)
         for event in events:
             _, _, now, loss = event
             same = [other for other in events if other[3].kind == loss.kind]
-            if loss.kind == "minimum":
-                newest = line.recent[-1]
-                if newest.tokens < newest.rules.minimum:  # else it only began so short
+            if _of_beginning(loss):
+                if not _began_so(line, loss):
                     self._enter(self.groups, loss.kind, line, now, loss)
             elif slides and loss.slid:
                 self._enter(self.groups, "history slides", line, now, loss)
@@ -214,6 +214,19 @@ class _Light:
 def _light(now: Logged) -> _Light:
     profile = now.counter.profile
     return _Light(now.model, (*profile.routing_headers, *profile.routing))
+
+
+def _of_beginning(loss: Loss) -> bool:
+    """Whether it depends on how the conversation goes on."""
+    return loss.kind == "minimum" or (loss.kind == "not yet visible" and loss.opens)
+
+
+def _began_so(line: Line, loss: Loss) -> bool:
+    """Whether a conversation only began so short, or with others at the same time by chance."""
+    if loss.kind == "minimum":
+        newest = line.recent[-1]
+        return newest.tokens >= newest.rules.minimum
+    return line.requests > _FEW
 
 
 def _by_kind(losses: list[Loss]) -> list[Loss]:

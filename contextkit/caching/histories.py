@@ -163,11 +163,13 @@ def goes_on(before: Spoken, now: Spoken, at: int) -> bool:
 
 
 def _alike_behind(before: Spoken, old: list[str], new: list[str], at: int) -> bool:
-    """Whether all that stood behind the first difference, a reply among it, still stands in a row.
+    """Whether but one message is another, and all behind it, with a reply, still stands in a row.
 
     However short it is: an edited question and a regenerated reply are followed by something else.
     """
     gone, fresh = realigned(old, new, at)
+    if max(gone, fresh) > 1:
+        return False
     rest = old[at + gone :]
     roles = [message.get("role") for message in before.sent[before.leading + at + gone :]]
     return "assistant" in roles and new[at + fresh : at + fresh + len(rest)] == rest
