@@ -16,6 +16,7 @@ SLIDES = 3
 """Turns in a row in which the first message went: a window slides. Planned cuts are deeper."""
 
 _SMALL_TALK = 160  # characters of messages that two conversations may share by chance
+_WORD = 60  # characters, JSON counted, of a message that is more than "ok" or "yes"
 _SAME_TEXT = ("Unicode form", "whitespace", "key order")  # causes: the same words, other bytes
 
 
@@ -183,7 +184,7 @@ def _said(move: _Move, rule: str, why: str) -> tuple[int, Change]:
 def _window(old: list[str], new: list[str], now: Spoken) -> bool:
     """Whether the new history begins with the end of the old one, and goes on with a reply."""
     for kept in range(min(len(old), len(new) - 1), 0, -1):
-        if old[-kept:] == new[:kept]:
+        if old[-kept:] == new[:kept] and sum(map(len, new[:kept])) >= _WORD:
             return now.sent[now.leading + kept].get("role") == "assistant"
     return False
 
