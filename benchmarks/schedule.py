@@ -11,19 +11,13 @@ folder, on random sequences and a sample written for the purpose alone.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import os
-import platform
 import random
 import statistics
 import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import contextkit as ck
+from benchmarks.measuring import FOLDER, WRITTEN, below, command, data_folder, made
 from benchmarks.workloads import (
     Messages,
     dialogues,
@@ -39,9 +34,13 @@ from benchmarks.workloads import (
     written_agent,
     written_dialogue,
 )
+from contextkit.analysis.optimum import START, cheapest_cuts
 from contextkit.figures import Figures
 
 SEED = 11
+RANDOM = 1_000
+"""Random sequences; the short form has a tenth of them."""
+
 PRICES = ((0.1, 1.25), (0.2, 1.0), (0.02, 1.0), (0.5, 1.0), (0.25, 1.0))
 TTL = 300.0
 SIZES = ((1_000, 4_000), (2_000, 8_000), (4_000, 8_000), (4_000, 32_000), (16_000, 32_000))
@@ -205,24 +204,17 @@ def optimum(case: Case) -> float:
     before = np.where(cold, case.write, case.read)
     kept = sums[1:] - sums[case.starts] + case.summary
     cuts = _times(case, kept) * case.write * kept + case.fee
-    best = np.full(requests, math.inf)
-    total = math.inf
-    for cut in range(-1, requests):
-        start = 0 if cut < 0 else case.starts[cut]
-        summary = 0 if cut < 0 else case.summary
-        spent = 0.0 if cut < 0 else best[cut]
+
+    def behind(cut: int) -> Any:
+        start, summary = (0, 0) if cut == START else (case.starts[cut], case.summary)
         # The requests behind the cut that may be sent uncut, as far as the limit allows.
         end = bisect_right(case.sums, case.limit - summary + case.sums[start]) - 1
-        behind = slice(cut + 1, min(max(end, cut + 1), requests))
-        held = summary - sums[start] + sums[1:][behind]
-        price = before[behind] * (held - growth[behind]) + case.write * growth[behind]
-        run = spent + np.concatenate([[0.0], np.cumsum(_times(case, held) * price)])
-        if behind.stop == requests:
-            total = min(total, float(run[-1]))
-        next_cuts = slice(behind.start, behind.stop + 1)
-        there = run[: len(cuts[next_cuts])] + cuts[next_cuts]
-        best[next_cuts] = np.minimum(best[next_cuts], there)
-    return total
+        there = slice(cut + 1, min(max(end, cut + 1), requests))
+        held = summary - sums[start] + sums[1:][there]
+        price = before[there] * (held - growth[there]) + case.write * growth[there]
+        return _times(case, held) * price
+
+    return cheapest_cuts(requests, behind, lambda cut, count: cuts[cut + 1 : cut + 1 + count])[0]
 
 
 def _times(case: Case, tokens: Any) -> Any:
@@ -369,14 +361,10 @@ def measure(folder: Path | None, count: int) -> dict[str, Any]:
             for policy in POLICIES
         }
         conditions[condition] = rows
+    data = f"{FOLDER if folder else WRITTEN} and random sequences"
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "contextkit": ck.__version__,
-        "numpy": version("numpy"),
-        "seed": SEED,
-        "data": "a data folder and random sequences" if folder else "written and random sequences",
+        "benchmark": "schedule",
+        "made": made(SEED, "numpy", data=data, quick=count < RANDOM),
         "random sequences": count,
         "prices": [list(pair) for pair in PRICES],
         "targets and limits": [list(pair) for pair in SIZES],
@@ -411,32 +399,26 @@ def table(result: dict[str, Any], *, every: bool = False) -> str:
         f"{pairs}. TTL {result['TTL']:g} s. A fee is half the target, or twice, and its summary "
         f"takes a tenth of it. Price step: {STEP:g} times beyond one and a half targets."
     )
-    where = (
-        f"{result['date']}, {result['data']} ({result['random sequences']:,} random), Python "
-        f"{result['python']}, {result['machine']}, seed {result['seed']}"
-    )
-    lines += ["", what, where]
+    what += f" Random sequences: {result['random sequences']:,}."
+    lines += ["", what, below(result)]
     return "\n".join(lines)
 
 
-def data_folder(given: str | None) -> Path | None:
-    """The data folder that is given, or else named by the environment."""
-    name = given or os.environ.get("CONTEXTKIT_DATA")
-    return Path(name) if name else None
-
-
-def main() -> None:
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--quick", action="store_true", help="100 random sequences, no data")
-    parser.add_argument("--data", help="a folder with conversations")
-    args = parser.parse_args()
-    folder = None if args.quick else data_folder(args.data)
-    result = measure(folder, 100 if args.quick else 1_000)
-    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result, every=True))
-    sys.stdout.write("\n")
+
+    def run(given: Any) -> dict[str, Any]:
+        folder = None if given.quick else data_folder(given.data)
+        return measure(folder, RANDOM // 10 if given.quick else RANDOM)
+
+    return command(
+        __doc__,
+        run,
+        lambda result: table(result, every=True),
+        data=True,
+        quick="100 random sequences, no data",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

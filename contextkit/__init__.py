@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contextkit.analysis.audit import audit
+    from contextkit.analysis.replay import replay
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
     from contextkit.builder import ContextBuilder
@@ -76,6 +77,7 @@ _MODULES = {
     "fold": "view",
     "load_profiles": "profiles",
     "profile_for": "profiles",
+    "replay": "analysis.replay",
     "wrap": "wrapping",
 }
 
@@ -115,6 +117,7 @@ __all__ = [
     "fold",
     "load_profiles",
     "profile_for",
+    "replay",
     "wrap",
 ]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from contextkit.budget import Budget, longest_reply
 from contextkit.builder import ContextBuilder
-from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
+from contextkit.caching.ledger import KEPT_ROWS, Ledger
 from contextkit.caching.points import checked_choice
 from contextkit.caching.routing import with_own
 from contextkit.context import Context
@@ -209,8 +209,7 @@ class Built:
         """Enter the request into the ledger; what fails there is logged."""
         context = self.context
         try:
-            row = Row.of(context.decision.point, context.model, context.compared, usage)
-            self.ledger.add(row)
+            self.ledger.add(context.entered(usage))
             history = context.view.history
             with history.lock:  # a fork copies it
                 history.heard[context.decision.point] = usage

@@ -8,7 +8,8 @@ from typing import Any
 
 from contextkit.caching.blocks import Block, Made
 from contextkit.caching.consecutive import Asked
-from contextkit.caching.forecast import Compared, Forecast, compared
+from contextkit.caching.forecast import Compared, Entered, Forecast, compared
+from contextkit.caching.ledger import Row
 from contextkit.caching.markers import Marked, Point, marked_request, marker_warnings
 from contextkit.caching.routing import routing_of
 from contextkit.edits import Decision, Edit
@@ -17,6 +18,7 @@ from contextkit.profiles import CacheRules
 from contextkit.rendering import Rendering
 from contextkit.report import Report, fates_of
 from contextkit.tokens import RequestCounter
+from contextkit.usage import Usage
 from contextkit.view import View
 
 
@@ -188,6 +190,17 @@ class Context:
             self._kept["forecast"] = self.compared.forecast()
         forecast: Forecast = self._kept["forecast"]
         return forecast
+
+    def entered(self, usage: Usage) -> Row:
+        """The row for the ledger of this request, which was answered.
+
+        The next request is compared with it as it was sent, without folding the log again.
+        """
+        row = Row.of(self.decision.point, self.model, self.compared, usage)
+        history = self.view.history
+        with history.lock:  # a fork copies it
+            history.entered[self.view.name] = Entered(self.decision.point, self.asked, self.counter)
+        return row
 
     @property
     def prefix_hash(self) -> str:

@@ -52,7 +52,7 @@ class AtLimit:
         return "\n".join(["AtLimit: a cut is made at the limit", *next_cut(self.due, view)])
 
 
-_OUTPUT = 4.0
+OUTPUT = 4.0
 """Price of an output token by that of input where it is not known: what most models ask."""
 
 
@@ -110,7 +110,7 @@ class WhenItPays:
         Prices that are not known there stay None; it is then never due.
         """
         lowest = profile.prices[0] if profile.prices else None
-        output = lowest.output / lowest.input if lowest and lowest.output else _OUTPUT
+        output = lowest.output / lowest.input if lowest and lowest.output else OUTPUT
         steps = tuple(
             (price.above, price.input / lowest.input) for price in profile.prices if lowest
         )
@@ -186,7 +186,7 @@ class WhenItPays:
     def _fee(self, calls: Calls, before: float) -> float:
         if self.fee is not None:
             return self.fee
-        output = _OUTPUT if self.output is None else self.output
+        output = OUTPUT if self.output is None else self.output
         return before * calls.read + (self.write or 0.0) * calls.fresh + output * calls.output
 
     def _step(self, whole: int, cut: int) -> tuple[int, float]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from contextkit.budget import Budget, longest_reply, whole_number
 from contextkit.builder import ContextBuilder
-from contextkit.caching.ledger import KEPT_ROWS, Ledger, Row
+from contextkit.caching.ledger import KEPT_ROWS, Ledger
 from contextkit.caching.past import ledger_of
 from contextkit.caching.routing import with_own
 from contextkit.context import Context
@@ -108,7 +108,7 @@ class Parts:
     def enter(self, context: Context, usage: Usage) -> None:
         """Enter a request into the ledger. A reply that was paid for is not lost over that."""
         try:
-            self.ledger.add(Row.of(context.decision.point, context.model, context.compared, usage))
+            self.ledger.add(context.entered(usage))
         except Exception:  # counters and profiles may be the caller's own
             log.exception("a request could not be entered into the ledger")
 

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from openai import AsyncOpenAI
 
 import contextkit as ck
 from contextkit.caching.costs import Cost
 from contextkit.caching.ledger import Row
 from contextkit.caching.past import ledger_of
+from contextkit.calls import Call, Wrapping
 from contextkit.usage import Usage
 from tests.scripted_provider import ScriptedProvider
-from tests.support import SCOPE, Characters, answer, builder, user
+from tests.support import SCOPE, Characters, answer, builder, chat, user
 from tests.wrapping import ask, bare
-
-if TYPE_CHECKING:
-    import pytest
 
 RULES = "SECRET rules of the house. " * 400  # 2,700 tokens
 
@@ -257,3 +258,54 @@ def test_the_async_twin_enters_too(provider: ScriptedProvider) -> None:
                 return wrapped.ledger, chat.ledger, talk.ledger
 
     assert [len(ledger) for ledger in asyncio.run(asking())] == [2, 1, 1]
+
+
+def python_calls(action: Callable[[], object]) -> int:
+    """How many Python functions an action calls, those of loops included."""
+    count = 0
+
+    def counted(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(counted)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "qwen-plus"])
+@pytest.mark.parametrize("read", [0, 1], ids=["missed", "read"])
+def test_a_row_is_made_of_what_is_new(model: str, read: int) -> None:
+    def calls(turns: int) -> int:
+        wrapping = Wrapping({"counter": Characters(), "limit": 100_000}, {}, None)
+        messages = chat(turns, size=90)
+        for turn in range(4):
+            built = Call.of(wrapping, {"model": model, "messages": messages}, None).build()
+            tokens = built.context.tokens
+            usage = reported(tokens, read * (tokens - 200))
+            # The second one on: the first sees all messages for the first time.
+            made = python_calls(lambda: built.reported(usage))  # noqa: B023 - called at once
+            messages = [*messages, answer(f"{turn} " * 30), user(f"{turn}? " * 30)]
+        assert len(wrapping.ledger) == 4
+        return made
+
+    assert calls(900) <= 1.3 * calls(30)
+
+
+def test_the_row_of_a_cut_folds_nothing_again() -> None:
+    counter = Characters()
+    wrapping = Wrapping({"counter": counter, "limit": 3_000}, {}, None)
+    messages, cuts = chat(60, size=90), 0
+    for turn in range(30):
+        built = Call.of(wrapping, {"model": "gpt-4o", "messages": messages}, None).build()
+        before = counter.calls
+        built.reported(reported(built.context.tokens, 0))
+        cuts += bool(turn and built.context.edits)
+        if turn:
+            assert counter.calls - before <= 10  # tools and what opens the reply; no message
+        messages = [*messages, answer(f"{turn} " * 30), user(f"{turn}? " * 90)]
+
+    assert cuts >= 2

@@ -19,6 +19,7 @@ from tests.command_line import ROOT, environment, free_port, nobody_listens
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 FIRST_LOOK = FOLDER / "01_first_look.ipynb"
+BREAKERS = FOLDER / "02_where_the_cache_breaks.ipynb"
 ABSOLUTE_PATH = re.compile(r"(?<![\w<.])/\w[\w.-]*/\w|\b[A-Z]:\\")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")
 
@@ -101,6 +102,46 @@ def check_first_look(ways):
         assert way["hit ratio"] == round(100 * way["from the cache"] / way["prompt tokens"], 1)
 
 
+CUT = {  # breakers whose mend cuts too, only less often
+    "a summary rewritten at the head",
+    "a sliding window",
+    "tool results cleared one by one",
+}
+NEVER_HIT = {
+    "clock in the system prompt",
+    "tools in another order",
+    "below the minimum",
+    "a point on what changes",
+    "single questions on GPT-5.6",
+    "concurrent first requests",
+}
+HIT_IN_PART = {
+    "an id for each conversation",
+    "the user at the top",
+    "a tool added later",
+    "JSON serialised again",
+    "passages in the system prompt",
+    "another model for a while",
+    "pauses beyond the TTL",
+    "one point, behind the system prompt",
+    "many tool results in a turn",
+}
+
+
+def check_breakers(cases):
+    """What the second notebook is for: each breaker breaks, is seen, and is mended."""
+    assert cases.keys() == CUT | NEVER_HIT | HIT_IN_PART
+    for name, case in cases.items():
+        assert (case["hits before"] == 0) == (name in NEVER_HIT), name
+        assert case["hits before"] + 5 < case["hits after"] > 75, name
+        assert case["missed before"] > 4 * case["missed after"] or name in CUT, name
+        assert case["missed before"] > 1.9 * case["missed after"] > 0 or name not in CUT, name
+        assert case["what to do"], name
+
+
+STORIES = {FIRST_LOOK: check_first_look, BREAKERS: check_breakers}
+
+
 @pytest.mark.timeout(1800)  # seconds; real conversations, on a machine that may be busy
 @every_notebook
 def test_a_notebook_runs_offline_from_first_to_last(path, tmp_path):
@@ -109,8 +150,7 @@ def test_a_notebook_runs_offline_from_first_to_last(path, tmp_path):
     assert ran.returncode == 0, ran.stderr
     executed = read(tmp_path / path.name)
     check_outputs(executed)
-    if path == FIRST_LOOK:
-        check_first_look(summary(executed))
+    STORIES[path](summary(executed))
     assert shown(executed) == shown(read(path))
 
 
@@ -121,8 +161,7 @@ def test_a_notebook_is_kept_as_it_was_executed(path):
     assert kept.metadata.executed == sources_digest(kept), "edited since: run `make notebooks`"
     assert path.read_text("utf-8") == nbformat.writes(normalised(read(path))) + "\n"
     check_outputs(kept)
-    if path == FIRST_LOOK:
-        check_first_look(summary(kept))
+    STORIES[path](summary(kept))
 
 
 def check_outputs(notebook):
@@ -151,8 +190,8 @@ def test_the_links_of_a_notebook_lead_somewhere(path):
     assert [link for link in links if ":" not in link and not (FOLDER / link).exists()] == []
 
 
-def test_there_are_notebooks():
-    assert FIRST_LOOK in NOTEBOOKS
+def test_each_notebook_has_a_story_that_is_checked():
+    assert set(NOTEBOOKS) == set(STORIES)
 
 
 # What executes them

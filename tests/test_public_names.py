@@ -41,6 +41,7 @@ NAMES = [
     "fold",
     "load_profiles",
     "profile_for",
+    "replay",
     "wrap",
 ]
 

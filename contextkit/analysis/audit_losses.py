@@ -15,10 +15,11 @@ from contextkit.analysis.audit_differences import Difference, differences, share
 from contextkit.analysis.audit_lines import Line, Related
 from contextkit.analysis.audit_requests import Logged, cache_of
 from contextkit.caching.blocks import Block, Sent
-from contextkit.caching.consecutive import Consecutive, tolerant
+from contextkit.caching.consecutive import Consecutive
 from contextkit.caching.costs import Cost
 from contextkit.caching.explanation import Explanation, explained
-from contextkit.caching.faults import Cause, faults_of, foretold, readable, slack_of
+from contextkit.caching.faults import Cause, faults_of, foretold, slack_of
+from contextkit.caching.lenient import tolerant
 from contextkit.caching.places import OPENING
 from contextkit.caching.prefix import diff
 from contextkit.caching.simulator import Simulator
@@ -241,7 +242,7 @@ def _explained(pair: Consecutive, usage: Usage, simulated: Usage, *, foretold: b
         return found
     if (simulated.cache_read_tokens or 0) - read > slack:
         return replace(found, cause="not kept by the provider", source=_PROMISE)
-    full, moved = readable(pair), diff(pair.before.request, pair.now.request)
+    full, moved = pair.readable, diff(pair.before.request, pair.now.request)
     faults = [one for one in faults_of(pair, moved, read) if full - one[2] > slack]
     if not faults:
         return Explanation(None)

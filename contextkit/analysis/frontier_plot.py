@@ -67,6 +67,8 @@ def _draw(page: Sheet, axes: Any, name: str, points: list[Point], frontier: Fron
     axes.plot([p.x for p in line], [p.y for p in line], color=_BEST, linewidth=1.4, zorder=2)
     rest = [point for point in points if point not in line]
     for some, face, edge in ((rest, "white", _OTHER), (line, _BEST, _BEST)):
+        if not some:
+            continue
         axes.plot(
             [p.x for p in some],
             [p.y for p in some],

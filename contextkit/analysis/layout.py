@@ -136,22 +136,25 @@ def _blocks(wide: list[int], texts: Sequence[bool], width: int | None) -> Iterat
         yield everything
         return
     gap = len(_GAP)
+    narrowest = min(_NARROWEST, width // 3)
     smaller = wide.copy()
     while sum(smaller) + gap * (len(wide) - 1) > width:
         widest = max((at for at in everything if texts[at]), key=smaller.__getitem__, default=None)
-        if widest is None or smaller[widest] <= _NARROWEST:
+        if widest is None or smaller[widest] <= narrowest:
             break
         smaller[widest] -= 1
     else:
         wide[:] = smaller
         yield everything
         return
-    third = max(width // 3, _NARROWEST)
-    wide[:] = [min(size, third) if text else size for size, text in zip(wide, texts, strict=True)]
-    # What says what a row is stands in every block.
+    third = max(width // 3, narrowest)
+    for at, size in enumerate(wide):
+        wide[at] = min(size, third if texts[at] else width)
+    # What says what a row is stands in every block, where there is room beside it.
     lead: list[int] = []
     for at in everything[:-1]:
-        if (at and not texts[at]) or sum(wide[one] + gap for one in [*lead, at]) > 0.6 * width:
+        room = width - sum(wide[one] + gap for one in [*lead, at])
+        if (at and not texts[at]) or room < max(0.4 * width, *wide[at + 1 :]):
             break
         lead.append(at)
     taken = sum(wide[at] + gap for at in lead)

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from contextkit.analysis.transcripts import Transcript
 from contextkit.caching.blocks import Block
-from contextkit.profiles import Profile
+from contextkit.profiles import CacheRules, Profile
 from contextkit.tokens import RequestCounter
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time of the request that is being made; whoever pulls requests from a policy moves it.
+
+    Attributes:
+        now: seconds of the clock by which the requests are sent.
+        number: of the request in its conversation, counted from 0.
+    """
+
+    now: float = 0.0
+    number: int = 0
+
+    def __call__(self) -> float:
+        """The time, for a schedule that keeps one."""
+        return self.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +39,7 @@ class Setting:
         counter: counts for the profile; shared by all runs, so that no text is counted twice.
         limit: tokens of a request at most.
         target: tokens that a cut comes down to.
+        clock: gives the time of the request that is being made.
     """
 
     profile: Profile
@@ -29,6 +47,12 @@ class Setting:
     counter: RequestCounter
     limit: int
     target: int
+    clock: Clock = field(default_factory=Clock, compare=False)
+
+    @property
+    def rules(self) -> CacheRules | None:
+        """Of the cache; None where there is none."""
+        return self.profile.cache(self.cache) if self.cache else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +82,25 @@ class Policy(Protocol):
         """What it is called in tables."""
 
     def requests(self, transcript: Transcript, setting: Setting) -> Iterator[Made]:
-        """The request before each assistant message of a conversation, in order."""
+        """The request before each assistant message of a conversation, in order.
+
+        One for each of `points_of(transcript)`, made when it is asked for and not before.
+        """
+
+
+def points_of(transcript: Transcript) -> list[int]:
+    """The decision points of a conversation: how many messages each of its requests answers.
+
+    A request is made before each assistant message, but for one behind another, which is taken for
+    the same reply, and one before which nobody has said anything, which is taken for a greeting.
+    """
+    points = []
+    said = False
+    before = ""
+    for number, message in enumerate(transcript.messages):
+        role = message.get("role")
+        if role == "assistant" and said and before != "assistant":
+            points.append(number)
+        said = said or role in ("user", "tool", "function")
+        before = str(role)
+    return points

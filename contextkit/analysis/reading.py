@@ -11,15 +11,16 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeVar
 
 from contextkit.analysis.problems import Problem
+from contextkit.analysis.strict_json import parse, parse_with_lines
 
 ENDINGS = (".json", ".jsonl", ".ndjson")
 """Of the files that are read in a folder. A file that is given by name is read whatever its end."""
@@ -36,7 +37,6 @@ _FOREIGN = {  # how files begin that hold no text
     b"\xff\xfe": "is UTF-16, not UTF-8",
     b"\xfe\xff": "is UTF-16, not UTF-8",
 }
-_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +126,19 @@ def _values(name: str, file: Path | IO[bytes]) -> Iterator[Piece | Problem]:
 
 
 def _of_stream(name: str, stream: IO[bytes]) -> Iterator[Piece | Problem]:
-    lines = ((number, line) for number, line in enumerate(stream, 1) if line.strip(b" \t\r\n"))
-    number, first = next(lines, (1, b""))
+    head = stream.readline(1 << 16)
     for magic, reason in _FOREIGN.items():
-        if first.startswith(magic):
+        if head.startswith(magic):
             yield Problem(name, reason)
             return
-    if b"\0" in first:
+    if b"\0" in head:
         yield Problem(name, "is binary: a NUL byte stands in its first line")
         return
-    first = first.removeprefix(_BOM)
-    if not first.strip():
-        number, first = next(lines, (1, b""))
+    head = head.removeprefix(_BOM)
+    if not head.endswith(b"\n"):
+        head += stream.readline()
+    lines = ((n, line) for n, line in enumerate(chain([head], stream), 1) if line.strip())
+    number, first = next(lines, (1, b""))
     if not first:
         yield Problem(name, "is empty")
         return
@@ -170,7 +171,7 @@ def _by_line(name: str, lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece | 
         if not line.strip():
             continue
         try:
-            yield Piece(name, parse(line.decode()), number)
+            yield Piece(name, parse(line.rstrip(b"\r\n").decode()), number)
         except UnicodeDecodeError as error:
             yield Problem(name, f"is not UTF-8 at byte {error.start:,} of the line", number)
         except ValueError as error:
@@ -180,7 +181,7 @@ def _by_line(name: str, lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece | 
 
 def _whole(name: str, data: bytes) -> Iterator[Piece | Problem]:
     try:
-        value, lines = _with_lines(data.decode())
+        value, lines = parse_with_lines(data.decode())
         yield Piece(name, value, lines=tuple(lines), whole=True)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -197,76 +198,31 @@ def _said(error: ValueError) -> str:
     return f"is not JSON that can be read: {error}"
 
 
-# -- strict JSON ---------------------------------------------------------------------------
+# -- problems ------------------------------------------------------------------------------
+
+_SAME = 20
+"""Problems of one file with one reason that are each named."""
+
+Found = TypeVar("Found")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
-        raise ValueError(f"the key {twice!r:.60} stands twice in one object")
-    return found
+def limited(found: Iterable[Found | Problem]) -> Iterator[Found | Problem]:
+    """What was found, with the problems that come again and again in a file counted at its end.
 
-
-def _constant(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError(f"the number {text:.20} is too large")
-    return number
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
-
-
-def parse(text: str) -> Any:
-    """A JSON value, strictly: each key once in an object, finite numbers, no end of nesting.
-
-    Raises:
-        ValueError: saying what is wrong.
+    A file of another kind has the same one on each line.
     """
-    return _deep(_DECODER.decode, text)
-
-
-def _deep(decode: Callable[..., Any], *given: Any) -> Any:
-    try:
-        return decode(*given)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-
-
-def _with_lines(text: str) -> tuple[Any, list[int]]:
-    """A JSON value, and of a list the line of each item."""
-    at = _past_space(text, 0)
-    if text[at : at + 1] != "[":
-        return parse(text), []
-    items: list[Any] = []
-    lines: list[int] = []
-    counted, line = 0, 1
-    at = _past_space(text, at + 1)
-    ended = text[at : at + 1] == "]"
-    while not ended:
-        line += text.count("\n", counted, at)
-        counted = at
-        lines.append(line)
-        value, at = _deep(_DECODER.raw_decode, text, at)
-        items.append(value)
-        at = _past_space(text, at)
-        ended = text[at : at + 1] == "]"
-        if not ended:
-            if text[at : at + 1] != ",":
-                raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
-            at = _past_space(text, at + 1)
-    at = _past_space(text, at + 1)
-    if at < len(text):
-        raise json.JSONDecodeError("Extra data", text, at)
-    return items, lines
-
-
-def _past_space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    times: Counter[tuple[str, ...]] = Counter()
+    last: dict[tuple[str, ...], Problem] = {}
+    for one in found:
+        if isinstance(one, Problem):
+            reason = re.sub(r"^item \d+: ", "", one.reason)
+            key: tuple[str, ...] = (one.source, one.kind, reason)
+            times[key] += 1
+            if times[key] > _SAME:
+                last[key] = Problem(one.source, reason, one.line, one.kind)
+                continue
+        yield one
+    for repeated, problem in last.items():
+        more = times[repeated] - _SAME
+        reason = f"{problem.reason} ({more:,} times more; here the last)"
+        yield Problem(problem.source, reason, problem.line, problem.kind)

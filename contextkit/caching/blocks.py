@@ -108,7 +108,8 @@ def blocks_of(
         counter: counts what is not given.
         fixed: tokens of everything around the messages.
         tokens: of each message.
-        made: keeps the blocks of messages that stand in several requests, by the message's `id`.
+        made: keeps the blocks of messages that stand in several requests, by the message's `id`;
+            for messages of a view, which are dicts and stay the same ones.
 
     Raises:
         InputError: `messages` or `tools` is no list of dicts, or holds what is not JSON.
@@ -129,9 +130,13 @@ def blocks_of(
                 point=tool_markers(tools) > 0,
             )
         )
-    for number, (_, message) in enumerate(placed_dicts(request, "messages")):
-        if made is not None and id(message) in made:
-            blocks += made[id(message)][1]
+    if made is None:
+        messages = [message for _, message in placed_dicts(request, "messages")]
+    else:
+        messages = request["messages"]  # of a view, which has checked them
+    for number, message in enumerate(messages):
+        if made is not None and (known := made.get(id(message))) is not None:
+            blocks += known[1]
             continue
         whole = counter.message(message) if tokens is None else tokens[number]
         found = tuple(_message_blocks(message, whole, counter))

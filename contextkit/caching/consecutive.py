@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from contextkit.caching.blocks import REPLY, Block, Sent, blocks_of
 from contextkit.caching.common_prefix import common_prefix
+from contextkit.caching.lenient import dense, tolerant, with_any_length
 from contextkit.caching.simulator import Simulator
 from contextkit.chatml import BLOCK_START, REPLY_ROLE, body_of, render_chatml
 from contextkit.errors import CounterError
@@ -81,13 +81,23 @@ def rules_in_use(
         return asked
     explicit = next((rules for rules in profile.caches if rules.mode == "explicit"), None)
     implicit = profile.cache()
-    if explicit is not None and (implicit is None or any(block.point for block in blocks)):
+    if explicit is not None and implicit is not None:
+        return explicit if any([block.point for block in blocks]) else implicit  # noqa: C419 - quicker
+    if explicit is not None:
         return explicit
     return implicit
 
 
 _TOKENWISE = ("blocks", "slots")
 """Ways of matching that look at tokens, wherever messages end."""
+
+_BY_TOKENS = ("blocks", "units")
+"""Ways of matching that count what requests begin with in common, however it is made of blocks."""
+
+Blocks = tuple[Block, ...]
+
+_JOINT = "joint"
+"""Key of several blocks as one."""
 
 _OPENING = "opening"
 """Key of what opens a reply, where a cache may hold that too."""
@@ -99,10 +109,13 @@ def _opened(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     return (*held, replace(last, key=_OPENING, role="assistant"))
 
 
-@lru_cache(maxsize=64)
-def tolerant(rules: CacheRules) -> CacheRules:
-    """The rules without what makes a provider refuse a request: that is not asked here."""
-    return replace(rules, overflow="last", longest_first=False)
+def _alike(one: Sequence[Block], other: Sequence[Block]) -> int:
+    return common_prefix([block.key for block in one], [block.key for block in other])
+
+
+def tokens_of(blocks: Iterable[Block]) -> int:
+    """Tokens of some blocks."""
+    return sum([block.tokens for block in blocks])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +136,7 @@ class Consecutive:
     counter: RequestCounter
     reply: Answered = field(default_factory=Answered)
     elapsed: float | None = None
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def read(
         self,
@@ -145,6 +159,8 @@ class Consecutive:
         if rules.match in _TOKENWISE:
             later = _opened(later)
             earlier = earlier if self.replied else _opened(earlier)
+        if rules.match in _BY_TOKENS:
+            earlier, later = self._joined(earlier, later)
         took = self.reply.seconds
         simulator.send(Sent(earlier, begun=took, ended=took, reply=self.replied))
         at = took if in_time or self.elapsed is None else self.elapsed
@@ -153,8 +169,46 @@ class Consecutive:
     @property
     def alike(self) -> int:
         """How many leading blocks both have."""
-        one, other = self.before.held, self.now.held
-        return common_prefix([block.key for block in one], [block.key for block in other])
+        if "alike" not in self._kept:
+            self._kept["alike"] = _alike(self.before.held, self.now.held)
+        alike: int = self._kept["alike"]
+        return alike
+
+    @property
+    def counted(self) -> int:
+        """Tokens of the later request."""
+        if "counted" not in self._kept:
+            self._kept["counted"] = tokens_of(self.now.blocks)
+        counted: int = self._kept["counted"]
+        return counted
+
+    @property
+    def readable(self) -> int:
+        """What the later request would read if nothing were wrong at all."""
+        if "readable" not in self._kept:
+            self._kept["readable"] = self._readable()
+        tokens: int = self._kept["readable"]
+        return tokens
+
+    def _readable(self) -> int:
+        rules = with_any_length(self.rules)
+        if rules.match == "points":
+            held = tokens_of(self.before.held)
+            return held - held % rules.block
+        usage = self.read(now=self.unmoved(), in_time=True, rules=dense(rules))
+        return usage.cache_read_tokens or 0
+
+    def _joined(self, earlier: Blocks, later: Blocks) -> tuple[Blocks, Blocks]:
+        """Both with what they begin with in common as one block.
+
+        What is read of it is then its tokens, and most requests are nothing else.
+        """
+        own = later[: len(self.now.held)] == self.now.held
+        count = self.alike if own else _alike(earlier, later)
+        if count < 2:
+            return earlier, later
+        joint = Block(_JOINT, tokens_of(later[:count]))
+        return (joint, *earlier[count:]), (joint, *later[count:])
 
     @property
     def moved(self) -> bool:
@@ -172,7 +226,7 @@ class Consecutive:
     @property
     def resent(self) -> int:
         """Tokens of the later request up to where what is new in it begins."""
-        return sum(block.tokens for block in self.now.held[: self._fresh])
+        return tokens_of(self.now.held[: self._fresh])
 
     @property
     def _fresh(self) -> int:
@@ -277,14 +331,15 @@ class _Inside:
 
 def _message_of(asked: Asked, block: Block) -> Mapping[str, Any] | None:
     """The message that a block is the whole of."""
-    number, whole = 0, True
-    for candidate in asked.held:
+    held, number = asked.held, len(asked.messages)
+    for place in range(len(held) - 1, -1, -1):  # what is asked for stands near the end
+        candidate = held[place]
         if candidate.role == "tools":
-            continue
+            break
+        number -= candidate.ends
         if candidate.key == block.key:
+            whole = not place or held[place - 1].ends
             return asked.messages[number] if whole and candidate.ends else None
-        whole = candidate.ends
-        number += candidate.ends
     return None
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use
 from contextkit.caching.costs import Cost, cost_of
-from contextkit.caching.faults import Cause, fault_of_provider, faults_of, readable, slack_of
-from contextkit.caching.prefix import Level, diff
+from contextkit.caching.faults import Cause, fault_of_provider, faults_of, slack_of
+from contextkit.caching.prefix import Level, PrefixDiff, diff
 from contextkit.errors import InputError, ProfileError
 from contextkit.profiles import CacheRules, Profile, profile_for
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
@@ -143,16 +143,20 @@ def explained(
         foretold: whether the usage is a forecast, in which nothing lies with the provider.
     """
     read = usage.cache_read_tokens or 0
-    full = readable(pair)
+    full = pair.readable
     slack = slack_of(pair, usage)
     missed = (min(full, pair.resent) if pair.moved else full) - read
     if missed <= slack:
         return Explanation(None)
-    moved = diff(pair.before.request, pair.now.request)
+    # Where blocks are equal, so are the texts: nothing is rendered to see that again.
+    moved = PrefixDiff("extension")
+    if pair.moved:
+        moved = diff(pair.before.request, pair.now.request)
     faults = [
         (found, level, reads)
         for found, level, reads in faults_of(pair, moved, read)
-        if full - reads > slack and reads >= read - max(slack, 16)
+        if full - reads > (0 if found == "prefix moved" else slack)
+        and reads >= read - max(slack, 16)
     ]
     cause, source = fault_of_provider(pair, usage, read)
     if faults:

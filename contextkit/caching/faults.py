@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from contextkit.caching.blocks import Block
-from contextkit.caching.consecutive import Consecutive, salted
+from contextkit.caching.consecutive import Consecutive, salted, tokens_of
+from contextkit.caching.lenient import dense, searched, with_any_length
 from contextkit.caching.parameters import changed_parameters, suspects
 from contextkit.caching.prefix import PrefixDiff
 from contextkit.messages import has_reasoning
-from contextkit.profiles import CacheRules
 from contextkit.usage import Usage
 
 Cause = Literal[
@@ -60,10 +60,12 @@ def faults_of(pair: Consecutive, moved: PrefixDiff, read: int) -> list[tuple[Cau
         add("settings changed", f"{name} changed", now=other)
     if moved.level == "tools":
         add("tools changed", moved.cause)
-    elif moved.kind == "moved":
+    # What is read nevertheless was left by earlier requests with this model, settings and tools.
+    found = [(cause, source, max(reads, read)) for cause, source, reads in found]
+    if moved.kind == "moved" and moved.level != "tools":
         least, most = (
             pair.read(in_time=True, rules=one).cache_read_tokens or 0
-            for one in (rules, _dense(rules, points=True))
+            for one in (rules, dense(rules, points=True))
         )
         found.append(("prefix moved", moved.cause, max(least, min(read, most))))
     if (rendered := _without_dropped(pair)) is not None:
@@ -71,11 +73,11 @@ def faults_of(pair: Consecutive, moved: PrefixDiff, read: int) -> list[tuple[Cau
     whole = pair.unmoved()
     if rules.minimum:
         source = f"{rules.minimum:,} tokens are cached at least"
-        add("below the minimum", source, now=whole, rules=_dense(rules, points=True))
+        add("below the minimum", source, now=whole, rules=dense(rules, points=True))
     if rules.match == "points":
-        add("point missing", _last_point(pair), now=whole, rules=_searched(rules))
-        near = replace(rules, minimum=0)
-        add("look-back exceeded", f"{rules.lookback} are searched", now=whole, rules=near)
+        add("point missing", _last_point(pair), now=whole, rules=searched(rules))
+        source = f"{rules.lookback} are searched"
+        add("look-back exceeded", source, now=whole, rules=with_any_length(rules))
     return [*found, *_out_of_time(pair, whole)]
 
 
@@ -86,9 +88,9 @@ def _out_of_time(pair: Consecutive, whole: tuple[Block, ...]) -> list[tuple[Caus
     """
     if pair.elapsed is None:
         return []
-    rules = replace(_dense(pair.rules), minimum=0)
+    rules = with_any_length(dense(pair.rules))
     if rules.match == "points":  # kept as points: each may have a lifetime of its own
-        rules = _searched(rules)
+        rules = searched(rules)
     reads, kept = (
         pair.read(now=whole, rules=rules, in_time=in_time).cache_read_tokens or 0
         for in_time in (False, True)
@@ -101,31 +103,10 @@ def _out_of_time(pair: Consecutive, whole: tuple[Block, ...]) -> list[tuple[Caus
     return [("expired", f"{pair.elapsed:,.0f} s between the requests", reads)]
 
 
-def _searched(rules: CacheRules) -> CacheRules:
-    """The rules as if every point were written, and looked for from the end to the start."""
-    return replace(rules, minimum=0, lookback=None, lookback_of="blocks")
-
-
-def _dense(rules: CacheRules, *, points: bool = False) -> CacheRules:
-    """The rules as if every prefix of what was sent could be read."""
-    sparse = ("units", "points") if points else ("units",)
-    return replace(rules, match="blocks") if rules.match in sparse else rules
-
-
-def readable(pair: Consecutive) -> int:
-    """What the later request would read if nothing were wrong at all."""
-    rules = replace(pair.rules, minimum=0)
-    if rules.match == "points":
-        held = sum(block.tokens for block in pair.before.held)
-        return held - held % rules.block
-    usage = pair.read(now=pair.unmoved(), in_time=True, rules=_dense(rules))
-    return usage.cache_read_tokens or 0
-
-
 def slack_of(pair: Consecutive, usage: Usage) -> int:
     """By how many tokens a count may be off without a miss."""
     rules, counter = pair.rules, pair.counter
-    counted = sum(block.tokens for block in pair.now.blocks)
+    counted = pair.counted
     exact = usage.input_tokens == counted and not counter.error
     if exact and rules.match == "slots":
         return 0
@@ -137,12 +118,14 @@ def _without_dropped(pair: Consecutive) -> tuple[Block, ...] | None:
     """The later request as its template renders it, where that drops reasoning sent before."""
     if not pair.counter.profile.drops_reasoning:
         return None
-    if not any(map(has_reasoning, pair.before.messages)):
+    before, now = pair.before.messages, pair.now.messages
+    newest = range(len(before) - 1, -1, -1)
+    last_user = next((n for n in newest if before[n].get("role") == "user"), -1)
+    if not any(map(has_reasoning, before[last_user + 1 :])):
         return None
-    roles = [message.get("role") for message in pair.before.messages]
-    if "user" not in (message.get("role") for message in pair.now.messages[len(roles) :]):
+    if "user" not in (message.get("role") for message in now[len(before) :]):
         return None
-    last_user = max((n for n, role in enumerate(roles) if role == "user"), default=-1)
+    roles = [message.get("role") for message in before]
     number, blocks, found = 0, [], False
     for block in pair.now.blocks:
         if block.role != "tools" and number < len(roles):
@@ -157,19 +140,19 @@ def _last_point(pair: Consecutive) -> str:
     placed = [number for number, block in enumerate(pair.before.held) if block.point]
     if not placed:
         return "the request before had no cache point"
-    behind = sum(block.tokens for block in pair.before.held[placed[-1] + 1 :])
+    behind = tokens_of(pair.before.held[placed[-1] + 1 :])
     return f"{behind:,} tokens stood behind the last cache point of the request before"
 
 
 def fault_of_provider(pair: Consecutive, usage: Usage, read: int) -> tuple[Cause, str]:
     """The cause of a miss that does not show in the requests."""
-    held = sum(block.tokens for block in pair.before.held)
+    held = tokens_of(pair.before.held)
     if pair.rules.replies and pair.reply.message is not None and read >= held - pair.rules.block:
         if pair.counter.profile.drops_reasoning and (
             pair.reply.reasoning or has_reasoning(pair.reply.message)
         ):
             return "dropped by the template", "reasoning of the reply"
-        inside = max(0, read - sum(block.tokens for block in pair.before.blocks))
+        inside = max(0, read - tokens_of(pair.before.blocks))
         generated = f" of {pair.reply.tokens:,}" if pair.reply.tokens is not None else ""
         return "reply tokenised otherwise", (
             f"its text gives other tokens than were generated, from token {inside + 1:,}"

@@ -14,11 +14,12 @@ from contextkit.caching.answers import (
     reply_at,
     seconds_between,
 )
-from contextkit.caching.blocks import Made, Sent
-from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tolerant
+from contextkit.caching.blocks import Block, Made, Sent
+from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use, tokens_of
 from contextkit.caching.costs import Cost, cost_of
 from contextkit.caching.explanation import Explanation, explained
 from contextkit.caching.faults import foretold
+from contextkit.caching.lenient import tolerant
 from contextkit.caching.markers import marked_request
 from contextkit.caching.simulator import Simulator
 from contextkit.edits import Decision, Edit
@@ -66,6 +67,26 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class Entered:
+    """A request as it was sent, of which the usage was entered into a ledger.
+
+    Attributes:
+        point: where it stood.
+        asked: the request.
+        counter: counted it.
+    """
+
+    point: int
+    asked: Asked
+    counter: RequestCounter
+
+    def stands_for(self, decision: Decision, counter: RequestCounter) -> bool:
+        """Whether it is the request of a decision, counted in the same way."""
+        alike = self.counter.name == counter.name and self.counter.profile is counter.profile
+        return alike and self.point == decision.point
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """A request beside the one before it.
 
@@ -86,7 +107,7 @@ class Compared:
     def forecast(self) -> Forecast:
         """What the request will read and cost."""
         profile, blocks = self.counter.profile, self.now.blocks
-        tokens = sum(block.tokens for block in blocks)
+        tokens = tokens_of(blocks) if self.pair is None else self.pair.counted
         rules = self.rules
         if rules is None:
             return Forecast(tokens, None, None, None, Explanation(None, None))
@@ -203,6 +224,9 @@ def _before(
 ) -> Asked:
     """The request that was sent for the decision before."""
     history = view.history
+    entered: Entered | None = history.entered.get(last.view)
+    if entered is not None and entered.stands_for(last, counter):
+        return entered.asked
     settings = history.settings[last.settings].data if last.settings in history.settings else {}
     around = {key: settings.get(key) for key in ("tools", "response_format")}
     around = {"model": settings.get("model", now.request.get("model")), **around}
@@ -254,18 +278,36 @@ def asked_with(
 
 def _beginning(now: Asked, view: View, point: int, documents: int) -> Asked:
     """The request that the present one goes on from."""
-    entries = view.entries
-    size = next((n for n, entry in enumerate(entries) if entry.number >= point), len(entries))
-    size += documents
+    size = len(view.messages) + documents - _behind(view, point)
+    held = now.held
+    tools = sum(block.role == "tools" for block in held[:1])
+    if len(held) - tools == len(now.messages):  # one block each
+        return _cut(now, size, held[: tools + size])
     blocks, left = [], size
-    for block in now.held:
+    for block in held:
         if block.role != "tools":
             if not left:
                 break
             left -= block.ends
         blocks.append(block)
+    return _cut(now, size, blocks)
+
+
+def _cut(now: Asked, size: int, blocks: Iterable[Block]) -> Asked:
+    """A request of the first messages, which these blocks are."""
     request = {**now.request, "messages": now.messages[:size]}
     return Asked(request, (*blocks, *now.blocks[len(now.held) :]))
+
+
+def _behind(view: View, point: int) -> int:
+    """How many messages of the array stand for messages from a number on; they are its end."""
+    count = 0
+    for group in reversed(view.groups):
+        if group.start < point:
+            first = (n for n, entry in enumerate(group.entries) if entry.number >= point)
+            return count + len(group.entries) - next(first, len(group.entries))
+        count += len(group.entries)
+    return count
 
 
 def _touches(edit: Edit, point: int) -> bool:

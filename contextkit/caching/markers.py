@@ -82,21 +82,21 @@ def marked_request(
         made: blocks that were made for other requests.
     """
     messages = rendering.messages(len(view.system), view.messages)
-    tokens = [entry.tokens for entry in view.entries]
+    tokens = view.counts
     tokens[len(view.system) : len(view.system)] = rendering.counts
     # Text has the same block in either form; as it came it is the same object in every request.
     request = {**around, "messages": rendering.with_documents(len(view.system), view.messages)}
     blocks = blocks_of(request, counter, fixed=fixed, tokens=tokens, made=made)
-    room = limit - sum(block.tokens for block in blocks)
-    return _marked(view, rendering, messages, blocks, room)
+    return _marked(view, rendering, messages, blocks, limit)
 
 
 def _marked(
-    view: View, rendering: Rendering, messages: Messages, blocks: Sequence[Block], room: int
+    view: View, rendering: Rendering, messages: Messages, blocks: Sequence[Block], limit: int
 ) -> Marked:
     rules = rendering.rules
-    if rules is None and not any(block.point for block in blocks):
+    if rules is None and not any([block.point for block in blocks]):  # noqa: C419 - quicker
         return Marked(messages, tuple(blocks), ())
+    room = limit - sum(block.tokens for block in blocks)
     places = _places(messages, blocks)
     outlook = _outlook(view, rendering, messages, places, room)
     planned: tuple[int, ...] = ()

@@ -304,6 +304,87 @@ def lint(
 
 
 @app.command(epilog=EXIT_CODES)
+def replay(
+    transcripts: Annotated[
+        list[Path], typer.Argument(help="Conversations: files, folders; - is standard input.")
+    ],
+    *,
+    compaction: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="drop, clear, keep:TURNS, summarize:TOKENS, joined by + such as clear+drop; or a "
+            "baseline: all, window, window-turns, window:TOKENS. Repeatable.  [default: drop, "
+            "clear+drop, window, all]"
+        ),
+    ] = None,
+    schedule: Annotated[
+        list[str] | None,
+        typer.Option(help="when-it-pays, at-limit. Repeatable: all combinations are made."),
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model, perhaps with its cache: qwen-plus, qwen-plus:explicit, gpt-5.6:none. "
+            "Repeatable.  [default: qwen-plus]"
+        ),
+    ] = None,
+    profiles: Annotated[
+        Path | None, typer.Option(help="TOML file with profiles of your own models.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]")
+    ] = None,
+    target: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens that a cut comes down to.  [default: half the limit]"),
+    ] = None,
+    gap: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds between requests that have no times.  [default: 20]"),
+    ] = None,
+    join: Annotated[
+        int, typer.Option(min=1, help="Conversations in a row that make one long session.")
+    ] = 1,
+    tools: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with the tools of conversations that name none."),
+    ] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    png: Png = None,
+    html: Html = None,
+) -> None:
+    """Hold conversations again under several policies and providers, offline, side by side.
+
+    Shows for each policy and profile, the cheapest first, what the requests would cost, how much
+    of them the provider's cache would have, how long they are, how much of the conversation they
+    keep, and how far that is from the least that any choice of cuts could cost. Nothing is sent;
+    no text of a message is shown. Ends with 8 where a conversation was left out, with 1 where
+    there was none.
+    """
+    from contextkit.cli.replay import Settings, run
+
+    settings = Settings(
+        transcripts=transcripts,
+        compactions=compaction or (),
+        schedules=schedule or (),
+        models=profile or (),
+        profiles=profiles,
+        limit=limit,
+        target=target,
+        gap=gap,
+        join=join,
+        tools=tools,
+        as_json=as_json,
+        csv=csv,
+        png=png,
+        html=html,
+    )
+    with _ctrl_c():
+        raise typer.Exit(run(settings))
+
+
+@app.command(epilog=EXIT_CODES)
 def audit(
     logs: Annotated[
         list[Path], typer.Argument(help="Logs of requests with their usage: files, folders.")

@@ -1,0 +1,271 @@
+"""Replay: what transcripts would cost and keep under each policy and provider, offline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil, inf, isclose
+from pathlib import Path
+from typing import Any
+
+from contextkit.analysis.built import DropAt
+from contextkit.analysis.charged import Charge, Moment, Sums, charges, moments_of
+from contextkit.analysis.droppable import Droppable, droppable
+from contextkit.analysis.joining import joined
+from contextkit.analysis.least_cost import least_cost
+from contextkit.analysis.policies import Policy, Setting, points_of
+from contextkit.analysis.problems import Problem
+from contextkit.analysis.replay_result import result_of
+from contextkit.analysis.results import Result
+from contextkit.analysis.settings import DEFAULT_POLICIES, Named, policies_of, settings_of
+from contextkit.analysis.transcripts import (
+    Transcript,
+    TranscriptLike,
+    as_transcript,
+    read_transcripts,
+)
+from contextkit.budget import whole_number
+from contextkit.errors import BudgetError, GrammarError, InputError, MessageError
+from contextkit.profiles import Profile
+
+LIMIT = 8_000
+"""Tokens of a request where nobody says it."""
+
+GAP = 20.0
+"""Seconds between two requests where a transcript has no times: caches stay warm."""
+
+_DROPPING = ("drop@at-limit", "drop@when-it-pays")  # of which none can cost less than the optimum
+
+Progress = Callable[[int, int | None], None]
+
+
+def replay(
+    transcripts: Iterable[TranscriptLike | Problem] | Iterable[str | Path] | str | Path,
+    *,
+    policies: Iterable[str | Policy | Callable[..., Any]] = DEFAULT_POLICIES,
+    profiles: Iterable[str | Profile] = ("qwen-plus",),
+    limit: int | None = None,
+    target: int | None = None,
+    gap: float = GAP,
+    join: int = 1,
+    known: Mapping[str, Profile] | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """What conversations would cost and keep under several policies and providers, side by side.
+
+    Each conversation is held again, request by request, once for each policy and profile: the
+    policy makes the requests, a simulator of the provider's cache serves them, and the profile's
+    prices charge them. Nothing is sent to anybody.
+
+    Args:
+        transcripts: conversations, as messages, dicts with `messages`, `Transcript` objects, or
+            paths of files and folders.
+        policies: names such as `drop@when-it-pays`, `window`, `all` (`policies_of` has them all),
+            `Policy` objects, or functions that get the messages so far and give those to send.
+        profiles: models, each perhaps with `:implicit`, `:explicit`, `:session` or `:none` behind
+            its name for the cache; or profiles.
+        limit: tokens of a request at most; 8,000 by default.
+        target: tokens that a cut comes down to; half the limit by default.
+        gap: seconds between two requests of a conversation that has no times.
+        join: how many conversations in a row are joined into one session.
+        known: more profiles, by prefixes of model names, such as `load_profiles` gives.
+        progress: called with what is done and of how many, None for unknown.
+
+    Raises:
+        InputError: when there is no transcript, or a policy is not known.
+        ProfileError: when there is no such profile or cache.
+        BudgetError: when the budget makes no sense.
+    """
+    named = settings_of(profiles, LIMIT if limit is None else limit, target, known)
+    chosen = policies_of(policies)
+    whole_number("join", join, least=1)
+    seconds: Any = gap
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
+        raise InputError(f"are seconds, not {gap!r:.60}", place="gap")
+    run = Run(chosen, named, gap)
+    given, count = _given(transcripts)
+    steps = len(chosen) * len(named)
+    of = None if count is None else ceil(count / join) * steps
+    told: Progress = _say_nothing if progress is None else progress
+    done = 0
+    for one in joined(given, join):
+        if isinstance(one, Problem):
+            run.problems.append(one)
+            continue
+        for step in run.hold(one):
+            told(done + step, of)
+        done += steps
+        told(done, of)
+    if not run.sources:
+        first = f": {run.problems[0]}" if run.problems else ""
+        more = f", and {len(run.problems) - 1:,} more" if len(run.problems) > 1 else ""
+        raise InputError(f"hold nothing that could be replayed{first}{more}", place="transcripts")
+    return result_of(run, join)
+
+
+@dataclass(slots=True)
+class Held:
+    """One conversation under one policy and profile.
+
+    Attributes:
+        sums: what its requests were charged.
+        split: tokens read, written and new by request, where they were kept.
+    """
+
+    sums: Sums = field(default_factory=Sums)
+    split: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Run:
+    """A replay as far as it has come.
+
+    Attributes:
+        policies, settings: what is compared.
+        gap: seconds between two requests.
+        sources: of the conversations that were held.
+        held: by number of policy and of setting, what each conversation was charged.
+        least: by conversation and setting, the least that dropping turns can cost; None where that
+            is not sure.
+        active: by conversation and setting, whether it ever outgrows the target.
+        timed: how many conversations have times.
+        problems: of conversations that were left out, and what was handed in.
+        longest: by policy, the split of the requests of the longest conversation.
+    """
+
+    policies: list[Policy]
+    settings: list[Named]
+    gap: float
+    sources: list[str] = field(default_factory=list)
+    held: dict[tuple[int, int], list[Sums]] = field(default_factory=dict)
+    least: list[list[float | None]] = field(default_factory=list)
+    active: list[list[bool]] = field(default_factory=list)
+    timed: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    longest: tuple[str, int, dict[str, list[tuple[int, int, int]]]] = ("", 0, {})
+
+    def hold(self, transcript: Transcript) -> Iterator[int]:
+        """Hold a conversation under everything, or leave it out; gives how much of it is done."""
+        points = points_of(transcript)
+        if not points:
+            reason = "no assistant message answers anything: there is no request"
+            self.problems.append(Problem(transcript.source, reason))
+            return
+        moments = moments_of(transcript, self.gap)
+        keep = len(points) > self.longest[1]
+        held: dict[tuple[int, int], Held] = {}
+        least: list[float | None] = []
+        active: list[bool] = []
+        doing = ""
+        try:
+            for at, named in enumerate(self.settings):
+                for number, policy in enumerate(self.policies):
+                    doing = f"{policy.name}, {named.name}"
+                    held[number, at] = _held(
+                        policy, transcript, named.setting, moments, keep=keep and not at
+                    )
+                    yield len(held)
+                doing = named.name
+                talk = droppable(transcript, named.setting)
+                active.append(max(talk.body) > talk.target)
+                dropping = [
+                    held[number, at].sums.units
+                    for number, policy in enumerate(self.policies)
+                    if policy.name in _DROPPING
+                ]
+                least.append(_least(talk, transcript, named.setting, moments, dropping))
+        except Exception as error:  # noqa: BLE001 - a policy may be anybody's
+            self.problems.append(Problem(transcript.source, f"{doing}: {_reason(error)}"))
+            return
+        self.sources.append(transcript.source)
+        self.timed += len(transcript.times) == len(transcript.messages)
+        for key, one in held.items():
+            self.held.setdefault(key, []).append(one.sums)
+        self.least.append(least)
+        self.active.append(active)
+        if keep:
+            splits = {
+                policy.name: held[number, 0].split for number, policy in enumerate(self.policies)
+            }
+            self.longest = (transcript.source, len(points), splits)
+
+
+def _say_nothing(_done: int, _of: int | None) -> None:
+    """No progress is asked for."""
+
+
+def _held(
+    policy: Policy,
+    transcript: Transcript,
+    setting: Setting,
+    moments: Sequence[Moment],
+    *,
+    keep: bool = False,
+) -> Held:
+    found = Held()
+    for charge in charges(policy, transcript, setting, moments):
+        found.sums.add(charge, setting.limit)
+        if keep:
+            found.split.append(_split(charge))
+    return found
+
+
+def _split(charge: Charge) -> tuple[int, int, int]:
+    return charge.read, charge.written, charge.tokens - charge.read - charge.written
+
+
+def _least(
+    talk: Droppable,
+    transcript: Transcript,
+    setting: Setting,
+    moments: Sequence[Moment],
+    dropping: Sequence[float | None],
+) -> float | None:
+    """The least that dropping turns can cost a conversation, where it is sure.
+
+    The cost that was found is the least if the requests that are cut for it are charged just that,
+    and no policy that drops turns costs less.
+    """
+    found = least_cost(talk, setting, moments)
+    if found is None:
+        return None
+    best = _held(DropAt(frozenset(found.cuts)), transcript, setting, moments).sums.units
+    if best is None or not isclose(best, found.units, rel_tol=1e-9):
+        return None
+    if any(units is not None and units < best * (1 - 1e-9) for units in dropping):
+        return None
+    return best
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without anything that a message says."""
+    if isinstance(error, BudgetError | MessageError | GrammarError):
+        return str(error)
+    place = f" at {error.place}" if isinstance(error, InputError) and error.place else ""
+    return f"{type(error).__name__}{place}"
+
+
+def _given(transcripts: Any) -> tuple[Iterable[Transcript | Problem], int | None]:
+    """Transcripts of whatever was handed in, and how many there are, if that is known."""
+    if isinstance(transcripts, str | Path):
+        transcripts = [transcripts]
+    if not isinstance(transcripts, Iterable) or isinstance(transcripts, Mapping):
+        raise InputError(
+            f"are conversations or paths, not {type(transcripts).__name__}", place="transcripts"
+        )
+    if not isinstance(transcripts, list | tuple):
+        return (_one(one, number) for number, one in enumerate(transcripts)), None
+    if transcripts and all(isinstance(one, str | Path) for one in transcripts):
+        read = list(read_transcripts(transcripts))
+    else:
+        read = [_one(one, number) for number, one in enumerate(transcripts)]
+    return read, sum(isinstance(one, Transcript) for one in read)
+
+
+def _one(given: Any, number: int) -> Transcript | Problem:
+    if isinstance(given, Transcript | Problem):
+        return given
+    try:
+        return as_transcript(given, number)
+    except InputError as error:
+        return Problem(f"transcript {number}", _reason(error))
