@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from contextkit.analysis.captions import caption
-from contextkit.analysis.forms import cells, heading, shown
+from contextkit.analysis.forms import cells, heading, shown, visible
 from contextkit.analysis.layout import counted, letters
 from contextkit.analysis.results import Column, Plot, Result, Table
 from contextkit.errors import MissingExtra
@@ -52,8 +52,7 @@ def page(result: Result) -> str:
 def fragment(result: Result) -> str:
     """A result as HTML for a notebook: tables and plots; without matplotlib only tables."""
     parts = [f"<h3>{_text(result.title)}</h3>"]
-    if result.finding:
-        parts.append(f"<p><b>{_text(result.finding)}</b></p>")
+    parts += [f"<p><b>{_text(said)}</b></p>" for said in result.finding.splitlines()]
     for one in (*result.tables[:1], *result.plots, *result.tables[1:]):
         if isinstance(one, Table):
             parts += _light_table(one)
@@ -89,8 +88,7 @@ def _body(result: Result) -> Iterator[str]:
     yield "<header>"
     yield f'<p class="command">contextkit {_text(result.command)}</p>'
     yield f"<h1>{_text(result.title)}</h1>"
-    if result.finding:
-        yield f'<p class="finding">{_text(result.finding)}</p>'
+    yield from (f'<p class="finding">{_text(said)}</p>' for said in result.finding.splitlines())
     version = result.versions.get("contextkit")
     made = f"contextkit {_text(version)}, " if version else ""
     yield f'<p class="made">{made}{_date(result.date)}</p>'
@@ -115,6 +113,7 @@ def _body(result: Result) -> Iterator[str]:
 
 
 def _table(table: Table, number: int) -> Iterator[str]:
+    table = visible(table)
     yield "<section>"
     yield (
         f'<div class="scroll" role="region" tabindex="0" aria-labelledby="table-{number}"><table>'
@@ -131,7 +130,8 @@ def _table(table: Table, number: int) -> Iterator[str]:
         line = []
         for at, (cell, kind) in enumerate(zip(row, kinds, strict=True)):
             tag, scope = ("td", "") if at else ("th", ' scope="row"')
-            line.append(f'<{tag}{scope} class="{kind}">{_breaking(cell)}</{tag}>')
+            text = _text(cell) if kind == "n" else _breaking(cell)
+            line.append(f'<{tag}{scope} class="{kind}">{text}</{tag}>')
         yield f"<tr>{''.join(line)}</tr>"
     yield "</tbody></table></div>"
     if not body:
@@ -170,7 +170,8 @@ def _size(figure: Figure) -> str:
 
 def _meanings(result: Result) -> Iterator[str]:
     told = [
-        (table, [column for column in table.columns if column.meaning]) for table in result.tables
+        (table, [column for column in visible(table).columns if column.meaning])
+        for table in result.tables
     ]
     told = [(table, columns) for table, columns in told if columns]
     if not told:
@@ -227,6 +228,7 @@ def _date(date: str) -> str:
 
 
 def _light_table(table: Table) -> Iterator[str]:
+    table = visible(table)
     sides = ["left" if column.kind == "text" else "right" for column in table.columns]
     head = "".join(
         f'<th style="text-align:{side}" title="{_text(column.meaning)}">'
@@ -269,7 +271,7 @@ def _light_plot(plot: Plot) -> str:
 
 def _breaking(text: str) -> str:
     """The same, with places within long names where a line may end."""
-    return re.sub(r"[:/_](?=\w)", r"\g<0><wbr>", _text(text))
+    return re.sub(r"[:/_@+=,.-](?=\w)", r"\g<0><wbr>", _text(text))
 
 
 def _text(value: object) -> str:

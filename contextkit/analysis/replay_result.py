@@ -42,6 +42,7 @@ COLUMNS = (
         "count",
         "Tokens written to the cache at a price of their own; 0 where writing is not charged.",
         "tokens",
+        quiet=True,
     ),
     Column("mean_tokens", "mean tokens", "number", "Of a request.", "tokens"),
     Column("peak_tokens", "peak tokens", "count", "Of the longest request.", "tokens"),
@@ -65,8 +66,10 @@ COLUMNS = (
         "can cost, under the same limit; of the conversations for which that is known for sure.",
     ),
     Column("requests", "requests", "count", "One before each assistant message."),
-    Column("over_limit", "over limit", "count", "Requests of more tokens than the limit."),
-    Column("calls", "summaries", "count", "Calls to a summarizer."),
+    Column(
+        "over_limit", "over limit", "count", "Requests of more tokens than the limit.", quiet=True
+    ),
+    Column("calls", "summaries", "count", "Calls to a summarizer.", quiet=True),
     Column(
         "fee",
         "their cost",
@@ -162,7 +165,7 @@ def _finding(rows: list[dict[str, Any]]) -> str:
                 f"{worst['policy']}, and keeps {100 * best['kept']:.0f} % of the messages to its "
                 f"{100 * worst['kept']:.0f} %."
             )
-    return " ".join(said)
+    return "\n".join(said)
 
 
 def _total(held: list[Sums]) -> Sums:
