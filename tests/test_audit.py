@@ -220,6 +220,7 @@ def test_of_two_in_one_prompt_each_has_what_it_costs_behind_the_other() -> None:
         planted.slide(request, n, talk)
 
     result = audited(several(1, change=both, turns=10))
+    assert result.tables[-1].rows[0]["first"] == "log.jsonl:1"
     rows = {row["kind"]: row for row in result.rows}
 
     assert set(rows) == {"system time", "history slides"}

@@ -87,6 +87,17 @@ class Group:
 
 
 @dataclass(slots=True)
+class Worst:
+    """A conversation that lost much: its first request, its model, what it lost by kind."""
+
+    source: str
+    model: str
+    requests: int = 0
+    sum: Sum = field(default_factory=Sum)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class OfModel:
     """Sums over the requests to one model."""
 
@@ -109,11 +120,12 @@ class Tally:
         self.models: dict[str, OfModel] = {}
         self.groups: dict[str, Group] = {}
         self.planned: dict[str, Group] = {}
-        self.worst: list[tuple[float, int, str, str, int, int]] = []
+        self.worst: list[Worst] = []
         self.bins: list[list[int]] = []
         self.per_bin = 1
         self._newest = float("-inf")
         self._numbers: dict[int, int] = {}
+        self._lost: dict[int, Worst] = {}
         self._settled = 0
 
     def problem(self, problem: Problem) -> None:
@@ -170,6 +182,10 @@ class Tally:
                 self._enter(self.planned, loss.kind, line, now, loss)
         self._numbers.pop(id(line), None)
         line.events = []
+        lost = self._lost.pop(id(line), None)
+        if lost is not None:
+            lost.requests = line.requests
+            self.worst = sorted([*self.worst, lost], key=_weight, reverse=True)[:_WORST]
 
     def _enter(
         self, groups: dict[str, Group], kind: str, line: Line, now: _Light, loss: Loss
@@ -188,6 +204,10 @@ class Tally:
         group.also.update(loss.also)
         if kind == "provider":
             group.routing.update(dict.fromkeys(now.routing))
+        if groups is self.groups:
+            lost = self._lost.setdefault(id(line), Worst(line.source, line.model))
+            lost.sum.add(loss.tokens, loss.cost)
+            lost.kinds[kind] += loss.tokens
         group.models.setdefault(now.model, Sum()).add(loss.tokens, loss.cost)
 
     def _plot(self, usage: Usage) -> None:
@@ -214,6 +234,10 @@ class _Light:
 def _light(now: Logged) -> _Light:
     profile = now.counter.profile
     return _Light(now.model, (*profile.routing_headers, *profile.routing))
+
+
+def _weight(lost: Worst) -> tuple[float, int]:
+    return lost.sum.units, lost.sum.tokens
 
 
 def _of_beginning(loss: Loss) -> bool:
