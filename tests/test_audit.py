@@ -145,6 +145,14 @@ def test_other_requests_of_an_application_break_nothing() -> None:
         assert kinds(audited(together)) == []
 
 
+def test_a_request_that_is_sent_again_at_once_is_no_finding() -> None:
+    def impatient(request: planted.Request, n: int, talk: Talk) -> list[planted.Request]:
+        return [request, copy.deepcopy(request)] if n % 3 == 1 else [request]
+
+    for named in (True, False):
+        assert kinds(audited(several(change=impatient, size=6_000, named=named))) == []
+
+
 def test_requests_that_a_log_left_out_are_no_findings() -> None:
     log = list(planted.log(several(lively=True, turns=8), counter=Characters()))
     for left in range(2, 6):
@@ -226,6 +234,8 @@ def test_of_two_in_one_prompt_each_has_what_it_costs_behind_the_other() -> None:
     assert set(rows) == {"system time", "history slides"}
     assert rows["history slides"]["after"] == "1"
     assert rows["system time"]["after"] == ""
+    assert rows["system time"]["requests"] == 19  # also in those in which the window slid
+    assert rows["history slides"]["tokens"] > 5 * 500
     [whole] = result.tables[1].rows
     assert whole["could"] <= whole["input"]
 
