@@ -130,7 +130,8 @@ def _table(table: Table, number: int) -> Iterator[str]:
         line = []
         for at, (cell, kind) in enumerate(zip(row, kinds, strict=True)):
             tag, scope = ("td", "") if at else ("th", ' scope="row"')
-            line.append(f'<{tag}{scope} class="{kind}">{_breaking(cell)}</{tag}>')
+            text = _text(cell) if kind == "n" else _breaking(cell)
+            line.append(f'<{tag}{scope} class="{kind}">{text}</{tag}>')
         yield f"<tr>{''.join(line)}</tr>"
     yield "</tbody></table></div>"
     if not body:
