@@ -10,22 +10,23 @@ nothing is known. Medians, and means, in which cuts and garbage collection count
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import math
-import platform
 import random
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import contextkit as ck
+from benchmarks.measuring import below, command, made, markdown
+from benchmarks.plots import curves
 from benchmarks.workloads import written_agent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MODEL = "gpt-4o"
 SEED = 7
@@ -176,7 +177,7 @@ def growth_exponent(times: dict[int, float]) -> float:
     )
 
 
-def measure(lengths: tuple[int, ...], turns: int) -> dict[str, Any]:
+def measure(lengths: Sequence[int], turns: int, *, quick: bool = False) -> dict[str, Any]:
     """All figures, as one JSON value."""
     rows = []
     exponents = {}
@@ -189,12 +190,8 @@ def measure(lengths: tuple[int, ...], turns: int) -> dict[str, Any]:
         for limit in LIMITS
     ]
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "contextkit": ck.__version__,
-        "tiktoken": version("tiktoken"),
-        "seed": SEED,
+        "benchmark": "build_time",
+        "made": made(SEED, "tiktoken", quick=quick),
         "unit": "microseconds",
         "kept log": rows,
         "growth exponent": exponents,
@@ -205,17 +202,25 @@ def measure(lengths: tuple[int, ...], turns: int) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """The figures as a Markdown table."""
-    lines = [
-        "| limit | messages | floor µs | build µs | build ÷ floor | means: floor, build, ratio |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['limit']:,} | {row['messages']:,} | {row['floor']:.1f} | {row['build']:.1f} | "
-        f"{row['build'] / row['floor']:.2f} | {row['floor, mean']:.1f}, {row['build, mean']:.1f}, "
-        f"{row['build, mean'] / row['floor, mean']:.2f} |"
+    heads = ["limit", "messages", "floor µs", "build µs", "build ÷ floor"]
+    rows = [
+        [
+            f"{row['limit']:,}",
+            f"{row['messages']:,}",
+            f"{row['floor']:.1f}",
+            f"{row['build']:.1f}",
+            f"{row['build'] / row['floor']:.2f}",
+            ", ".join(
+                (
+                    f"{row['floor, mean']:.1f}",
+                    f"{row['build, mean']:.1f}",
+                    f"{row['build, mean'] / row['floor, mean']:.2f}",
+                )
+            ),
+        ]
         for row in result["kept log"]
     ]
-    lines.append("")
+    lines = [markdown([*heads, "means: floor, build, ratio"], rows), ""]
     lines += [
         f"growth exponent over the history at {int(limit):,}: {exponent:.3f}"
         for limit, exponent in result["growth exponent"].items()
@@ -232,23 +237,31 @@ def table(result: dict[str, Any]) -> str:
         f"(AtLimit: {row['build at the limit, mean']:.0f})"
         for row in result.get("plans made dry", ())
     ]
-    lines.append(
-        f"{result['date']}, Python {result['python']}, tiktoken {result['tiktoken']}, "
-        f"{result['machine']}, seed {result['seed']}"
-    )
+    lines.append(below(result))
     return "\n".join(lines)
 
 
-def main() -> None:
+def plots(result: dict[str, Any]) -> dict[str, Figure]:
+    """Build time and floor over the length of the history."""
+    panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for row in result["kept log"]:
+        panel = panels.setdefault(f"limit {row['limit']:,}", {})
+        for name, key in (("build", "build"), ("encode the message and slice", "floor")):
+            panel.setdefault(name, []).append((row["messages"], row[key]))
+    title = "Building the next request, by the length of the history"
+    x, y = "messages in the history", "microseconds"
+    return {"build-time": curves(title, panels, x=x, y=y, share_y=True)}
+
+
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--quick", action="store_true", help="fewer lengths and turns")
-    args = parser.parse_args()
-    result = measure(LENGTHS[:3] if args.quick else LENGTHS, 60 if args.quick else 400)
-    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result))
-    sys.stdout.write("\n")
+
+    def run(given: Any) -> dict[str, Any]:
+        lengths, turns = (LENGTHS[:3], 60) if given.quick else (LENGTHS, 400)
+        return measure(lengths, turns, quick=given.quick)
+
+    return command(__doc__, run, table, plots=plots, quick="fewer lengths and turns")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,34 +16,27 @@ what it adds.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import contextkit as ck
-from benchmarks.schedule import data_folder
-from benchmarks.workloads import (
-    Messages,
-    dialogues,
-    joined,
-    trajectories,
-    written_agent,
-    written_dialogue,
-)
+from benchmarks.measuring import FOLDER, WRITTEN, below, command, data_folder, made
+from benchmarks.plots import bars
+from benchmarks.workloads import Workload, long_sessions, outgrown, reaching
 from contextkit.analysis.baselines import window_start
 from contextkit.analysis.charged import Moment, Provider
 from contextkit.analysis.policies import Made, Setting
 from contextkit.caching.blocks import Block, blocks_of
 from contextkit.figures import figures_at
 from contextkit.tokens import counter_for
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MODEL = "qwen-plus"
 CACHES = ("explicit", "implicit")
@@ -60,15 +53,6 @@ class Counted:
         counter = counter_for(ck.profile_for(MODEL), None).counter
         self.name, self.error = counter.name, counter.error
         self.count: Callable[[str], int] = lru_cache(maxsize=None)(counter.count)
-
-
-@dataclass(frozen=True)
-class Workload:
-    """Sessions of one kind, and the tools that they were held with."""
-
-    name: str
-    sessions: list[Messages]
-    tools: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -221,32 +205,6 @@ class Windows:
         return run
 
 
-def workloads(folder: Path | None, limit: int, *, quick: bool) -> list[Workload]:
-    """What is measured on; sessions are joined where one alone does not reach the limit."""
-    if folder is None:
-        size = 1 if limit <= 8_000 else 3
-        count = 1 if quick else 4
-        return [
-            Workload("written agent", [written_agent(90 * size, SEED + n) for n in range(count)]),
-            Workload(
-                "written dialogue", [written_dialogue(120 * size, SEED + n) for n in range(count)]
-            ),
-        ]
-    found = []
-    tools = folder / "tau_airline_tools.json"
-    if tau := trajectories(folder, "tau_airline_dev.jsonl"):
-        sessions = [joined(tau[n : n + 20]) for n in range(0, len(tau), 20)]
-        found.append(Workload("tau, 20 joined", sessions))
-        if tools.exists():
-            schemas = json.loads(tools.read_text(encoding="utf-8"))
-            found.append(Workload("tau, 20 joined, tools", sessions, schemas))
-    if talks := dialogues(folder):
-        whole = limit <= 8_000
-        name = "dialogues" if whole else f"dialogues, {len(talks)} joined"
-        found.append(Workload(name, talks if whole else [joined(talks)]))
-    return found
-
-
 def row(workload: Workload, counter: Counted, limit: int, share: int, cache: str) -> dict[str, Any]:
     """Contextkit and the window, on one workload under one limit and cache."""
     budget = ck.Budget(limit, target=limit // share)
@@ -302,28 +260,25 @@ def measure(
 ) -> dict[str, Any]:
     """All figures, as one JSON value."""
     counter = Counted()
-    rows = [
-        row(workload, counter, limit, share, cache)
-        for limit in limits
-        for workload in workloads(folder, limit, quick=quick)
-        for share in shares
-        for cache in CACHES
-    ]
+    rows, sessions = [], []
+    for limit in limits:
+        for workload in long_sessions(folder, limit, quick=quick):
+            reached = reaching(workload, limit)
+            sessions.append({"workload": workload.name, "limit": limit, **reached})
+            for share in shares:
+                rows += [row(workload, counter, limit, share, cache) for cache in CACHES]
     profile = ck.profile_for(MODEL)
     prices = {
         cache: [rules.read, rules.write] for cache in CACHES if (rules := profile.cache(cache))
     }
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "contextkit": ck.__version__,
+        "benchmark": "policy_cost",
+        "made": made(SEED, data=FOLDER if folder else WRITTEN, quick=quick),
         "model": MODEL,
         "counter": counter.name,
-        "seed": SEED,
-        "data": "a data folder" if folder else "written for the purpose",
         "prices, read and write": prices,
         "unit": "uncached input tokens",
+        "sessions": sessions,
         "rows": rows,
     }
 
@@ -357,6 +312,7 @@ def table(result: dict[str, Any], *, every: bool = False) -> str:
         "brackets, by that of the window with the cache and points that are cheapest for it. "
         "Least: the ratio if every request read all of itself but what it adds."
     )
+    what += outgrown(result.get("sessions", ()))
     return "\n".join([*lines, "", what, _measured(result)])
 
 
@@ -382,24 +338,39 @@ def _measured(result: dict[str, Any]) -> str:
         for cache, (read, write) in result["prices, read and write"].items()
     )
     return (
-        f"{result['date']}, {result['model']} (read/write: {prices}), {result['data']}, counted by "
-        f"{result['counter']}, Python {result['python']}, {result['machine']}"
+        f"{result['model']} (read/write: {prices}), counted by {result['counter']}. {below(result)}"
     )
 
 
-def main() -> None:
+def plots(result: dict[str, Any]) -> dict[str, Figure]:
+    """Cost by that of each kind of window, in a panel for each cache."""
+    panels: dict[str, dict[str, tuple[float, float | None]]] = {}
+    for one in result["rows"]:
+        if 2 * one["target"] == one["limit"]:
+            for name in WINDOWS:
+                panel = panels.setdefault(f"{one['cache']} cache, {name}", {})
+                panel[f"{one['workload']}, {one['limit']:,}"] = (one[name]["ratio"], None)
+    title = "Cost of the input, by that of a window whose requests have the same mean length"
+    return {"policy-cost": bars(title, panels, x="cost by that of the window", mark=1.0)}
+
+
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--quick", action="store_true", help="one limit, written sessions")
-    parser.add_argument("--data", help="a folder with conversations")
-    args = parser.parse_args()
-    folder = None if args.quick else data_folder(args.data)
-    limits, shares = ((8_000,), (2,)) if args.quick else ((8_000, 32_000), (2, 4))
-    result = measure(folder, limits, shares, quick=args.quick)
-    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result, every=True))
-    sys.stdout.write("\n")
+
+    def run(given: Any) -> dict[str, Any]:
+        folder = None if given.quick else data_folder(given.data)
+        limits, shares = ((8_000,), (2,)) if given.quick else ((8_000, 32_000), (2, 4))
+        return measure(folder, limits, shares, quick=given.quick)
+
+    return command(
+        __doc__,
+        run,
+        lambda result: table(result, every=True),
+        plots=plots,
+        data=True,
+        quick="one limit, written sessions",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

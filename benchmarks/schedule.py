@@ -11,26 +11,22 @@ folder, on random sequences and a sample written for the purpose alone.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import os
-import platform
 import random
 import statistics
 import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 import contextkit as ck
+from benchmarks.measuring import FOLDER, WRITTEN, below, command, data_folder, made
+from benchmarks.plots import bars
 from benchmarks.workloads import (
     Messages,
     dialogues,
@@ -42,7 +38,13 @@ from benchmarks.workloads import (
 from contextkit.analysis.optimum import START, cheapest_cuts
 from contextkit.figures import Figures
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SEED = 11
+RANDOM = 1_000
+"""Random sequences; the short form has a tenth of them."""
+
 PRICES = ((0.1, 1.25), (0.2, 1.0), (0.02, 1.0), (0.5, 1.0), (0.25, 1.0))
 TTL = 300.0
 SIZES = ((1_000, 4_000), (2_000, 8_000), (4_000, 8_000), (4_000, 32_000), (16_000, 32_000))
@@ -363,14 +365,10 @@ def measure(folder: Path | None, count: int) -> dict[str, Any]:
             for policy in POLICIES
         }
         conditions[condition] = rows
+    data = f"{FOLDER if folder else WRITTEN} and random sequences"
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "contextkit": ck.__version__,
-        "numpy": version("numpy"),
-        "seed": SEED,
-        "data": "a data folder and random sequences" if folder else "written and random sequences",
+        "benchmark": "schedule",
+        "made": made(SEED, "numpy", data=data, quick=count < RANDOM),
         "random sequences": count,
         "prices": [list(pair) for pair in PRICES],
         "targets and limits": [list(pair) for pair in SIZES],
@@ -405,32 +403,39 @@ def table(result: dict[str, Any], *, every: bool = False) -> str:
         f"{pairs}. TTL {result['TTL']:g} s. A fee is half the target, or twice, and its summary "
         f"takes a tenth of it. Price step: {STEP:g} times beyond one and a half targets."
     )
-    where = (
-        f"{result['date']}, {result['data']} ({result['random sequences']:,} random), Python "
-        f"{result['python']}, {result['machine']}, seed {result['seed']}"
-    )
-    lines += ["", what, where]
+    what += f" Random sequences: {result['random sequences']:,}."
+    lines += ["", what, below(result)]
     return "\n".join(lines)
 
 
-def data_folder(given: str | None) -> Path | None:
-    """The data folder that is given, or else named by the environment."""
-    name = given or os.environ.get("CONTEXTKIT_DATA")
-    return Path(name) if name else None
+def plots(result: dict[str, Any]) -> dict[str, Figure]:
+    """What each policy costs by the least possible, over all cases of a condition."""
+    panels = {
+        condition: {
+            name: (row["mean"], row["p99"]) for name, row in rows["all cases"].items() if row
+        }
+        for condition, rows in result["conditions"].items()
+    }
+    title = "What schedules cost by the least possible: mean, and up to the 99th percentile"
+    return {"schedule": bars(title, panels, x="times the least possible cost", mark=1.0)}
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--quick", action="store_true", help="100 random sequences, no data")
-    parser.add_argument("--data", help="a folder with conversations")
-    args = parser.parse_args()
-    folder = None if args.quick else data_folder(args.data)
-    result = measure(folder, 100 if args.quick else 1_000)
-    sys.stdout.write(json.dumps(result, indent=2) if args.json else table(result, every=True))
-    sys.stdout.write("\n")
+
+    def run(given: Any) -> dict[str, Any]:
+        folder = None if given.quick else data_folder(given.data)
+        return measure(folder, RANDOM // 10 if given.quick else RANDOM)
+
+    return command(
+        __doc__,
+        run,
+        lambda result: table(result, every=True),
+        plots=plots,
+        data=True,
+        quick="100 random sequences, no data",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

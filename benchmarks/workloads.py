@@ -10,8 +10,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from contextkit.profiles import profile_for
+from contextkit.tokens import counter_for
 
 Messages = list[dict[str, Any]]
 
@@ -20,6 +24,15 @@ WORDS = (
     "nothing", "green", "quiet", "table", "river", "Tuesday", "letter", "seven", "cheap", "ticket",
     "north", "again", "market", "bread", "winter", "people", "small", "answer",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Sessions of one kind, and the tools that they were held with."""
+
+    name: str
+    sessions: list[Messages]
+    tools: list[dict[str, Any]] = field(default_factory=list)
 
 
 def trajectories(folder: Path, name: str) -> list[Messages]:
@@ -75,6 +88,60 @@ def joined(conversations: Sequence[Messages]) -> Messages:
                 own["tool_call_id"] = f"{own['tool_call_id']}.{number}"
             session.append(own)
     return session
+
+
+def long_sessions(
+    folder: Path | None, limit: int, *, quick: bool, seed: int = 21
+) -> list[Workload]:
+    """What is measured on; sessions are joined where one alone does not reach the limit."""
+    if folder is None:
+        size = 1 if limit <= 8_000 else 3
+        count = 1 if quick else 4
+        return [
+            Workload("written agent", [written_agent(90 * size, seed + n) for n in range(count)]),
+            Workload(
+                "written dialogue", [written_dialogue(120 * size, seed + n) for n in range(count)]
+            ),
+        ]
+    found = []
+    tools = folder / "tau_airline_tools.json"
+    if tau := trajectories(folder, "tau_airline_dev.jsonl"):
+        sessions = [joined(tau[n : n + 20]) for n in range(0, len(tau), 20)]
+        found.append(Workload("tau, 20 joined", sessions))
+        if tools.exists():
+            schemas = json.loads(tools.read_text(encoding="utf-8"))
+            found.append(Workload("tau, 20 joined, tools", sessions, schemas))
+    if talks := dialogues(folder):
+        whole = limit <= 8_000
+        name = "dialogues" if whole else f"dialogues, {len(talks)} joined"
+        found.append(Workload(name, talks if whole else [joined(talks)]))
+    return found
+
+
+def reaching(workload: Workload, limit: int) -> dict[str, int]:
+    """How many sessions there are, and how many have a request that would outgrow a limit.
+
+    Where none does, nothing is ever cut at the limit, and a benchmark says nothing of it.
+    """
+    counter = counter_for(profile_for("qwen-plus"))
+    around = counter.fixed(workload.tools)
+    lengths = [around + sum(map(counter.message, messages)) for messages in workload.sessions]
+    return {"sessions": len(lengths), "reaching": sum(length > limit for length in lengths)}
+
+
+def outgrown(found: Sequence[dict[str, Any]]) -> str:
+    """What is to be said of sessions that never reach a limit; nothing where all do.
+
+    Args:
+        found: for each workload and limit, their names and what `reaching` gives.
+    """
+    said = [
+        f"{one['workload']} at {one['limit']:,}: {one['sessions'] - one['reaching']} of "
+        f"{one['sessions']} sessions never outgrow the limit"
+        for one in found
+        if one["reaching"] < one["sessions"]
+    ]
+    return f" Vacuous there: {'; '.join(said)}." if said else ""
 
 
 def written_dialogue(turns: int, seed: int) -> Messages:

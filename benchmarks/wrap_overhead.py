@@ -2,28 +2,29 @@
 
     python -m benchmarks.wrap_overhead [--json] [--quick]
 
-Both clients talk to a transport in this process that answers at once, so that the difference is
-contextkit alone. A conversation grows by a turn with each call; the bare client and the wrapped one
-take turns at the same list. Without a limit that cuts, so that both send the same messages.
+Both clients talk to a transport in this process that answers at once and reports usage, as a
+provider does that reads from its cache all but what is new; so the difference is contextkit alone,
+with the ledger's row of each request. A conversation grows by a turn with each call; the bare
+client and the wrapped one
+take turns at the same list: without a limit that cuts, so that both send the same messages, and
+with one.
 
 The client itself takes a hundred times as long as what is measured, so that the difference of two
 calls says little on a busy machine. Its own time inside each wrapped call is taken too: the rest of
-the call is `wrap`, and is the figure to look at.
+the call is `wrap`, and is the figure to look at. A stream reports its usage at the end: what that
+takes is measured apart.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import json
-import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import httpx2
@@ -33,8 +34,12 @@ from openai.resources.chat import AsyncCompletions, Completions
 
 import contextkit as ck
 from benchmarks.build_time import SEED, conversation
+from benchmarks.measuring import below, command, made, markdown
+from contextkit.tokens import counter_for
 
-LENGTHS = (10, 100, 1_000)
+SIZES = ((10, None), (100, None), (1_000, None), (1_000, 8_000))
+"""Messages of the list, and the limit."""
+
 MODELS = ("gpt-4o", "qwen-plus")  # of the second, replies are listened to for their reasoning
 CALLS = 60
 REPLY = {"role": "assistant", "content": "It is on its way."}
@@ -44,12 +49,33 @@ TOOL = {
 }
 
 
+@cache
+def counted(model: str, text: str) -> int:
+    """Tokens of a message of nothing but text."""
+    return counter_for(ck.profile_for(model)).message({"role": "user", "content": text})
+
+
+def usage_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a provider reports that reads all but the last reply and the new question."""
+    tokens = [counted(asked["model"], message["content"]) for message in asked["messages"]]
+    cached = sum(tokens[:-2]) // 128 * 128
+    return {
+        "prompt_tokens": sum(tokens),
+        "completion_tokens": 6,
+        "total_tokens": sum(tokens) + 6,
+        "prompt_tokens_details": {"cached_tokens": cached if cached >= 1_024 else 0},
+    }
+
+
 def respond(request: httpx2.Request) -> httpx2.Response:
-    """A reply at once, whole or in three chunks."""
+    """A reply at once, whole or in three chunks and one with the usage."""
     head = {"id": "c", "created": 0, "model": "m"}
-    if not json.loads(request.content).get("stream"):
+    asked = json.loads(request.content)
+    usage = usage_of(asked)
+    if not asked.get("stream"):
         choice = {"index": 0, "message": REPLY, "finish_reason": "stop"}
-        return httpx2.Response(200, json={**head, "object": "chat.completion", "choices": [choice]})
+        whole = {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+        return httpx2.Response(200, json=whole)
     deltas = [({"content": "It is "}, None), ({"content": "on its way."}, None), ({}, "stop")]
     events = [
         json.dumps(
@@ -61,6 +87,9 @@ def respond(request: httpx2.Request) -> httpx2.Response:
         )
         for delta, end in deltas
     ]
+    if (asked.get("stream_options") or {}).get("include_usage"):
+        last = {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}
+        events.append(json.dumps(last))
     body = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
     return httpx2.Response(200, text=body, headers={"Content-Type": "text/event-stream"})
 
@@ -115,6 +144,18 @@ def first_chunk(client: OpenAI, **given: Any) -> tuple[float, float]:
     return taken, taken - Inside.last
 
 
+def end_of_stream(client: OpenAI, **given: Any) -> tuple[float, float]:
+    """Microseconds from the first chunk of a stream with usage to its end."""
+    options = {"stream_options": {"include_usage": True}}
+    stream = client.chat.completions.create(stream=True, **options, **given)
+    next(stream)
+    start = time.perf_counter_ns()
+    for _ in stream:
+        pass
+    taken = (time.perf_counter_ns() - start) / 1_000
+    return taken, taken
+
+
 async def acreate(client: AsyncOpenAI, **given: Any) -> tuple[float, float]:
     """The async twin of `create`."""
     start = time.perf_counter_ns()
@@ -141,11 +182,17 @@ def measure(length: int, calls: int, call: Callable[[int, Any], list[Any]]) -> A
     }
 
 
-def sync_pairs(way: Callable[..., tuple[float, float]], model: str, length: int, calls: int) -> Any:
+def sync_pairs(
+    way: Callable[..., tuple[float, float]],
+    model: str,
+    length: int,
+    calls: int,
+    limit: int | None = None,
+) -> Any:
     """One way of calling, with the official sync client."""
     transport = httpx2.Client(transport=httpx2.MockTransport(respond))
     with OpenAI(api_key="none", base_url="http://bench", http_client=transport) as bare:
-        clients = (bare, ck.wrap(bare))
+        clients = (bare, ck.wrap(bare, limit=limit))
 
         def call(number: int, messages: Any) -> list[Any]:
             taken: list[Any] = [None, None]
@@ -154,15 +201,17 @@ def sync_pairs(way: Callable[..., tuple[float, float]], model: str, length: int,
                 taken[which] = way(clients[which], **given)
             return taken
 
-        return measure(length, calls, call)
+        found = measure(length, calls, call)
+        found["ledger"] = len(clients[1].ledger)
+        return found
 
 
-def async_pairs(model: str, length: int, calls: int) -> Any:
+def async_pairs(model: str, length: int, calls: int, limit: int | None = None) -> Any:
     """`create` with the official async client."""
     transport = httpx2.AsyncClient(transport=httpx2.MockTransport(respond))
     with asyncio.Runner() as runner:
         bare = AsyncOpenAI(api_key="none", base_url="http://bench", http_client=transport)
-        clients = (bare, ck.wrap(bare))
+        clients = (bare, ck.wrap(bare, limit=limit))
 
         def call(number: int, messages: Any) -> list[Any]:
             taken: list[Any] = [None, None]
@@ -171,73 +220,68 @@ def async_pairs(model: str, length: int, calls: int) -> Any:
                 taken[which] = runner.run(acreate(clients[which], **given))
             return taken
 
-        measured = measure(length, calls, call)
+        found = measure(length, calls, call)
+        found["ledger"] = len(clients[1].ledger)
         runner.run(bare.close())
-    return measured
+    return found
 
 
-def measured(*, quick: bool) -> dict[str, Any]:
+def measured(*, quick: bool, sizes: Sequence[tuple[int, int | None]] = SIZES) -> dict[str, Any]:
     """Everything, as JSON data; microseconds."""
     for module in (chat, chat.chat):  # where wrap, and where the bare client, finds them
         vars(module).update(Completions=TimedCompletions, AsyncCompletions=TimedAsyncCompletions)
     calls = 10 if quick else CALLS
     rows = []
     for model in MODELS:
-        for length in LENGTHS[:2] if quick else LENGTHS:
+        for length, limit in sizes[:2] if quick else sizes:
             ways = {
-                "create": lambda m=model, n=length: sync_pairs(create, m, n, calls),
-                "first chunk": lambda m=model, n=length: sync_pairs(first_chunk, m, n, calls),
-                "create, async": lambda m=model, n=length: async_pairs(m, n, calls),
+                "create": partial(sync_pairs, create),
+                "first chunk": partial(sync_pairs, first_chunk),
+                "end of the stream": partial(sync_pairs, end_of_stream),
+                "create, async": async_pairs,
             }
             for way, run in ways.items():
-                rows.append({"model": model, "messages": length, "way": way, **run()})
-    return {
-        "rows": rows,
-        "made": {
-            "date": datetime.now(UTC).date().isoformat(),
-            "python": platform.python_version(),
-            "openai": version("openai"),
-            "tiktoken": version("tiktoken"),
-            "platform": f"{platform.system()} {platform.machine()}",
-            "seed": SEED,
-            "calls": calls,
-        },
-    }
+                found = run(model, length, calls, limit)
+                rows.append(
+                    {"model": model, "messages": length, "limit": limit, "way": way, **found}
+                )
+    head = made(SEED, "openai", "tiktoken", calls=calls, quick=quick)
+    return {"benchmark": "wrap_overhead", "made": head, "unit": "microseconds", "rows": rows}
 
 
 def table(result: dict[str, Any]) -> str:
     """The result as Markdown: what `wrap` takes, and in brackets the difference of whole calls."""
-    lines = [
-        "| model | messages | bare client ms | `wrap`: create ms | first chunk ms | async ms |",
-        "|---|---|---|---|---|---|",
-    ]
-    cells: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
+    heads = ["model", "messages", "limit", "bare client ms", "`wrap`: create ms", "first chunk ms"]
+    heads += ["end of the stream ms", "async ms"]
+    cells: dict[tuple[str, int, int | None], dict[str, dict[str, float]]] = {}
     for row in result["rows"]:
-        cells.setdefault((row["model"], row["messages"]), {})[row["way"]] = row
-    for (model, messages), ways in cells.items():
-        said = (
-            f"{way['own'] / 1_000:.2f} ({way['difference'] / 1_000:.2f})" for way in ways.values()
-        )
+        cells.setdefault((row["model"], row["messages"], row["limit"]), {})[row["way"]] = row
+    rows = []
+    for (model, messages, limit), ways in cells.items():
+        said = [
+            f"{way['own'] / 1_000:.2f} ({way['difference'] / 1_000:.2f})"
+            if name != "end of the stream"
+            else f"{way['own'] / 1_000:.2f}"
+            for name, way in ways.items()
+        ]
         bare = ways["create"]["bare"] / 1_000
-        lines.append(f"| {model} | {messages:,} | {bare:.1f} | {' | '.join(said)} |")
-    made = result["made"]
-    lines.append("\nMedians; in brackets the difference of the whole calls.")
-    lines.append(
-        f"{made['date']}, Python {made['python']}, openai {made['openai']}, tiktoken "
-        f"{made['tiktoken']}, {made['platform']}, seed {made['seed']}, {made['calls']} calls each"
+        at = "none" if limit is None else f"{limit:,}"
+        rows.append([model, f"{messages:,}", at, f"{bare:.1f}", *said])
+    what = (
+        "Medians; in brackets the difference of the whole calls, below 0 where less is sent. With "
+        "the row of the ledger: of a stream at its end, with the usage."
     )
-    return "\n".join(lines)
+    return "\n".join([markdown(heads, rows), "", what, below(result)])
 
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    arguments = parser.parse_args()
-    result = measured(quick=arguments.quick)
-    print(json.dumps(result, indent=1) if arguments.json else table(result))
-    return 0
+    return command(
+        __doc__,
+        lambda given: measured(quick=given.quick),
+        table,
+        quick="10 and 100 messages, ten calls each",
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Self
 
 from contextkit.edits import ONE_TO_ONE, Decision, Edit
@@ -371,7 +372,8 @@ class Fold:
     def forked(self, history: History, at: int) -> Self | None:
         """The fold over the first `at` messages, where nothing but plain messages lies behind."""
         decisions = self.history.decisions(self.name)
-        applied = sum(decision.point <= at for decision in decisions[: self.applied])
+        point = attrgetter("point")
+        applied = bisect_right(decisions, at, hi=self.applied, key=point)
         if (
             any(decision.edits for decision in decisions[applied : self.applied])
             or at < len(self.system)
@@ -382,13 +384,12 @@ class Fold:
         ):
             return None
         other = self.copy(history)
+        other.applied = applied
         if at < self.seen:
             other.rewind(at)
-        other.applied = applied
-        tails = (d.tail for d in reversed(decisions[:applied]) if d.tail is not None)
-        other.tail = next(tails, None)
-        other.point = min(self.point, at)
-        if at < self.seen:
+            tails = (d.tail for d in reversed(decisions[:applied]) if d.tail is not None)
+            other.tail = next(tails, None)
+            other.point = min(self.point, at)
             # Back to a point that was passed: one stands before each assistant message.
             recorded = {decision.point for decision in decisions[:applied]}
             messages = self.history.messages

@@ -267,19 +267,21 @@ class History:
             other.data = self.data[:at]
             other.loose = [number for number in self.loose if number < at]
             other.reasoning = {key: said for key, said in self.reasoning.items() if key[0] <= at}
-            other.usages = {n: usage for n, usage in self.usages.items() if n < at}
-            other.heard = {n: usage for n, usage in self.heard.items() if n <= at}
-            other.times = {n: time for n, time in self.times.items() if n <= at}
             other.unanswered = dict(self.unanswered)
             other.entered = {view: one for view, one in self.entered.items() if one.point <= at}
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):
+                other.usages, other.heard = self.usages.copy(), self.heard.copy()
+                other.times = self.times.copy()
                 other.blocks = {counter: made.copy() for counter, made in self.blocks.items()}
                 other.size = self.size
                 other.records = self.records[:]
                 other._decisions = {v: made[:] for v, made in self._decisions.items()}
                 other._current, other.settings = dict(self._current), dict(self.settings)
             else:
+                other.usages = {n: usage for n, usage in self.usages.items() if n < at}
+                other.heard = {n: usage for n, usage in self.heard.items() if n <= at}
+                other.times = {n: time for n, time in self.times.items() if n <= at}
                 other.size = sum(message.size for message in other.messages)
                 other._keep(self.records, at)
             for key, fold in self.folds.items():

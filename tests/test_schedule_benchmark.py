@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.policy_cost import WINDOWS, Windows, Workload, row
+from benchmarks.policy_cost import WINDOWS, Windows, row
 from benchmarks.schedule import (
     CONDITIONS,
     STEP,
@@ -24,7 +24,7 @@ from benchmarks.schedule import (
     sliding_window,
     when_it_pays,
 )
-from benchmarks.workloads import written_dialogue
+from benchmarks.workloads import Workload, written_dialogue
 from tests.support import Characters, answer, call, result, system, user
 
 cases = st.builds(

@@ -50,7 +50,7 @@ def _counter(model: str, *, remember: bool) -> Any:
 
 
 async def requests(chosen: Peer, job: dict[str, Any]) -> Answer:
-    """The request before each assistant message of a conversation, and at its end.
+    """The request before each assistant message of a conversation, and (`end`) at its end.
 
     A message that stands in the conversation goes back as its number.
     """
@@ -60,7 +60,8 @@ async def requests(chosen: Peer, job: dict[str, Any]) -> Answer:
     names = Names(messages, setting.system)
     found: list[Answer] = []
     failed = ""  # a library that could not take a message has not got it
-    for number, message in enumerate([*messages, None]):
+    end = [None] if job.get("end", True) else []
+    for number, message in enumerate([*messages, *end]):
         due = message is None or message["role"] == "assistant"
         if due and number and messages[number - 1]["role"] != "assistant":
             setting.calls.clear()

@@ -10,7 +10,7 @@ from the cache but what it adds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import contextkit as ck
@@ -172,8 +172,7 @@ class PeerPolicy:
         """With the explicit cache points that an application would put there."""
         if setting.cache != "explicit":
             return blocks
-        head = max((n for n, one in enumerate(blocks) if one.role == "system"), default=0)
-        head = next((n for n, one in enumerate(blocks) if one.role == "system"), head)
+        head = next((n for n, one in enumerate(blocks) if one.role == "system"), 0)
         places = {head, len(blocks) - 2} if self.points == POINTS[0] else {head}
         return tuple(replace(block, point=number in places) for number, block in enumerate(blocks))
 
@@ -192,6 +191,7 @@ class PeerPolicy:
                 "messages": rest,
                 "tools": transcript.tools,
                 "summary": SUMMARY,
+                "end": False,
             }
             self._answers[key] = self.process.ask(job, PATIENCE)["requests"]
         return self._answers[key]
@@ -214,16 +214,21 @@ def window(transcript: Transcript, setting: Setting) -> int:
     return max(2, int(room * len(rest) / max(1, sum(map(count, rest)))))
 
 
+SCHEDULES: dict[str, ck.Schedule | None] = {"at the limit": ck.AtLimit(), "when it pays": None}
+"""Those that come without a target, and with one."""
+
+
 @dataclass
 class OwnPolicy:
     """contextkit's requests, by a builder with a limit and a target."""
 
+    schedule: str
     summarizing: bool = False
 
     @property
     def name(self) -> str:
         """As in tables."""
-        return OURS_SUMMARIZING if self.summarizing else OURS
+        return f"{OURS_SUMMARIZING if self.summarizing else OURS}, {self.schedule}"
 
     def requests(self, transcript: Transcript, setting: Setting) -> Iterator[Made]:
         """The request before each assistant message."""
@@ -246,6 +251,7 @@ class OwnPolicy:
             budget=ck.Budget(setting.limit, target=setting.target),
             tools=transcript.tools,
             cache=setting.cache,
+            schedule=SCHEDULES[self.schedule],
             counter=setting.counter.counter,
             **more,
         )
@@ -272,48 +278,74 @@ def charged(policy: Any, workload: Workload, setting: Setting) -> Charged:
     return total
 
 
+@dataclass(frozen=True)
+class Fit:
+    """How contextkit is set."""
+
+    schedule: str
+    limit: int
+    target: int
+
+
 class Fitting:
     """contextkit's runs over a workload, found by the mean tokens of their requests.
 
     Args:
         workload: what is held.
-        setting: profile, cache and limit; the target is chosen here.
+        setting: profile, cache and limit; schedule and target are chosen here.
         summarizing: with a summarizer, for comparison with those that have one.
     """
 
     def __init__(self, workload: Workload, setting: Setting, *, summarizing: bool) -> None:
-        self.workload, self.setting = workload, setting
-        self.policy = OwnPolicy(summarizing)
-        self.runs: dict[tuple[int, int], Charged] = {}
+        self.workload, self.setting, self.summarizing = workload, setting, summarizing
+        self.runs: dict[Fit, Charged] = {}
 
-    def run(self, limit: int, target: int) -> Charged:
-        """The requests under a limit and a target."""
-        if (limit, target) not in self.runs:
-            setting = replace(self.setting, limit=limit, target=target)
-            self.runs[limit, target] = charged(self.policy, self.workload, setting)
-        return self.runs[limit, target]
+    def run(self, fit: Fit) -> Charged:
+        """The requests under a schedule, a limit and a target."""
+        if fit not in self.runs:
+            setting = replace(self.setting, limit=fit.limit, target=fit.target)
+            policy = OwnPolicy(fit.schedule, self.summarizing)
+            self.runs[fit] = charged(policy, self.workload, setting)
+        return self.runs[fit]
 
-    def nearest(self, mean: float) -> tuple[int, int]:
-        """The limit and target whose requests have the nearest mean length.
+    def nearest(self, mean: float) -> Fit:
+        """How requests of the nearest mean length are had, at the least cost.
 
-        The limit of the workload, and a target of at most half of it, which is the most that a
-        target does; a longer mean by a higher limit with half of it as target.
+        By the target, under the limit of the workload; more than half of the limit is of no effect
+        there, so a mean that is longer still is had by a higher limit, with half of it as target.
+        Of the two schedules the one that is cheaper at that mean.
         """
         limit = self.setting.limit
-        if self.run(limit, limit // 2).mean >= mean:
-            return limit, self._search(1, limit // 2, mean, lambda target: self.run(limit, target))
-        most = self._search(limit, 4 * limit, mean, lambda high: self.run(high, high // 2))
-        return most, most // 2
+        fits = []
+        for schedule in SCHEDULES:
+            low, high = Fit(schedule, limit, limit // 16), Fit(schedule, limit, limit // 2)
+            if self.run(high).mean < mean:
+                low, high = high, Fit(schedule, 3 * limit, 3 * limit // 2)
+            fits.append(self._between(low, high, mean))
+        close = [fit for fit in fits if abs(self.run(fit).mean - mean) <= 0.02 * mean]
+        if not close:
+            return min(fits, key=lambda fit: abs(self.run(fit).mean - mean))
+        return min(close, key=lambda fit: self.run(fit).each)
 
-    def _search(self, low: int, high: int, mean: float, run: Callable[[int], Charged]) -> int:
-        tried: dict[int, float] = {}
-        for _ in range(9):
-            middle = (low + high) // 2
-            tried[middle] = run(middle).mean
-            if abs(tried[middle] - mean) < 0.005 * mean or high - low < 2:
+    def _between(self, low: Fit, high: Fit, mean: float) -> Fit:
+        """Where between two settings a mean lies, by the secant; on a grid, so that runs recur."""
+        step = max(1, self.setting.limit // 80)
+        tried = {low, high}
+        for _ in range(6):
+            under, over = self.run(low).mean, self.run(high).mean
+            share = (mean - under) / max(1.0, over - under)
+            share = min(0.95, max(0.05, share))
+            limit = low.limit + round((high.limit - low.limit) * share / step) * step
+            target = low.target + round((high.target - low.target) * share / step) * step
+            between = Fit(low.schedule, limit, target)
+            if between in tried:
                 break
-            low, high = (middle, high) if tried[middle] < mean else (low, middle)
-        return min(tried, key=lambda one: abs(tried[one] - mean))
+            tried.add(between)
+            found = self.run(between).mean
+            if abs(found - mean) < 0.004 * mean:
+                break
+            low, high = (between, high) if found < mean else (low, between)
+        return min(tried, key=lambda fit: abs(self.run(fit).mean - mean))
 
 
 def rows(
@@ -331,9 +363,10 @@ def rows(
     fittings = {kind: Fitting(workload, setting, summarizing=kind) for kind in (False, True)}
     added = _added(workload, setting)
     for kind, fitting in fittings.items():
-        run = fitting.run(workload.limit, workload.limit // 2)
-        name = OURS_SUMMARIZING if kind else OURS
-        yield _row(name, "summarizes" if kind else "chunks", run, setting, added)
+        for schedule in SCHEDULES:
+            run = fitting.run(Fit(schedule, workload.limit, workload.limit // 2))
+            name = f"{OURS_SUMMARIZING if kind else OURS}, {schedule}"
+            yield _row(name, "summarizes" if kind else "chunks", run, setting, added)
     for policy in policies:
         say(f"cost: {workload.name}, {model} {cache}, {policy.name}")
         try:
@@ -345,13 +378,9 @@ def rows(
         row["points"] = points
         if policy.peer.cuts != "never":
             fitting = fittings[policy.peer.cuts == "summarizes"]
-            limit, target = fitting.nearest(run.mean)
-            ours = fitting.run(limit, target)
-            row["contextkit"] = {
-                "limit": limit,
-                "target": target,
-                **_row(fitting.policy.name, "", ours, setting, added),
-            }
+            fit = fitting.nearest(run.mean)
+            ours = fitting.run(fit)
+            row["contextkit"] = {**asdict(fit), **_row(OURS, "", ours, setting, added)}
             row["ratio"] = ours.each / run.each
         yield row
 

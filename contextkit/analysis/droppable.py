@@ -82,13 +82,16 @@ class Droppable:
         first = left.first
         return first[number] if number < len(first) else left.rest + number - len(first)
 
-    def common(self, before: Left, after: Left, request: int) -> tuple[list[int], bool]:
+    def common(
+        self, before: Left, until: int, after: Left, end: int
+    ) -> tuple[list[int], bool]:
         """What requests behind two cuts have in common behind the system block.
 
         Args:
             before: what the earlier cut left, with all that came until the later one.
+            until: how many groups there were by then.
             after: what the later cut leaves.
-            request: the number of that.
+            end: how many groups there are with those of its request.
 
         Returns:
             Tokens of the first 1, 2, … groups in common, and whether they are the same groups; else
@@ -96,13 +99,9 @@ class Droppable:
         """
         tokens: list[int] = []
         total, same = 0, True
-        for number in range(self.ends[request]):
+        for number in range(end):
             mine, other = self.position(after, number), self.position(before, number)
-            if (
-                mine >= self.ends[request]
-                or other >= self.ends[request - 1]
-                or self.alike[mine] != self.alike[other]
-            ):
+            if mine >= end or other >= until or self.alike[mine] != self.alike[other]:
                 break
             same = same and mine == other
             total += self.sums[mine + 1] - self.sums[mine]

@@ -7,7 +7,9 @@ never sent.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from contextkit.caching.consecutive import Answered
@@ -45,9 +47,10 @@ def last_answered(history: History, view: str, point: int) -> Decision | None:
 def _answered_backwards(history: History) -> Iterator[Decision]:
     """The same decisions as `answered`, the newest first: of a long log only the end is read."""
     with history.lock:
-        records, count = history.records[:], len(history)
+        records, size, count = history.records, len(history.records), len(history)
     reply = None
-    for record in reversed(records):
+    for place in range(size - 1, -1, -1):  # it only grows: no copy of a long log
+        record = records[place]
         if isinstance(record, Message):
             count -= 1
             reply = count if record.role == "assistant" else None
@@ -70,12 +73,10 @@ def edits_since(
     """
     if last.view != decision.view:
         return ()
-    found = [
-        edit
-        for one in history.decisions(decision.view)
-        if last.point < one.point < decision.point
-        for edit in one.edits
-    ]
+    decisions, point = history.decisions(decision.view), attrgetter("point")
+    behind = bisect_right(decisions, last.point, key=point)
+    upto = bisect_left(decisions, decision.point, key=point)
+    found = [edit for one in decisions[behind:upto] for edit in one.edits]
     known = set(map(_named, found))
     fresh = tuple(made) or decision.edits
     return (*found, *(edit for edit in fresh if _named(edit) not in known))
