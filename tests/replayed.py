@@ -41,7 +41,7 @@ def drawn(seed: int, *, requests: int = 30, agent: bool = False, pins: bool = Fa
             ids = [f"c{turn}.{step}.{n}" for n in range(draw.choice([1, 1, 2]))]
             said(call(*ids), 2.0)
             for one in ids:
-                said(result(one, one + "r" * int(draw.lognormvariate(4, 1))), 1.0)
+                said(result(one, one + "r" * min(400, int(draw.lognormvariate(4, 1)))), 1.0)
         made += 1
         said(answer(f"{turn} " + "a" * draw.randrange(4, 300)), 2.0)
     times, now = [], 0.0

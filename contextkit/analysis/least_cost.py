@@ -177,10 +177,15 @@ class _Charge:
         if not same:
             again = max(again, tokens[-1])
             tokens = []
-        # Prefixes that end where a request did or, at points, its last reply began; as units, where
-        # two requests parted.
+        # Prefixes that end where a request did or, at points, its last reply began, or pins did
+        # that stand first; as units, where two requests parted.
         place = talk.position(left, 0)
-        ended = [one for one in tokens if self.ends.get((place, one), cut + 1) <= cut]
+        pins = sum(1 for one, other in zip(left.first, talk.pins, strict=False) if one == other)
+        ended = [
+            one
+            for number, one in enumerate(tokens)
+            if number < pins or self.ends.get((place, one), cut + 1) <= cut
+        ]
         least = talk.marked if rules.match == "points" else head * (cut > 0)
         return max([least, *(head + one for one in ended), head + again if again else 0])
 

@@ -63,7 +63,8 @@ COLUMNS = (
         "by optimum",
         "ratio",
         "Cost by the least that any choice of times for dropping the oldest turns to the target "
-        "can cost, under the same limit; of the conversations for which that is known, to within 0.1 % at least.",
+        "can cost, under the same limit; of the conversations for which that is known, to within "
+        "0.1 %.",
     ),
     Column("requests", "requests", "count", "One before each assistant message."),
     Column(
