@@ -22,6 +22,8 @@ def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Res
     ]
     if tally.planned:
         tables.append(_planned(tally, currency))
+    if shown:
+        tables.append(_conversations(tally, list(shown), currency))
     return Result(
         "audit",
         f"Audit of {tally.requests:,} recorded requests",
@@ -157,6 +159,34 @@ def _planned(tally: Tally, currency: str) -> Table:
     )
     note = "Seldom, as cuts should be: no fault. They make later requests shorter."
     return Table("cuts", "Planned cuts", columns, tuple(rows), note)
+
+
+def _conversations(tally: Tally, shown: list[str], currency: str) -> Table:
+    rows = []
+    for lost in tally.worst:
+        kinds = [kind for kind, _ in lost.kinds.most_common() if kind in shown]
+        if kinds:
+            rows.append(
+                {
+                    "first": lost.source,
+                    "model": lost.model,
+                    "requests": lost.requests,
+                    "tokens": lost.sum.tokens,
+                    "money": _money(lost.sum, currency),
+                    "units": _units(lost.sum),
+                    "most": ADVICE[kinds[0]],
+                }
+            )
+    columns = (
+        Column("first", "first request"),
+        Column("model", "model"),
+        Column("requests", "requests", "count"),
+        Column("tokens", "tokens missed", "count", unit="tokens"),
+        Column("money", "cost", "money", "of the misses", unit=currency),
+        Column("units", "units", "units"),
+        Column("most", "what would save most of it"),
+    )
+    return Table("conversations", "Conversations that lost most", columns, tuple(rows))
 
 
 def _plots(tally: Tally) -> tuple[Split, ...]:
