@@ -60,6 +60,29 @@ def test_a_request_is_made_before_each_assistant_message_that_answers_something(
     assert points_of(transcript) == [3, 6]
 
 
+def test_no_request_is_made_where_nobody_could_have_asked() -> None:
+    messages = [
+        user("go"),
+        call("c1", "c2"),
+        result("c1"),
+        answer("a result is missing"),
+        result("c9"),
+        answer("an orphan is no question"),
+        user("on"),
+        call("c3"),
+        result("c3"),
+        answer("done"),
+        system("a note"),
+        answer("a note is none either"),
+    ]
+    transcript = Transcript("t", messages)
+    made = setting("qwen-plus", "implicit", 1_000)
+
+    assert points_of(transcript) == [1, 7, 9]
+    for name in ("drop@at-limit", "window", "all"):
+        assert len(held(name, transcript, made)) == 3
+
+
 def test_everything_is_sent_whole_and_a_hit_is_all_but_what_is_new() -> None:
     made = setting("qwen-plus", "implicit", 1_000, minimum=1, block=1)
     transcript = talk(12)
@@ -428,6 +451,18 @@ def test_what_cannot_be_held_is_named_and_the_rest_is_done() -> None:
     assert "limit of 8,000" in big.reason
     assert none.source == "silent"
     assert read is unread
+
+
+def test_a_transcript_that_nobody_checked_is_a_problem_like_others() -> None:
+    bad = [
+        Transcript("no id", [user("u"), {"role": "assistant", "tool_calls": [{"x": 1}]}]),
+        Transcript("no role", [{"content": "x"}, user("u"), answer("a")]),
+        Transcript("no content", [{"role": "user"}, answer("a")]),
+    ]
+    found = ck.replay([*bad, talk(3)], policies=["all"])
+
+    assert [problem.source for problem in found.problems] == ["no id", "no role", "no content"]
+    assert found.rows[0]["requests"] == 4
 
 
 def test_dicts_and_lists_are_conversations_too() -> None:

@@ -13,7 +13,7 @@ from contextkit.analysis.charged import Charge, Moment, Sums, charges, moments_o
 from contextkit.analysis.droppable import Droppable, droppable
 from contextkit.analysis.joining import joined
 from contextkit.analysis.least_cost import least_cost
-from contextkit.analysis.policies import Policy, Setting, points_of
+from contextkit.analysis.policies import Policy, Setting
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.replay_result import result_of
 from contextkit.analysis.results import Result
@@ -149,13 +149,16 @@ class Run:
 
     def hold(self, transcript: Transcript) -> Iterator[int]:
         """Hold a conversation under everything, or leave it out; gives how much of it is done."""
-        points = points_of(transcript)
-        if not points:
+        try:
+            moments = moments_of(transcript, self.gap)
+        except Exception as error:  # noqa: BLE001 - whoever makes a Transcript puts anything in it
+            self.problems.append(Problem(transcript.source, _reason(error)))
+            return
+        if not moments:
             reason = "no assistant message answers anything: there is no request"
             self.problems.append(Problem(transcript.source, reason))
             return
-        moments = moments_of(transcript, self.gap)
-        keep = len(points) > self.longest[1]
+        keep = len(moments) > self.longest[1]
         held: dict[tuple[int, int], Held] = {}
         least: list[float | None] = []
         active: list[bool] = []
@@ -190,7 +193,7 @@ class Run:
             splits = {
                 policy.name: held[number, 0].split for number, policy in enumerate(self.policies)
             }
-            self.longest = (transcript.source, len(points), splits)
+            self.longest = (transcript.source, len(moments), splits)
 
 
 def _say_nothing(_done: int, _of: int | None) -> None:

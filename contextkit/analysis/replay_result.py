@@ -50,7 +50,7 @@ COLUMNS = (
         "cuts",
         "cuts",
         "count",
-        "Requests in which something is missing or changed that stood in the one before.",
+        "Requests whose history was cut, or changed where it had been sent before.",
     ),
     Column(
         "kept",
@@ -80,10 +80,6 @@ COLUMNS = (
 )
 
 
-_SELDOM = ("currency", "written", "over_limit", "calls", "fee")
-"""Columns that are only there where they have something to say; JSON has them always."""
-
-
 def result_of(run: Run, join: int) -> Result:
     """What a replay found."""
     rows = [row for at, named in enumerate(run.settings) for row in _rows(run, at, named)]
@@ -91,11 +87,7 @@ def result_of(run: Run, join: int) -> Result:
     table = Table(
         "policies",
         "Policies side by side",
-        tuple(
-            column
-            for column in COLUMNS
-            if column.key not in _SELDOM or any(row[column.key] for row in rows)
-        ),
+        COLUMNS,
         tuple(rows),
         "By profile, the cheapest first.",
     )
