@@ -41,7 +41,9 @@ class Peer:
     def library(self, setting: Setting) -> Library:
         """A new conversation. Only in the peer's own environment."""
         module, _, name = self.made.partition(":")
-        made: Library = getattr(import_module(f"benchmarks.peers.adapters.{module}"), name)(setting)
+        if "." not in module:
+            module = f"benchmarks.peers.adapters.{module}"
+        made: Library = getattr(import_module(module), name)(setting)
         return made
 
     @property
@@ -157,5 +159,7 @@ FLOOR = Peer(
 
 
 def peer(name: str) -> Peer:
-    """The peer of a name."""
+    """The peer of a name; `fake:NAME` is one of those in `tests.fake_libraries`."""
+    if name.startswith("fake:"):
+        return Peer(name, f"tests.fake_libraries:{name[5:]}", "", "", "tokens", "slides", "")
     return next(one for one in (*PEERS, FLOOR) if one.name == name)

@@ -38,9 +38,10 @@ def times(result: Outcome) -> str:
         if length >= 1_000 and (name := fastest(rows, limit, length))
     ]
     what = (
-        f"Fastest library that counts tokens: {'; '.join(quickest)}. Columns: limit, messages of the history. A turn: append the reply and the next user "
+        "Columns: limit, messages of the history. A turn: append the reply and the next user "
         "message (about 60 tokens each), build. Mean over the turns, cuts included; for those "
-        "that were ended, what took too long; - where a shorter history already did."
+        "that were ended, what took too long; - where a shorter history already did. Fastest "
+        f"library that counts tokens: {'; '.join(quickest)}."
     )
     return "\n".join([markdown(heads, lines), "", what, below(result)])
 
