@@ -22,7 +22,8 @@ from typing import Any
 
 from contextkit.analysis.recorded import Recorded
 from contextkit.caching.blocks import Block, Sent, blocks_of
-from contextkit.caching.consecutive import rules_in_use, tolerant
+from contextkit.caching.consecutive import rules_in_use
+from contextkit.caching.lenient import tolerant
 from contextkit.caching.simulator import Simulator
 from contextkit.profiles import profile_for
 from contextkit.tokens import TokenCounter, counter_for
@@ -336,6 +337,24 @@ def deep_cut(request: Request, n: int, talk: Talk) -> None:
     kept = (len(starts) - 1) // 4 * 4 - 1
     if kept > 0:
         del request["messages"][1 : starts[kept]]
+
+
+def summarized(request: Request, n: int, talk: Talk) -> None:
+    """No breaker: now and then, four turns at once are replaced by a summary."""
+    starts = [at for at, one in enumerate(request["messages"]) if one["role"] == "user"]
+    gone = (len(starts) - 3) // 4 * 4
+    if gone > 0:
+        said = text(random.Random(f"{gone} {talk.number}"), 600)
+        request["messages"][1 : starts[gone]] = [user(f"Summary up to turn {gone}: {said}")]
+
+
+def small_talk(request: Request, n: int, talk: Talk) -> None:
+    """No breaker: conversations that have many short messages in common."""
+    for at, one in enumerate(request["messages"]):
+        if one["role"] == "user":
+            one["content"] = ("yes", "ok", "go on", "Hi")[at * talk.number % 4]
+        elif one.get("content") and one["role"] == "assistant":
+            one["content"] = ("Done.", "Ok?", "Hello! How can I help?")[at * talk.number % 3]
 
 
 def old_message(request: Request, n: int, talk: Talk) -> None:

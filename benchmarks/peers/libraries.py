@@ -45,6 +45,11 @@ class Peer:
         return made
 
     @property
+    def by_hand(self) -> bool:
+        """Whether it is a reference point and no library."""
+        return not self.package
+
+    @property
     def python(self) -> Path | None:
         """The interpreter of its environment; None for the one that runs."""
         return ENVIRONMENTS / self.environment / "bin" / "python" if self.environment else None
@@ -91,6 +96,11 @@ PEERS = (
         '`trigger=("tokens", room)`, `keep=("tokens", room // 2)`, the same counter; room: the '
         "limit less the system prompt; otherwise as it comes, so the summarizer reads no more "
         "than 4,000 tokens",
+    ),
+    Peer(
+        "LangChain SummarizationMiddleware, approximate", "langchain:SummarizingApproximately",
+        "langchain", "current", "estimate", "summarizes",
+        "the same with its own default counter, `count_tokens_approximately`",
     ),
     Peer(
         "LlamaIndex Memory", "llama_index:WithMemory", "llama-index-core", "current",
