@@ -22,7 +22,8 @@ from typing import Any
 
 from contextkit.analysis.recorded import Recorded
 from contextkit.caching.blocks import Block, Sent, blocks_of
-from contextkit.caching.consecutive import rules_in_use, tolerant
+from contextkit.caching.consecutive import rules_in_use
+from contextkit.caching.lenient import tolerant
 from contextkit.caching.simulator import Simulator
 from contextkit.profiles import profile_for
 from contextkit.tokens import TokenCounter, counter_for

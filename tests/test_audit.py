@@ -220,6 +220,12 @@ def test_what_the_change_saves_is_what_it_saves() -> None:
 
     assert told["money_least"] == pytest.approx(really["money"], rel=0.02)
     assert told["could_ratio"] == pytest.approx(really["hit_ratio"], abs=0.01)
+    assert broken.finding.startswith(
+        f"{told['hit_ratio']:.1%} of the input tokens were read from the cache; with all changes "
+        f"made it would be {told['could_ratio']:.1%}"
+    )
+    assert broken.rows[0]["change"] in broken.finding
+    assert mended.finding.endswith("nothing was found that keeps it from more.")
 
 
 def test_of_two_in_one_prompt_each_has_what_it_costs_behind_the_other() -> None:

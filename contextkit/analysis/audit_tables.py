@@ -32,6 +32,7 @@ def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Res
         _plots(tally),
         _notes(tally, whole, unknown),
         tuple(tally.problems),
+        finding=_finding(tables[0], _total("all", whole, currency), currency),
     )
 
 
@@ -108,6 +109,21 @@ def _totals(tally: Tally, whole: OfModel, currency: str, conversations: int) -> 
         Column("units_least", "least units", "units"),
     )
     return Table("totals", "In total", columns, tuple(rows))
+
+
+def _finding(changes: Table, total: dict[str, Any], currency: str) -> str:
+    """What to take home: how much was read, how much could be, and what would save most."""
+    if total["hit_ratio"] is None:
+        return ""
+    said = f"{total['hit_ratio']:.1%} of the input tokens were read from the cache"
+    if not changes.rows:
+        return f"{said}; nothing was found that keeps it from more."
+    said += f"; with all changes made it would be {total['could_ratio']:.1%}"
+    if total["money"] is not None and total["money_least"] is not None:
+        said += f", at {total['money_least']:,.2f} {currency} instead of {total['money']:,.2f}"
+    first = changes.rows[0]
+    saves = "" if first["share"] is None else f" (saves {first['share']:.1%})"
+    return f"{said}.\nWhat to change first: {first['change']}{saves}."
 
 
 def _total(name: str, model: OfModel, currency: str) -> dict[str, Any]:
