@@ -195,11 +195,11 @@ def _left(found: Droppable, groups: Sequence[Group], end: int) -> Left | None:
             break
         room -= tokens
         rest = _back(held, start)
-    else:
-        return None
     if room < 0:
         _drop_last_turn(found, groups, held, running, end)
         rest = _back(held, end)
+    if len(held) == end:
+        return None
     first = tuple(sorted(n for n in held if n < rest))
     return Left(
         first, rest, sum(groups[n].tokens for n in first) + found.sums[end] - found.sums[rest]
