@@ -6,6 +6,7 @@ PYTHON ?= python3
 ARGS ?=
 JOBS ?= auto
 SOAK ?= 10000
+MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier simulator_time audit_time simulator_exact forecast_exact
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -38,23 +39,19 @@ format: $(READY)  ## lay the code out as lint expects it
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY)  ## build time against the floor, what wrap takes, what cuts cost (ARGS=--quick)
-	$(BIN)/python -m benchmarks.build_time $(ARGS)
-	$(BIN)/python -m benchmarks.wrap_overhead $(ARGS)
-	$(BIN)/python -m benchmarks.schedule --quick
-	$(BIN)/python -m benchmarks.policy_cost --quick
+bench: $(READY)  ## the short form of all benchmarks (ARGS="--json", "--png FOLDER")
+	$(BIN)/python -m benchmarks $(ARGS)
 
 exact: $(READY)  ## simulator and forecasts against the embedded server, request by request
 	$(BIN)/python -m benchmarks.simulator_exact
 	$(BIN)/python -m benchmarks.forecast_exact
 
-figures: $(READY)  ## measure the tables of README.md and docs/costs.md again and write them there
+figures: $(READY)  ## measure the tables and plots of README.md and docs again and write them there
 	mkdir -p benchmarks/results
 	$(BIN)/contextkit demo --json --png docs/demo.png > benchmarks/results/demo.json
-	$(BIN)/python -m benchmarks.build_time --json > benchmarks/results/build_time.json
-	$(BIN)/python -m benchmarks.wrap_overhead --json > benchmarks/results/wrap_overhead.json
-	$(BIN)/python -m benchmarks.schedule --json > benchmarks/results/schedule.json
-	$(BIN)/python -m benchmarks.policy_cost --json > benchmarks/results/policy_cost.json
+	for name in $(MEASURED); do echo "measuring $$name ..." >&2; \
+	  $(BIN)/python -m benchmarks.$$name --json > benchmarks/results/$$name.new \
+	  && mv benchmarks/results/$$name.new benchmarks/results/$$name.json || exit 1; done
 	$(BIN)/python -m benchmarks.figures
 
 peers: $(READY) $(PEERS)  ## contextkit beside other libraries, all measured in one run (ARGS=--quick)

@@ -18,11 +18,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import contextkit as ck
 from benchmarks.measuring import below, command, made, markdown
+from benchmarks.plots import curves
 from benchmarks.workloads import written_agent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MODEL = "gpt-4o"
 SEED = 7
@@ -237,6 +241,18 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def plots(result: dict[str, Any]) -> dict[str, Figure]:
+    """Build time and floor over the length of the history."""
+    panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for row in result["kept log"]:
+        panel = panels.setdefault(f"limit {row['limit']:,}", {})
+        for name, key in (("build", "build"), ("encode the message and slice", "floor")):
+            panel.setdefault(name, []).append((row["messages"], row[key]))
+    title = "Building the next request, by the length of the history"
+    x, y = "messages in the history", "microseconds"
+    return {"build-time": curves(title, panels, x=x, y=y, share_y=True)}
+
+
 def main() -> int:
     """Measure and print."""
 
@@ -244,7 +260,7 @@ def main() -> int:
         lengths, turns = (LENGTHS[:3], 60) if given.quick else (LENGTHS, 400)
         return measure(lengths, turns, quick=given.quick)
 
-    return command(__doc__, run, table, quick="fewer lengths and turns")
+    return command(__doc__, run, table, plots=plots, quick="fewer lengths and turns")
 
 
 if __name__ == "__main__":

@@ -28,14 +28,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import contextkit as ck
 from benchmarks.build_time import conversation
 from benchmarks.measuring import Outcome, below, command, made, markdown
+from benchmarks.plots import curves
 from contextkit.calls import Call, Wrapping
 from contextkit.records import record_to_json
 from contextkit.usage import Usage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MODEL = "gpt-4o"
 SEED = 7
@@ -295,16 +299,16 @@ def chats(text: str, size: int) -> Iterator[Callable[[], Turn]]:
 WAYS: dict[str, dict[str, Callable[[str, int], Any]]] = {
     "messages": {
         "kept log": kept_log,
-        "plain list": plain_list,
+        "list": plain_list,
         "wrapped list": wrapped_list,
         "Chat over SQLite": chat,
     },
     "conversations": {
-        "kept logs": kept_logs,
-        "scoped lists": scoped(building()),
-        "scoped lists, 20 MB": scoped(building(max_bytes=FEW_BYTES)),
-        "wrapped lists": scoped(wrapping()),
-        "wrapped lists, 20 MB": scoped(wrapping(max_bytes=FEW_BYTES)),
+        "kept log": kept_logs,
+        "list": scoped(building()),
+        "wrapped list": scoped(wrapping()),
+        "list, 20 MB": scoped(building(max_bytes=FEW_BYTES)),
+        "wrapped list, 20 MB": scoped(wrapping(max_bytes=FEW_BYTES)),
         "Chat over SQLite": chats,
     },
 }
@@ -436,6 +440,25 @@ def table(result: Outcome) -> str:
     return "\n\n".join([*parts, f"{what}\n{below(result)}"])
 
 
+def plots(result: Outcome) -> dict[str, Figure]:
+    """Times and memory over the sizes."""
+    times: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    memory: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for row in result["rows"]:
+        point = (row["size"], row["next request"] / 1_000)
+        times.setdefault(row["of"], {}).setdefault(row["way"], []).append(point)
+        point = (row["size"], row["bytes each"])
+        memory.setdefault(row["of"], {}).setdefault(row["way"], []).append(point)
+    return {
+        "growth-times": curves(
+            "The next request, by what is there already", times, x="how many", y="milliseconds"
+        ),
+        "growth-memory": curves(
+            "Memory, by what is there already", memory, x="how many", y="bytes for each"
+        ),
+    }
+
+
 def main() -> int:
     """Measure and print."""
     if sys.argv[1:2] == ["--cell"]:
@@ -445,6 +468,7 @@ def main() -> int:
         __doc__,
         lambda given: measure(QUICK if given.quick else SIZES, quick=given.quick),
         table,
+        plots=plots,
         quick="1,000 messages and 100 conversations at most, in one process",
     )
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contextkit.analysis.drawing import as_png
 from contextkit.analysis.results import versions_of
 
 if TYPE_CHECKING:
@@ -112,6 +113,5 @@ def draw(figures: Mapping[str, Figure], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
         path = folder / f"{name}.png"
-        # Without the program's name and version, equal figures give equal bytes.
-        figure.savefig(path, format="png", dpi=100, metadata={"Software": None})
+        path.write_bytes(as_png(figure))
         sys.stderr.write(f"wrote {path}\n")

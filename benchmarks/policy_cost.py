@@ -22,10 +22,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import contextkit as ck
 from benchmarks.measuring import FOLDER, WRITTEN, below, command, data_folder, made
+from benchmarks.plots import bars
 from benchmarks.workloads import Workload, long_sessions, outgrown, reaching
 from contextkit.analysis.baselines import window_start
 from contextkit.analysis.charged import Moment, Provider
@@ -33,6 +34,9 @@ from contextkit.analysis.policies import Made, Setting
 from contextkit.caching.blocks import Block, blocks_of
 from contextkit.figures import figures_at
 from contextkit.tokens import counter_for
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MODEL = "qwen-plus"
 CACHES = ("explicit", "implicit")
@@ -338,6 +342,18 @@ def _measured(result: dict[str, Any]) -> str:
     )
 
 
+def plots(result: dict[str, Any]) -> dict[str, Figure]:
+    """Cost by that of each kind of window, in a panel for each cache."""
+    panels: dict[str, dict[str, tuple[float, float | None]]] = {}
+    for one in result["rows"]:
+        if 2 * one["target"] == one["limit"]:
+            for name in WINDOWS:
+                panel = panels.setdefault(f"{one['cache']} cache, {name}", {})
+                panel[f"{one['workload']}, {one['limit']:,}"] = (one[name]["ratio"], None)
+    title = "Cost of the input, by that of a window whose requests have the same mean length"
+    return {"policy-cost": bars(title, panels, x="cost by that of the window", mark=1.0)}
+
+
 def main() -> int:
     """Measure and print."""
 
@@ -350,6 +366,7 @@ def main() -> int:
         __doc__,
         run,
         lambda result: table(result, every=True),
+        plots=plots,
         data=True,
         quick="one limit, written sessions",
     )

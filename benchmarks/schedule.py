@@ -20,12 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 import contextkit as ck
 from benchmarks.measuring import FOLDER, WRITTEN, below, command, data_folder, made
+from benchmarks.plots import bars
 from benchmarks.workloads import (
     Messages,
     dialogues,
@@ -36,6 +37,9 @@ from benchmarks.workloads import (
 )
 from contextkit.analysis.optimum import START, cheapest_cuts
 from contextkit.figures import Figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SEED = 11
 RANDOM = 1_000
@@ -404,6 +408,18 @@ def table(result: dict[str, Any], *, every: bool = False) -> str:
     return "\n".join(lines)
 
 
+def plots(result: dict[str, Any]) -> dict[str, Figure]:
+    """What each policy costs by the least possible, over all cases of a condition."""
+    panels = {
+        condition: {
+            name: (row["mean"], row["p99"]) for name, row in rows["all cases"].items() if row
+        }
+        for condition, rows in result["conditions"].items()
+    }
+    title = "What schedules cost by the least possible: mean, and up to the 99th percentile"
+    return {"schedule": bars(title, panels, x="times the least possible cost", mark=1.0)}
+
+
 def main() -> int:
     """Measure and print."""
 
@@ -415,6 +431,7 @@ def main() -> int:
         __doc__,
         run,
         lambda result: table(result, every=True),
+        plots=plots,
         data=True,
         quick="100 random sequences, no data",
     )

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextkit.analysis.audit import audit
     from contextkit.analysis.replay import replay
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
@@ -71,6 +72,7 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
+    "audit": "analysis.audit",
     "explain": "caching.explanation",
     "fold": "view",
     "load_profiles": "profiles",
@@ -110,6 +112,7 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "audit",
     "explain",
     "fold",
     "load_profiles",

@@ -36,6 +36,7 @@ NAMES = [
     "View",
     "Volatile",
     "WhenItPays",
+    "audit",
     "explain",
     "fold",
     "load_profiles",

@@ -100,6 +100,12 @@ def test_what_is_best_depends_on_the_direction_and_the_axes_say_which(x, y, name
     assert axes.get_ylabel() == "kept, % " + ("(↓ better)" if y == "less" else "(↑ better)")
 
 
+def test_where_an_axis_is_named_at_length_the_direction_has_a_line_of_its_own():
+    plot = Frontier("f", "T", "x", "messages kept in a request, a mean of all of them, in per cent",
+                    {"a": [Point("p", 1, 1)]})  # fmt: skip
+    assert draw(plot, narrow=True).axes[0].get_ylabel().endswith("\n(↑ better)")
+
+
 def test_equal_points_are_all_best():
     points = [Point("a", 1, 1), Point("b", 1, 1), Point("c", 1, 0)]
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextkit.analysis.forms import cells, heading, shown
-from contextkit.analysis.layout import letters, lines, table_lines
+from contextkit.analysis.layout import letters, lines, table_lines, wrapped
 from contextkit.analysis.results import Column, Table
 from contextkit.errors import InputError
 from tests.made_results import EVERY_KIND, HOSTILE, made, named
@@ -151,6 +151,34 @@ def test_empty_tables_and_results_are_no_error():
 
 def test_what_is_hostile_does_nothing_on_a_terminal():
     assert not CONTROL.search(str(made(tables=[named(*HOSTILE)])).replace("\n", ""))
+
+
+def test_columns_that_say_nothing_are_not_shown_and_are_in_csv():
+    columns = (
+        Column("name", "name"),
+        Column("nowhere", "nowhere known", "money"),
+        Column("over", "over limit", "count", quiet=True),
+        Column("cuts", "cuts", "count"),
+    )
+    rows = ({"name": "a", "over": 0, "cuts": 0}, {"name": "b", "over": None, "cuts": 0})
+    zero = made(tables=[Table("t", "T", columns, rows)])
+    some = made(tables=[Table("t", "T", columns, (*rows, {"over": 1}))])
+
+    assert zero.markdown().startswith("| name | cuts |")
+    assert some.markdown().startswith("| name | over limit | cuts |")
+    assert "over limit" not in str(zero)
+    assert read(zero.csv())[0] == ["name", "nowhere", "over", "cuts"]
+
+
+def test_each_line_of_a_finding_is_one():
+    assert "\nOne.\nTwo.\n" in str(made(finding="One.\nTwo."))
+
+
+def test_a_long_name_is_broken_where_its_parts_end():
+    found = wrapped("clear+drop@when-it-pays and more", 20)
+
+    assert found == ["clear+drop@when-it-", "pays and more"]
+    assert wrapped("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
 
 
 # Markdown

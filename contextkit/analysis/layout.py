@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 from unicodedata import category, east_asian_width
 
-from contextkit.analysis.forms import cells, heading
+from contextkit.analysis.forms import cells, heading, visible
 from contextkit.analysis.results import Result, Table
 from contextkit.caching.prefix import printable
 
@@ -32,8 +32,8 @@ def lines(result: Result, width: int | None = None) -> Iterator[Line]:
             but for texts over 60 letters.
     """
     yield Line("title", printable(result.title))
-    if result.finding:
-        yield from _text("finding", result.finding, width)
+    for said in result.finding.splitlines():
+        yield from _text("finding", said, width)
     for table in result.tables:
         yield Line("space", "")
         yield Line("title", printable(table.title))
@@ -59,6 +59,7 @@ def counted(result: Result) -> str:
 
 def table_lines(table: Table, width: int | None = None) -> Iterator[Line]:
     """A table as text, aligned; broken into several below each other where it is too wide."""
+    table = visible(table)
     if not table.rows or not table.columns:
         yield Line("row", "(no rows)")
         return
@@ -104,7 +105,7 @@ def wrapped(text: str, width: int) -> list[str]:
             found.append(line)
         line = word
         while letters(line) > width:
-            head = _fitting(line, width)
+            head = _breaking(_fitting(line, width))
             found.append(head)
             line = line[len(head) :]
     return [*found, line] if line or not found else found
@@ -117,6 +118,12 @@ def _fitting(text: str, width: int) -> str:
         if taken > width:
             return text[: max(at, 1)]
     return text
+
+
+def _breaking(text: str) -> str:
+    """As much of a long word as ends where a word may: behind a mark, if one is near the end."""
+    at = max(text.rfind(mark) for mark in "/-_:;,.@+=|&") + 1
+    return text[:at] if at > len(text) // 2 else text
 
 
 def _column_width(head: str, values: Sequence[str], *, text: bool) -> int:

@@ -20,7 +20,7 @@ from contextkit.profiles import CacheRules, Profile, profile_for
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
 from contextkit.usage import Usage
 
-_UNKNOWN = CacheRules(name="unknown", mode="implicit", match="blocks", guaranteed=False)
+UNKNOWN_RULES = CacheRules(name="unknown", mode="implicit", match="blocks", guaranteed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def explain(
     )
     choice = getattr(getattr(current, "rendering", None), "rules", None)  # of a context
     blocks = (*before.blocks, *now.blocks)
-    rules = rules or rules_in_use(counting.profile, blocks, choice) or _UNKNOWN
+    rules = rules or rules_in_use(counting.profile, blocks, choice) or UNKNOWN_RULES
     reported = Usage.of(previous_usage) or Usage()
     count = len(before.messages)
     sent_back = now.messages[count] if count < len(now.messages) else {}
@@ -155,7 +155,8 @@ def explained(
     faults = [
         (found, level, reads)
         for found, level, reads in faults_of(pair, moved, read)
-        if full - reads > slack and reads >= read - max(slack, 16)
+        if full - reads > (0 if found == "prefix moved" else slack)
+        and reads >= read - max(slack, 16)
     ]
     cause, source = fault_of_provider(pair, usage, read)
     if faults:

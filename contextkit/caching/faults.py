@@ -60,7 +60,9 @@ def faults_of(pair: Consecutive, moved: PrefixDiff, read: int) -> list[tuple[Cau
         add("settings changed", f"{name} changed", now=other)
     if moved.level == "tools":
         add("tools changed", moved.cause)
-    elif moved.kind == "moved":
+    # What is read nevertheless was left by earlier requests with this model, settings and tools.
+    found = [(cause, source, max(reads, read)) for cause, source, reads in found]
+    if moved.kind == "moved" and moved.level != "tools":
         least, most = (
             pair.read(in_time=True, rules=one).cache_read_tokens or 0
             for one in (rules, dense(rules, points=True))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from contextkit.caching.causes import realigned
+from contextkit.caching.causes import cause_in_messages, realigned
 from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.prefix import diff
 from contextkit.caching.renders import Change, Render, both
@@ -15,7 +16,24 @@ SLIDES = 3
 """Turns in a row in which the first message went: a window slides. Planned cuts are deeper."""
 
 _SMALL_TALK = 160  # characters of messages that two conversations may share by chance
+_WORD = 60  # characters, JSON counted, of a message that is more than "ok" or "yes"
 _SAME_TEXT = ("Unicode form", "whitespace", "key order")  # causes: the same words, other bytes
+
+
+class Spoken(Protocol):
+    """A request, as far as its history is compared with that of another one."""
+
+    @property
+    def sent(self) -> Sequence[Mapping[str, Any]]:
+        """Its messages."""
+
+    @property
+    def leading(self) -> int:
+        """How many system messages stand at the beginning."""
+
+    @property
+    def history(self) -> list[str]:
+        """The canonical blocks of the messages behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,7 @@ class Conversations:
         at = common_prefix(old, new)
         change = None
         if at < len(old):
-            change = self._moved(talk.render, render, old, new, at)
+            change = self._moved(talk.render, render, at)
             if change is None:
                 return False
         talk.turn += render.sent[-1].get("role") == "user"
@@ -111,24 +129,14 @@ class Conversations:
         return True
 
     @staticmethod
-    def _moved(
-        before: Render, now: Render, old: list[str], new: list[str], at: int
-    ) -> Change | None:
+    def _moved(before: Render, now: Render, at: int) -> Change | None:
         """How the history moved; None where it is another conversation, or another branch."""
-        if at >= len(new):
-            return None  # went back
+        if not goes_on(before, now, at):
+            return None  # went back, a regenerated reply, an edited question
         found = diff(
             {"messages": before.sent[before.leading :]},
             {"messages": now.sent[now.leading :]},
         )
-        belong = (
-            _belong_together(old[at:], new[at:])
-            or found.cause.startswith(_SAME_TEXT)
-            or _window(old, new, now)
-            or _rewritten(before, now, at, len(old), len(new))
-        )
-        if not belong:
-            return None  # a regenerated reply, an edited question
         place = f"messages[{now.leading + at}] ({found.role})"
         text = both(found.earlier, found.later)
         cut = found.cause.startswith(("message ", "content rewritten", "role changed"))
@@ -136,20 +144,52 @@ class Conversations:
         return Change(rule, place, text, found.cause, found.cause)
 
 
+def goes_on(before: Spoken, now: Spoken, at: int) -> bool:
+    """Whether a request goes on with the conversation of another one, whose history it changed.
+
+    Args:
+        before, now: the requests.
+        at: the first place behind the leading system messages where both histories differ.
+    """
+    old, new = before.history, now.history
+    if at >= len(new):
+        return False
+    return (
+        _belong_together(old[at:], new[at:])
+        or _alike_behind(before, old, new, at)
+        or _window(old, new, now)
+        or _rewritten(before, now, at, len(old), len(new))
+        or cause_in_messages(old, new, at).startswith(_SAME_TEXT)
+    )
+
+
+def _alike_behind(before: Spoken, old: list[str], new: list[str], at: int) -> bool:
+    """Whether but one message is another, and all behind it, with a reply, still stands in a row.
+
+    However short it is: an edited question and a regenerated reply are followed by something else.
+    """
+    gone, fresh = realigned(old, new, at)
+    if max(gone, fresh) > 1:
+        return False
+    rest = old[at + gone :]
+    roles = [message.get("role") for message in before.sent[before.leading + at + gone :]]
+    return "assistant" in roles and new[at + fresh : at + fresh + len(rest)] == rest
+
+
 def _said(move: _Move, rule: str, why: str) -> tuple[int, Change]:
     change = move.change
     return move.number, Change(rule, change.place, change.text, why, why)
 
 
-def _window(old: list[str], new: list[str], now: Render) -> bool:
+def _window(old: list[str], new: list[str], now: Spoken) -> bool:
     """Whether the new history begins with the end of the old one, and goes on with a reply."""
     for kept in range(min(len(old), len(new) - 1), 0, -1):
-        if old[-kept:] == new[:kept]:
+        if old[-kept:] == new[:kept] and sum(map(len, new[:kept])) >= _WORD:
             return now.sent[now.leading + kept].get("role") == "assistant"
     return False
 
 
-def _rewritten(before: Render, now: Render, at: int, old: int, new: int) -> bool:
+def _rewritten(before: Spoken, now: Spoken, at: int, old: int, new: int) -> bool:
     """Whether the newest message was answered, and is then sent with more or less text than before.
 
     So it is where passages or a clock stand in the newest message alone. Somebody who edits a

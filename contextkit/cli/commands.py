@@ -384,6 +384,34 @@ def replay(
         raise typer.Exit(run(settings))
 
 
+@app.command(epilog=EXIT_CODES)
+def audit(
+    logs: Annotated[
+        list[Path], typer.Argument(help="Logs of requests with their usage: files, folders.")
+    ],
+    *,
+    profiles: Annotated[
+        Path | None, typer.Option(help="TOML file with profiles of your own models.")
+    ] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    png: Png = None,
+    html: Html = None,
+) -> None:
+    """Find in recorded requests what keeps a prompt cache from hitting, and what to change first.
+
+    Shows the changes that would save most, in order, with the cause of each, where it stands, how
+    many requests it hits, the tokens that were sent before and not read, and what that cost; and
+    in total the hit ratio and cost as they are, without a cache, and with all changes made. Works
+    offline; no text of a message is shown. Ends with 8 where a record could not be read, with 1
+    where none could.
+    """
+    from contextkit.cli.audit import run
+
+    with _ctrl_c():
+        raise typer.Exit(run(logs, profiles, as_json=as_json, csv=csv, png=png, html=html))
+
+
 @contextmanager
 def _ctrl_c() -> Iterator[None]:
     """Ctrl-C where a command has nothing more to say about it."""
