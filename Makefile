@@ -6,13 +6,15 @@ PYTHON ?= python3
 ARGS ?=
 JOBS ?= auto
 SOAK ?= 10000
+MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier simulator_time audit_time simulator_exact forecast_exact
 
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .venv-peers/current/.ready .venv-peers/held-back/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test lint format bench exact figures profiles notebooks soak mutants constraints clean
+.PHONY: help demo example test lint format bench exact figures profiles peers notebooks soak mutants constraints clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -37,24 +39,23 @@ format: $(READY)  ## lay the code out as lint expects it
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY)  ## build time against the floor, what wrap takes, what cuts cost (ARGS=--quick)
-	$(BIN)/python -m benchmarks.build_time $(ARGS)
-	$(BIN)/python -m benchmarks.wrap_overhead $(ARGS)
-	$(BIN)/python -m benchmarks.schedule --quick
-	$(BIN)/python -m benchmarks.policy_cost --quick
+bench: $(READY)  ## the short form of all benchmarks (ARGS="--json", "--png FOLDER")
+	$(BIN)/python -m benchmarks $(ARGS)
 
 exact: $(READY)  ## simulator and forecasts against the embedded server, request by request
 	$(BIN)/python -m benchmarks.simulator_exact
 	$(BIN)/python -m benchmarks.forecast_exact
 
-figures: $(READY)  ## measure the tables of README.md and docs/costs.md again and write them there
+figures: $(READY)  ## measure the tables and plots of README.md and docs again and write them there
 	mkdir -p benchmarks/results
 	$(BIN)/contextkit demo --json --png docs/demo.png > benchmarks/results/demo.json
-	$(BIN)/python -m benchmarks.build_time --json > benchmarks/results/build_time.json
-	$(BIN)/python -m benchmarks.wrap_overhead --json > benchmarks/results/wrap_overhead.json
-	$(BIN)/python -m benchmarks.schedule --json > benchmarks/results/schedule.json
-	$(BIN)/python -m benchmarks.policy_cost --json > benchmarks/results/policy_cost.json
+	for name in $(MEASURED); do echo "measuring $$name ..." >&2; \
+	  $(BIN)/python -m benchmarks.$$name --json > benchmarks/results/$$name.new \
+	  && mv benchmarks/results/$$name.new benchmarks/results/$$name.json || exit 1; done
 	$(BIN)/python -m benchmarks.figures
+
+peers: $(READY) $(PEERS)  ## contextkit beside other libraries, all measured in one run (ARGS=--quick)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 profiles: $(READY)  ## write the tables of docs/profiles.md and docs/media.md from the profiles
 	$(BIN)/python -m benchmarks.profiles_table $(ARGS)
@@ -74,9 +75,13 @@ constraints:  ## resolve constraints.txt anew (ARGS=--upgrade: to the newest rel
 	.venv/resolver/bin/uv pip compile pyproject.toml --extra all --extra dev --extra examples --extra notebooks --group model \
 	  --universal --python-version 3.11 --generate-hashes --output-file constraints.txt --quiet \
 	  --custom-compile-command 'make constraints' $(ARGS)
+	for group in peers peers-held-back; do \
+	  .venv/resolver/bin/uv pip compile --group $$group --universal --python-version 3.11 \
+	    --generate-hashes --output-file benchmarks/peers/constraints$${group#peers}.txt --quiet \
+	    --custom-compile-command 'make constraints' $(ARGS) || exit 1; done
 
 clean:  ## remove all that these targets made
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-peers .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # constraints.txt holds every package with its hashes. It is installed with --no-deps, because
@@ -89,4 +94,15 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --require-hashes -r constraints.txt
 	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+# The other libraries have environments of their own: no test needs them, and two of them hold back
+# what others need newer.
+.venv-peers/current/.ready: benchmarks/peers/constraints.txt
+.venv-peers/held-back/.ready: benchmarks/peers/constraints-held-back.txt
+$(PEERS):
+	@echo 'Setting up $(@D), once ...'
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+	  --require-hashes -r $<
 	@touch $@

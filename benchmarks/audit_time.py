@@ -10,7 +10,6 @@ most memory that it held, with that of the imports beside it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
@@ -18,14 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from benchmarks import planted_logs as planted
-from contextkit.analysis.results import versions_of
+from benchmarks.measuring import Outcome, below, command, made, markdown
 
+SEED = 0  # conversations are drawn from their numbers
 SIZES = 1_000, 3_000, 10_000
 QUICK = 300, 900
 TURNS, STEPS = 14, 2  # requests of a conversation: 42
@@ -115,36 +114,50 @@ def measure(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     return found
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--of", type=Path, help="audit this log, and print what it took")
-    asked = parser.parse_args()
-    if asked.of:
-        print(json.dumps(audited(asked.of)))
-        return
-    rows = measure(QUICK if asked.quick else SIZES)
-    if asked.json:
-        result = {
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": versions_of("tiktoken"),
-            "planted": list(BREAKERS),
-            "rows": rows,
-        }
-        print(json.dumps(result, indent=1))
-        return
-    print("requests  tokens each  KB a line  CPU s  peak MiB  of them imports  findings")
-    for row in rows:
+def table(result: Outcome) -> str:
+    """The figures as Markdown."""
+    heads = ["requests", "tokens each", "KB a line", "CPU s", "peak MiB", "of them imports"]
+    rows = []
+    for row in result["rows"]:
         n = row["requests"]
-        all_of_them = "all" if sorted(row["findings"]) == sorted(BREAKERS) else "not as planted"
-        print(
-            f"{n:8,}  {row['tokens'] / n:11,.0f}  {row['bytes'] / n / 1000:9.1f}"
-            f"  {row['cpu_seconds']:5.1f}  {row['peak_mib']:8.0f}  {row['imports_mib']:15.0f}"
-            f"  {len(row['findings'])}, {all_of_them} as planted"
+        found, planted_there = len(row["findings"]), len(result["planted"])
+        known = sorted(row["findings"]) == sorted(result["planted"])
+        rows.append(
+            [
+                f"{n:,}",
+                f"{row['tokens'] / n:,.0f}",
+                f"{row['bytes'] / n / 1_000:.1f}",
+                f"{row['cpu_seconds']:.1f}",
+                f"{row['peak_mib']:,.0f}",
+                f"{row['imports_mib']:,.0f}",
+                f"{found} of {planted_there}{', no other' if known else ''}",
+            ]
         )
+    return "\n".join([markdown([*heads, "breakers found"], rows), "", below(result)])
+
+
+def outcome(sizes: tuple[int, ...], *, quick: bool) -> Outcome:
+    """All figures, as JSON data."""
+    return {
+        "benchmark": "audit_time",
+        "made": made(SEED, "tiktoken", quick=quick),
+        "planted": list(BREAKERS),
+        "rows": measure(sizes),
+    }
+
+
+def main() -> int:
+    """Measure and print."""
+    if sys.argv[1:2] == ["--of"]:
+        print(json.dumps(audited(Path(sys.argv[2]))))
+        return 0
+    return command(
+        __doc__,
+        lambda given: outcome(QUICK if given.quick else SIZES, quick=given.quick),
+        table,
+        quick=f"{QUICK[-1]:,} requests",
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

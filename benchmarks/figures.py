@@ -1,4 +1,4 @@
-"""The measured tables of README.md and docs/costs.md: `make figures` measures and writes them.
+"""The measured tables of README.md and of pages in docs: `make figures` measures and writes them.
 
 python -m benchmarks.figures          write the tables from benchmarks/results/*.json
 python -m benchmarks.figures --check  fail where a table is not what the results say
@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import build_time, policy_cost, schedule, wrap_overhead
+from benchmarks.peers import tables as peers
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "costs.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "costs.md", ROOT / "docs" / "peers.md")
 
 
 def demo_table(result: dict[str, Any]) -> str:
@@ -35,6 +36,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "schedule": schedule.table,
     "policy_cost": policy_cost.table,
     "policy_cost: summary": policy_cost.summary,
+    **{f"peers: {name}": table for name, table in peers.ALL.items()},
 }
 
 

@@ -12,14 +12,13 @@ request of a conversation is not counted: what the server has of others, no log 
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import sys
 from collections import Counter
 from typing import Any
 
 import contextkit as ck
+from benchmarks.measuring import Outcome, below, command, made, markdown
 from contextkit.providers.local import LocalServer
 
 SYSTEM = "You are a terse assistant. Answer in one sentence."
@@ -33,6 +32,7 @@ TOOL = {
     "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}},
 }
 TURNS = 20
+SEED = 7
 
 
 def held(chat: ck.Chat, name: str, drawn: random.Random) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def held(chat: ck.Chat, name: str, drawn: random.Random) -> list[dict[str, Any]]
 
 def measure(requests: int) -> dict[str, Any]:
     """The figures, and every request whose forecast was not met."""
-    drawn = random.Random(7)
+    drawn = random.Random(SEED)
     found: dict[str, list[dict[str, Any]]] = {"ordinary": [], "sampled": [], "one letter": []}
     with LocalServer(n_ctx=1024, threads=1) as server, server.client() as client:
         counter = ck.ContextBuilder(server.model, limit=900).counter
@@ -110,25 +110,36 @@ def figures(found: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--requests", type=int, default=300)
-    arguments = parser.parse_args()
-    found = measure(arguments.requests)
-    if arguments.json:
-        print(json.dumps(found, indent=1))
-        return
-    for name, one in found.items():
+def table(result: Outcome) -> str:
+    """The figures as Markdown."""
+    heads = ["replies", "requests", "forecasts equal", "input equal", "cuts", "left, asked again"]
+    rows = []
+    for name, one in result["found"].items():
         causes = ", ".join(f"{count} {cause}" for cause, count in one["causes_of_others"].items())
-        print(
-            f"{name}: {one['equal']} of {one['requests']} forecasts equal "
-            f"({one['cuts']} cuts, {one['left_and_asked_again']} left and asked again; "
-            f"input tokens equal in {one['input_equal']}); "
-            f"others: {causes or 'none'}"
-        )
+        counts = (one[key] for key in ("requests", "equal", "input_equal", "cuts"))
+        left = one["left_and_asked_again"]
+        rows.append([name, *(f"{count:,}" for count in counts), f"{left:,}", causes or "-"])
+    return "\n".join([markdown([*heads, "causes of the others"], rows), "", below(result)])
+
+
+def main() -> int:
+    """Measure and print."""
+
+    def run(given: Any) -> Outcome:
+        return {
+            "benchmark": "forecast_exact",
+            "made": made(SEED, "xllamacpp", quick=given.quick),
+            "found": measure(40 if given.quick else given.requests),
+        }
+
+    return command(
+        __doc__,
+        run,
+        table,
+        quick="40 requests",
+        options=lambda parser: parser.add_argument("--requests", type=int, default=300),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

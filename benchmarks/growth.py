@@ -299,16 +299,16 @@ def chats(text: str, size: int) -> Iterator[Callable[[], Turn]]:
 WAYS: dict[str, dict[str, Callable[[str, int], Any]]] = {
     "messages": {
         "kept log": kept_log,
-        "plain list": plain_list,
+        "list": plain_list,
         "wrapped list": wrapped_list,
         "Chat over SQLite": chat,
     },
     "conversations": {
-        "kept logs": kept_logs,
-        "scoped lists": scoped(building()),
-        "scoped lists, 20 MB": scoped(building(max_bytes=FEW_BYTES)),
-        "wrapped lists": scoped(wrapping()),
-        "wrapped lists, 20 MB": scoped(wrapping(max_bytes=FEW_BYTES)),
+        "kept log": kept_logs,
+        "list": scoped(building()),
+        "wrapped list": scoped(wrapping()),
+        "list, 20 MB": scoped(building(max_bytes=FEW_BYTES)),
+        "wrapped list, 20 MB": scoped(wrapping(max_bytes=FEW_BYTES)),
         "Chat over SQLite": chats,
     },
 }

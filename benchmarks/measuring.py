@@ -104,11 +104,11 @@ def command(
     sys.stdout.write(json.dumps(result, indent=1) if given.json else table(result))
     sys.stdout.write("\n")
     if plots is not None and given.png is not None:
-        write(plots(result), given.png)
+        draw(plots(result), given.png)
     return 0
 
 
-def write(figures: Mapping[str, Figure], folder: Path) -> None:
+def draw(figures: Mapping[str, Figure], folder: Path) -> None:
     """Write figures as PNG, each under its name."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():

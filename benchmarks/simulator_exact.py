@@ -11,20 +11,16 @@ edited. The summarizer's requests go to the same server. Everything is drawn fro
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import random
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 from openai import BadRequestError
 
 import contextkit as ck
+from benchmarks.measuring import Outcome, below, command, made, markdown
 from contextkit.caching.blocks import Sent, token_blocks
 from contextkit.caching.simulator import Simulator
 from contextkit.caching.slots import reply_tokens
@@ -228,28 +224,55 @@ def measure(slots: int, requests: int, seed: int = SEED) -> Exactness:
         return run.result
 
 
+def table(result: Outcome) -> str:
+    """The figures as Markdown."""
+    heads = [
+        "slots",
+        "requests",
+        "foretold to the token",
+        "refused",
+        "input tokens",
+        "read",
+        "done",
+    ]
+    rows = [
+        [
+            str(run["slots"]),
+            f"{run['requests']:,}",
+            f"{run['requests'] - len(run['others']):,}",
+            f"{run['refused']:,}, and by the simulator",
+            f"{run['input_tokens']:,}",
+            f"{run['cached_tokens']:,}",
+            ", ".join(f"{count} {name}" for name, count in run["edits"].items()),
+        ]
+        for run in result["runs"]
+    ]
+    return "\n".join([markdown([*heads, "done"], rows), "", below(result)])
+
+
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--requests", type=int, default=240, help="for each number of slots")
-    options = parser.parse_args()
-    runs = [measure(slots, options.requests) for slots in (1, 2)]
-    if options.json:
-        result = {
-            "date": datetime.now(UTC).date().isoformat(),
-            "python": platform.python_version(),
-            "xllamacpp": version("xllamacpp"),
-            "seed": SEED,
-            "runs": [asdict(run) for run in runs],
+    runs: list[Exactness] = []
+
+    def run(given: Any) -> Outcome:
+        requests = 40 if given.quick else given.requests
+        runs.extend(measure(slots, requests) for slots in (1, 2))
+        return {
+            "benchmark": "simulator_exact",
+            "made": made(SEED, "xllamacpp", quick=given.quick),
+            "runs": [asdict(one) for one in runs],
         }
-        json.dump(result, sys.stdout, indent=1)
-        sys.stdout.write("\n")
-    else:
-        for run in runs:
-            exact = run.requests - len(run.others)
-            print(f"{run.slots} slots: {exact} of {run.requests} foretold to the token; {run}")
-    return int(any(run.others for run in runs))
+
+    command(
+        __doc__,
+        run,
+        table,
+        quick="40 requests for each number of slots",
+        options=lambda parser: parser.add_argument(
+            "--requests", type=int, default=240, help="for each number of slots"
+        ),
+    )
+    return int(any(one.others for one in runs))
 
 
 if __name__ == "__main__":

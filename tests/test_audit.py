@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -122,6 +123,60 @@ def test_in_a_clean_log_nothing_is_found(name: str, named: bool) -> None:
     assert whole["could"] == whole["read"]
 
 
+def test_other_requests_of_an_application_break_nothing() -> None:
+    """Titles, summaries of the same prefix, tasks of sub-agents; small talk that repeats."""
+
+    def more(request: planted.Request, n: int, talk: Talk) -> list[planted.Request]:
+        planted.summarized(request, n, talk)
+        sent = [request, *(copy.deepcopy(request) for _ in range(3))]
+        first = request["messages"][1]
+        sent[1] |= {"model": "qwen-turbo", "tools": []}
+        sent[1]["messages"] = [planted.system("A title of five words."), first]
+        sent[2]["messages"].append(planted.user("Summarise all of the above."))
+        sent[3]["messages"][1:] = [planted.user(f"Task {n} of {talk.number}, for itself")]
+        return sent[: 1 + n % 4]
+
+    for named in (True, False):
+        result = audited(several(change=more, turns=12, named=named))
+        assert kinds(result) == []
+        assert [row["kind"] for row in result.tables[2].rows] == ["history replaced"]
+        assert kinds(audited(several(6, change=planted.small_talk, named=named))) == []
+        together = [replace(talk, start=0.0) for talk in several(6, named=named)]
+        assert kinds(audited(together)) == []
+
+
+def test_a_request_that_is_sent_again_at_once_is_no_finding() -> None:
+    def impatient(request: planted.Request, n: int, talk: Talk) -> list[planted.Request]:
+        return [request, copy.deepcopy(request)] if n % 3 == 1 else [request]
+
+    for named in (True, False):
+        assert kinds(audited(several(change=impatient, size=6_000, named=named))) == []
+
+
+def test_requests_that_a_log_left_out_are_no_findings() -> None:
+    log = list(planted.log(several(lively=True, turns=8), counter=Characters()))
+    for left in range(2, 6):
+        given = [one for n, one in enumerate(log) if n % left]
+        assert kinds(audit(given, counter=Characters())) == []
+
+
+def test_a_prompt_of_another_version_or_with_other_tools_is_no_breaker() -> None:
+    def version(request: planted.Request, n: int, talk: Talk) -> None:
+        first = request["messages"][0]
+        first["content"] = first["content"].replace("3. ", f"3. In version {talk.number // 3}: ", 1)
+        if talk.number % 2:
+            del request["tools"][1:]
+
+    assert kinds(audited(several(6, change=version))) == []
+
+
+def test_what_is_said_of_a_user_at_the_end_of_a_prompt_is_no_breaker() -> None:
+    def behind(request: planted.Request, n: int, talk: Talk) -> None:
+        request["messages"][0]["content"] += f"\nThe user is {planted.NAMES[talk.number]}."
+
+    assert kinds(audited(several(6, change=behind))) == []
+
+
 def test_cuts_that_are_seldom_and_deep_stand_apart() -> None:
     result = audited(several(change=planted.deep_cut, turns=12))
 
@@ -165,6 +220,12 @@ def test_what_the_change_saves_is_what_it_saves() -> None:
 
     assert told["money_least"] == pytest.approx(really["money"], rel=0.02)
     assert told["could_ratio"] == pytest.approx(really["hit_ratio"], abs=0.01)
+    assert broken.finding.startswith(
+        f"{told['hit_ratio']:.1%} of the input tokens were read from the cache; with all changes "
+        f"made it would be {told['could_ratio']:.1%}"
+    )
+    assert broken.rows[0]["change"] in broken.finding
+    assert mended.finding.endswith("nothing was found that keeps it from more.")
 
 
 def test_of_two_in_one_prompt_each_has_what_it_costs_behind_the_other() -> None:
@@ -173,11 +234,14 @@ def test_of_two_in_one_prompt_each_has_what_it_costs_behind_the_other() -> None:
         planted.slide(request, n, talk)
 
     result = audited(several(1, change=both, turns=10))
+    assert result.tables[-1].rows[0]["first"] == "log.jsonl:1"
     rows = {row["kind"]: row for row in result.rows}
 
     assert set(rows) == {"system time", "history slides"}
     assert rows["history slides"]["after"] == "1"
     assert rows["system time"]["after"] == ""
+    assert rows["system time"]["requests"] == 19  # also in those in which the window slid
+    assert rows["history slides"]["tokens"] > 5 * 500
     [whole] = result.tables[1].rows
     assert whole["could"] <= whole["input"]
 

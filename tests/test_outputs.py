@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ from contextkit.cli import EXIT_CODES, FAILED, PROBLEMS
 from contextkit.cli.outputs import check, show, write_whole
 from contextkit.cli.progress import progress
 from contextkit.errors import InputError, MissingExtra
+from tests.command_line import environment
 from tests.made_results import EVERY_KIND, HOSTILE, made, named
 
 NOTHING = {"csv": None, "png": None, "html": None}
@@ -116,6 +118,25 @@ def test_a_file_that_cannot_be_written_costs_nothing_else(tmp_path, capsys):
     assert f"{nowhere} cannot be written" in err
     assert f"{tmp_path / 'plots'} cannot be made" in err
     assert page.exists()
+
+
+def test_who_stops_reading_costs_no_file(tmp_path):
+    code = "from tests.made_results import *; from contextkit.cli.outputs import show; "
+    code += "from pathlib import Path; table = named(*map(str, range(100_000))); "
+    code += "print(show(made(tables=[table], plots=(), problems=()), as_json=False, "
+    code += "csv=Path('t.csv'), png=None, html=None), file=__import__('sys').stderr)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        _, err = process.communicate(timeout=120)
+
+    assert err == "contextkit: wrote t.csv\n0\n"
+    assert process.returncode == 0
+    assert (tmp_path / "t.csv").read_text().count("\n") == 100_001
 
 
 def test_what_was_there_stays_where_writing_breaks_off(tmp_path, monkeypatch):

@@ -127,6 +127,7 @@ def test_a_page_is_marked_up_for_every_reader(page):
     assert len(ids) == len(set(ids))
     assert {one["aria-labelledby"] for one in page.all("div") if "aria-labelledby" in one} <= {*ids}
     assert {one["href"] for one in page.all("a")} <= {f"#{one}" for one in ids}
+    assert '<td class="n">1,234,568</td>' in page.html  # no line ends within a figure
     assert [one["scope"] for one in page.inside("thead", "th")] == ["col"] * 10
     assert [one["scope"] for one in page.inside("tbody", "th")] == ["row"] * 5
     assert len(page.inside("figure", "figcaption")) == len(page.inside("picture", "img")) == 2

@@ -22,7 +22,7 @@ from benchmarks.peers.costs import leading, window
 from benchmarks.peers.libraries import Peer
 from benchmarks.peers.library import Message
 from benchmarks.peers.process import Failed, NotInstalled, Process, TookTooLong
-from contextkit.analysis.policies import Setting
+from contextkit.analysis.policies import Setting, points_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.cli.ways import script
 from contextkit.providers.local import MODEL, LocalServer
@@ -66,6 +66,7 @@ def measure(
         "window": window(transcript, setting),
         "system": system,
         "messages": rest,
+        "points": [point - 1 for point in (*points_of(transcript), len(transcript.messages))],
         "summary": 100,
     }
     rows: list[dict[str, Any]] = []
@@ -122,7 +123,7 @@ def _send(arrays: Sequence[Sequence[Message]]) -> dict[str, Any]:
                 model=server.model, messages=list(messages), max_tokens=1, temperature=0
             )
             seconds.append(time.perf_counter() - begun)
-            usage = ck.Usage.of(reply.usage)
+            usage = ck.Usage.of(reply.usage) or ck.Usage()
             prompt += usage.input_tokens or 0
             cached += usage.cache_read_tokens or 0
             evaluated.append((usage.input_tokens or 0) - (usage.cache_read_tokens or 0))

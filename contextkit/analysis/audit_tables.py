@@ -22,6 +22,8 @@ def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Res
     ]
     if tally.planned:
         tables.append(_planned(tally, currency))
+    if shown:
+        tables.append(_conversations(tally, list(shown), currency))
     return Result(
         "audit",
         f"Audit of {tally.requests:,} recorded requests",
@@ -30,6 +32,7 @@ def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Res
         _plots(tally),
         _notes(tally, whole, unknown),
         tuple(tally.problems),
+        finding=_finding(tables[0], _total("all", whole, currency), currency),
     )
 
 
@@ -108,6 +111,21 @@ def _totals(tally: Tally, whole: OfModel, currency: str, conversations: int) -> 
     return Table("totals", "In total", columns, tuple(rows))
 
 
+def _finding(changes: Table, total: dict[str, Any], currency: str) -> str:
+    """What to take home: how much was read, how much could be, and what would save most."""
+    if total["hit_ratio"] is None:
+        return ""
+    said = f"{total['hit_ratio']:.1%} of the input tokens were read from the cache"
+    if not changes.rows:
+        return f"{said}; nothing was found that keeps it from more."
+    said += f"; with all changes made it would be {total['could_ratio']:.1%}"
+    if total["money"] is not None and total["money_least"] is not None:
+        said += f", at {total['money_least']:,.2f} {currency} instead of {total['money']:,.2f}"
+    first = changes.rows[0]
+    saves = "" if first["share"] is None else f" (saves {first['share']:.1%})"
+    return f"{said}.\nWhat to change first: {first['change']}{saves}."
+
+
 def _total(name: str, model: OfModel, currency: str) -> dict[str, Any]:
     could = model.read + model.saved.tokens
     known = model.cost.unknown < model.cost.requests
@@ -157,6 +175,34 @@ def _planned(tally: Tally, currency: str) -> Table:
     )
     note = "Seldom, as cuts should be: no fault. They make later requests shorter."
     return Table("cuts", "Planned cuts", columns, tuple(rows), note)
+
+
+def _conversations(tally: Tally, shown: list[str], currency: str) -> Table:
+    rows = []
+    for lost in tally.worst:
+        kinds = [kind for kind, _ in lost.kinds.most_common() if kind in shown]
+        if kinds:
+            rows.append(
+                {
+                    "first": lost.source,
+                    "model": lost.model,
+                    "requests": lost.requests,
+                    "tokens": lost.sum.tokens,
+                    "money": _money(lost.sum, currency),
+                    "units": _units(lost.sum),
+                    "most": ADVICE[kinds[0]],
+                }
+            )
+    columns = (
+        Column("first", "first request"),
+        Column("model", "model"),
+        Column("requests", "requests", "count"),
+        Column("tokens", "tokens missed", "count", unit="tokens"),
+        Column("money", "cost", "money", "of the misses", unit=currency),
+        Column("units", "units", "units"),
+        Column("most", "what would save most of it"),
+    )
+    return Table("conversations", "Conversations that lost most", columns, tuple(rows))
 
 
 def _plots(tally: Tally) -> tuple[Split, ...]:

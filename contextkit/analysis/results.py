@@ -247,7 +247,7 @@ class Result:
         return page(self)
 
     def _repr_html_(self) -> str:
-        from contextkit.analysis.page import fragment
+        from contextkit.analysis.notebook_form import fragment
 
         return fragment(self)
 
