@@ -247,6 +247,7 @@ def _notes(run: Run, join: int) -> list[str]:
         if missing:
             said += f"; the optimum is known for {count - missing:,} of {count:,}"
         notes.append(said + ".")
+        notes += _without_points(run, at, named)
         prices = setting.profile.prices
         if prices and prices[0].note:
             notes.append(f"{named.name}: prices {prices[0].note}.")
@@ -256,6 +257,19 @@ def _notes(run: Run, join: int) -> list[str]:
             "cost, replies included."
         )
     return notes
+
+
+def _without_points(run: Run, at: int, named: Named) -> list[str]:
+    """Policies whose requests have no cache points, though this cache works by nothing else."""
+    rules = named.setting.rules
+    if rules is None or not rules.points or rules.automatic:
+        return []
+    sums = {policy.name: _total(run.held[n, at]) for n, policy in enumerate(run.policies)}
+    return [
+        f"{named.name}: {name} reads and writes nothing: its requests have no cache points."
+        for name, one in sums.items()
+        if not one.read and not one.written and one.peak >= rules.minimum
+    ]
 
 
 def _details(run: Run) -> list[dict[str, Any]]:
