@@ -284,6 +284,18 @@ def test_a_strategy_of_ones_own_stands_beside() -> None:
     assert 0 < row(found, "DropAll")["kept"] < row(found, "drop@when-it-pays")["kept"]
 
 
+def test_what_the_cache_of_one_profile_saves_beside_another_is_said_first() -> None:
+    profiles = ["qwen-plus:implicit", "qwen-plus:explicit", "qwen-plus:none"]
+    found = ck.replay([talk(80)], policies=["drop@when-it-pays", "all"], profiles=profiles)
+    other = ck.replay([talk()], policies=["all", "window"], profiles=["qwen-plus", "gpt-5.6"])
+
+    costs = sorted({row["profile"]: row["cost"] for row in reversed(found.rows)}.values())
+    said = found.finding.splitlines()[-1]
+    assert said.startswith("The cheapest of all is ")
+    assert said.endswith(f"{100 * costs[0] / costs[-1]:.0f} % of the cheapest with qwen-plus:none.")
+    assert "of all" not in other.finding  # in two currencies
+
+
 def test_requests_without_cache_points_are_named_where_nothing_else_is_read() -> None:
     def plain(made: Setting, tools: list[dict[str, Any]]) -> ck.ContextBuilder:
         return ck.ContextBuilder("qwen-plus", limit=made.limit, tools=tools)
