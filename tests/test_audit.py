@@ -365,7 +365,17 @@ def test_the_command_says_what_was_found(tmp_path: Path) -> None:
     shown = run("audit", str(path), folder=tmp_path)
     assert "Move the clock out of the system prompt" in shown.stdout
     path.write_text("{broken", encoding="utf-8")
-    assert run("audit", str(path), folder=tmp_path).returncode == 1
+    done = run("audit", str(path), folder=tmp_path)
+    assert done.returncode == 1
+    assert "No request could be read, so nothing is known" in done.stdout
+
+
+def test_what_an_estimate_cannot_tell_is_said() -> None:
+    both = [*several(1, turns=3), Talk(7, model=POINTS, turns=3)]
+    notes = audit(planted.log(both)).notes
+
+    [said] = [note for note in notes if "estimated" in note]
+    assert said.startswith("Tokens of claude-sonnet-4-5 are estimated, off by up to 65%")
 
 
 def test_a_usage_that_says_nothing_of_the_cache_is_foretold() -> None:
