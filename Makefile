@@ -10,10 +10,11 @@ MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier simula
 
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .venv-peers/current/.ready .venv-peers/held-back/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test lint format bench exact figures profiles notebooks soak mutants constraints clean
+.PHONY: help demo example test lint format bench exact figures profiles peers notebooks soak mutants constraints clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name what; \
@@ -53,6 +54,9 @@ figures: $(READY)  ## measure the tables and plots of README.md and docs again a
 	  && mv benchmarks/results/$$name.new benchmarks/results/$$name.json || exit 1; done
 	$(BIN)/python -m benchmarks.figures
 
+peers: $(READY) $(PEERS)  ## contextkit beside other libraries, all measured in one run (ARGS=--quick)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
 profiles: $(READY)  ## write the tables of docs/profiles.md and docs/media.md from the profiles
 	$(BIN)/python -m benchmarks.profiles_table $(ARGS)
 
@@ -71,9 +75,13 @@ constraints:  ## resolve constraints.txt anew (ARGS=--upgrade: to the newest rel
 	.venv/resolver/bin/uv pip compile pyproject.toml --extra all --extra dev --extra examples --extra notebooks --group model \
 	  --universal --python-version 3.11 --generate-hashes --output-file constraints.txt --quiet \
 	  --custom-compile-command 'make constraints' $(ARGS)
+	for group in peers peers-held-back; do \
+	  .venv/resolver/bin/uv pip compile --group $$group --universal --python-version 3.11 \
+	    --generate-hashes --output-file benchmarks/peers/constraints$${group#peers}.txt --quiet \
+	    --custom-compile-command 'make constraints' $(ARGS) || exit 1; done
 
 clean:  ## remove all that these targets made
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-peers .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # constraints.txt holds every package with its hashes. It is installed with --no-deps, because
@@ -86,4 +94,15 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --require-hashes -r constraints.txt
 	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+# The other libraries have environments of their own: no test needs them, and two of them hold back
+# what others need newer.
+.venv-peers/current/.ready: benchmarks/peers/constraints.txt
+.venv-peers/held-back/.ready: benchmarks/peers/constraints-held-back.txt
+$(PEERS):
+	@echo 'Setting up $(@D), once ...'
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+	  --require-hashes -r $<
 	@touch $@

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import build_time, frontier, growth, policy_cost, schedule, wrap_overhead
 from benchmarks.measuring import draw
+from benchmarks.peers import tables as peers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", DOCS / "costs.md")
+PAGES = (ROOT / "README.md", DOCS / "costs.md", DOCS / "peers.md")
 
 
 def demo_table(result: dict[str, Any]) -> str:
@@ -44,6 +45,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "policy_cost": policy_cost.table,
     "policy_cost: summary": policy_cost.summary,
     "frontier": frontier.short,
+    **{f"peers: {name}": table for name, table in peers.ALL.items()},
 }
 
 PLOTS: dict[str, Callable[[dict[str, Any]], Mapping[str, Figure]]] = {
@@ -54,19 +56,18 @@ PLOTS: dict[str, Callable[[dict[str, Any]], Mapping[str, Figure]]] = {
 """Those of which at least one is shown on a page."""
 
 
-def result_of(name: str) -> dict[str, Any]:
-    """A stored result."""
+def result_of(name: str) -> dict[str, Any] | None:
+    """A stored result; None where it was never measured."""
     path = RESULTS / f"{name.partition(':')[0]}.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def written(text: str) -> str:
     """A page with every table as the results say."""
     for name, table in TABLES.items():
         block = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- /figures -->)", re.DOTALL)
-        if block.search(text):
-            lines = table(result_of(name))
+        if block.search(text) and (result := result_of(name)) is not None:
+            lines = table(result)
             text = block.sub(lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", text)
     return text
 
@@ -94,7 +95,7 @@ def main() -> int:
             page.write_text(after, encoding="utf-8")
     if not check:
         for name, figures in PLOTS.items():
-            drawn = figures(result_of(name))
+            drawn = figures(result) if (result := result_of(name)) is not None else {}
             draw({one: figure for one, figure in drawn.items() if one in plots}, DOCS)
     return int(stale)
 

@@ -339,6 +339,24 @@ def deep_cut(request: Request, n: int, talk: Talk) -> None:
         del request["messages"][1 : starts[kept]]
 
 
+def summarized(request: Request, n: int, talk: Talk) -> None:
+    """No breaker: now and then, four turns at once are replaced by a summary."""
+    starts = [at for at, one in enumerate(request["messages"]) if one["role"] == "user"]
+    gone = (len(starts) - 3) // 4 * 4
+    if gone > 0:
+        said = text(random.Random(f"{gone} {talk.number}"), 600)
+        request["messages"][1 : starts[gone]] = [user(f"Summary up to turn {gone}: {said}")]
+
+
+def small_talk(request: Request, n: int, talk: Talk) -> None:
+    """No breaker: conversations that have many short messages in common."""
+    for at, one in enumerate(request["messages"]):
+        if one["role"] == "user":
+            one["content"] = ("yes", "ok", "go on", "Hi")[at * talk.number % 4]
+        elif one.get("content") and one["role"] == "assistant":
+            one["content"] = ("Done.", "Ok?", "Hello! How can I help?")[at * talk.number % 3]
+
+
 def old_message(request: Request, n: int, talk: Talk) -> None:
     if n >= 5:
         request["messages"][1]["content"] = "Corrected: something else was meant, and it is said so"

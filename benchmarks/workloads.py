@@ -178,6 +178,28 @@ def written_agent(turns: int, seed: int) -> Messages:
     return messages
 
 
+def written_loop(steps: int, seed: int) -> Messages:
+    """One task of an agent, and very many steps towards it."""
+    draw = random.Random(seed)
+    messages: Messages = [{"role": "system", "content": "You mend programs. " * 60}]
+    messages.append({"role": "user", "content": "The task: " + _text(draw, 60)})
+    for step in range(steps):
+        call = {"name": "run", "arguments": json.dumps({"line": draw.randrange(10**6)})}
+        messages += [
+            {
+                "role": "assistant",
+                "content": _text(draw, draw.randint(5, 40)),
+                "tool_calls": [{"id": f"c{step}", "type": "function", "function": call}],
+            },
+            {
+                "role": "tool",
+                "tool_call_id": f"c{step}",
+                "content": _text(draw, int(draw.lognormvariate(4.2, 1.0)) + 3),
+            },
+        ]
+    return messages
+
+
 def _said(draw: random.Random, role: str, least: int, most: int) -> dict[str, Any]:
     return {"role": role, "content": _text(draw, draw.randint(least, most))}
 

@@ -59,10 +59,12 @@ def execute(path: Path) -> nbformat.NotebookNode:
             resources={"metadata": {"path": str(path.parent)}},
         )
         found = [str(FOLDER.parent), os.environ.get("PYTHONPATH")]
+        # What is kept are the figures of the sample, whatever data somebody measures on.
+        own = {name: value for name, value in os.environ.items() if name != "CONTEXTKIT_DATA"}
         client.execute(
             cleanup_kc=True,  # or the kernel, which is ours, would live on
             env={
-                **os.environ,
+                **own,
                 "IPYTHONDIR": folder,
                 "PYTHONPATH": os.pathsep.join(filter(None, found)),
             },

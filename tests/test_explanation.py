@@ -439,6 +439,51 @@ def test_what_an_older_request_left_is_no_fault_of_the_provider(model: str) -> N
     assert (found.cause, found.level, found.message) == ("prefix moved", "messages", 3)
 
 
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"model": "qwen-max"}, "model changed"),
+        ({"tools": tools()[:1]}, "tools changed"),
+        ({"messages": [system(f"{RULES} Today is Monday.")]}, "prefix moved"),
+    ],
+    ids=["model", "tools", "prefix"],
+)
+def test_what_was_left_before_a_change_there_and_back_is_no_fault_of_the_provider(
+    change: dict[str, Any], cause: str
+) -> None:
+    """What is read after the change back is what the request before both had left."""
+    counter = counter_for(profile_for("qwen-plus"), Characters())
+    first = request()
+    longer = following(first, answer("It does not. " * 200), user("Why?"))
+    between = {**longer, **change}
+    between["messages"] = [*change.get("messages", longer["messages"][:1]), *longer["messages"][1:]]
+    now = following(longer)
+    simulators = {name: Simulator(profile_for(name).cache()) for name in ("qwen-plus", "qwen-max")}
+    for n, sent in enumerate((first, between, now)):
+        simulator = simulators[sent["model"]]
+        usage = simulator.send(Sent(Asked.of(sent, counter).blocks, at=10.0 * n))
+    found = ck.explain(between, now, usage, 10.0, counter=Characters())
+
+    assert usage.cache_read_tokens
+    assert found.cause == cause
+
+
+@pytest.mark.parametrize("words", range(10, 130, 10))
+def test_a_short_message_that_moved_is_not_laid_to_the_provider(words: int) -> None:
+    """The provider reads a block less than was counted, as its tokens begin elsewhere."""
+    counter = counter_for(profile_for("qwen-plus"), Characters())
+    before = following(request(), answer("It does not."), user("seven " * words))
+    now = copy.deepcopy(before)
+    now["messages"][-1] = user("eight " * words)
+    simulator = Simulator(profile_for("qwen-plus").cache())
+    for n, sent in enumerate((before, now)):
+        usage = simulator.send(Sent(Asked.of(sent, counter).blocks, at=10.0 * n))
+    less = replace(usage, cache_read_tokens=(usage.cache_read_tokens or 0) - 128)
+    found = ck.explain(before, now, less, 10.0, counter=Characters())
+
+    assert found.cause in (None, "prefix moved")
+
+
 def test_a_moved_prefix_is_no_excuse_for_what_stood_before_it() -> None:
     before = request("claude-sonnet-4-5")
     moving_point(before)

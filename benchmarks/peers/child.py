@@ -50,7 +50,7 @@ def _counter(model: str, *, remember: bool) -> Any:
 
 
 async def requests(chosen: Peer, job: dict[str, Any]) -> Answer:
-    """The request before each assistant message of a conversation, and at its end.
+    """The requests of a conversation: each behind as many messages as `points` says.
 
     A message that stands in the conversation goes back as its number.
     """
@@ -60,17 +60,17 @@ async def requests(chosen: Peer, job: dict[str, Any]) -> Answer:
     names = Names(messages, setting.system)
     found: list[Answer] = []
     failed = ""  # a library that could not take a message has not got it
-    for number, message in enumerate([*messages, None]):
-        due = message is None or message["role"] == "assistant"
-        if due and number and messages[number - 1]["role"] != "assistant":
-            setting.calls.clear()
-            found.append(await _request(library, names) if not failed else {"error": failed})
-            found[-1]["calls"] = [[names.of(asked), text] for asked, text in setting.calls]
-        if message is not None:
+    taken = 0
+    for point in job["points"]:
+        for message in messages[taken:point]:
             try:
                 await library.append(library.take(message))
             except Exception as error:  # noqa: BLE001 - whatever a library raises is a figure
                 failed = _said(error)
+        taken = point
+        setting.calls.clear()
+        found.append({"error": failed} if failed else await _request(library, names))
+        found[-1]["calls"] = [[names.of(asked), text] for asked, text in setting.calls]
     return {"requests": found}
 
 

@@ -206,6 +206,7 @@ def _answers(process: Process, case: Case, counter: RequestCounter) -> list[dict
         "window": window(case.transcript, setting),
         "system": system,
         "messages": rest,
+        "points": [end - (system is not None) for end in points(case.transcript.messages)],
         "tools": case.transcript.tools,
         # A summary that alone would be over the limit is nobody's fault.
         "summary": min(200, max(20, case.limit // 10)),

@@ -2,108 +2,83 @@
 
 Every library builds the requests of the same conversations under the same limit; a simulator of
 the provider's cache says what of them is read from it. Then contextkit's target is chosen (or,
-where a window is longer than any target allows, its limit) so that its requests have the same mean
-tokens. The floor without rewrites is what requests of a mean length cost if each read all of itself
-from the cache but what it adds.
+where requests are longer than any target makes them, its limit) so that its requests have the same
+mean tokens. The floor without rewrites is what requests of a mean length cost if each read all of
+itself from the cache but what it adds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import contextkit as ck
 from benchmarks.peers.libraries import OURS, OURS_SUMMARIZING, Peer
 from benchmarks.peers.library import Message, Remembering
-from benchmarks.peers.library import Setting as Asked
 from benchmarks.peers.process import Failed, Process, TookTooLong
-from contextkit.analysis.policies import Made, Setting
+from benchmarks.workloads import Workload, joined, long_sessions, trajectories, written_loop
+from contextkit.analysis.built import own_policy
+from contextkit.analysis.charged import Sums, charges, moments_of
+from contextkit.analysis.policies import Made, Policy, Setting, points_of
+from contextkit.analysis.replay import GAP
 from contextkit.analysis.transcripts import Transcript
-from contextkit.caching.blocks import Block, Sent, blocks_of
+from contextkit.caching.blocks import Block, blocks_of
 from contextkit.caching.blocks import Made as Known
-from contextkit.caching.costs import cost_of
-from contextkit.caching.simulator import Simulator
 from contextkit.tokens import counter_for
 
-APART = 20.0
-"""Seconds between two requests: the cache stays warm."""
+SEED = 21
 SUMMARY = 200
 """Tokens of every summary that a stand-in writes."""
 PATIENCE = 600.0
 """Seconds that a library has for the requests of one conversation."""
-POINTS = ("system and newest", "system alone", "none")
-"""Where an application puts explicit cache points around the requests of a library that has none;
-`none` is the implicit cache."""
+POINTS = ("system and newest", "system alone")
+"""Where an application puts explicit cache points around the requests of a library that has none:
+whichever is cheaper for it."""
+CLOSE = 0.02
+"""What passes for the same mean."""
+SCHEDULES = ("at-limit", "when-it-pays")
+"""Of contextkit: what comes with a limit alone, and with a target."""
 
 
-@dataclass(frozen=True)
-class Workload:
-    """Conversations of one kind.
-
-    Attributes:
-        name: in tables.
-        transcripts: with the tools that they were held with.
-        limit: of every request.
-    """
-
-    name: str
-    transcripts: list[Transcript]
-    limit: int
+def workloads(folder: Path | None, limit: int, *, quick: bool) -> list[Workload]:
+    """What is measured on: long sessions of several kinds, and one task with a long loop."""
+    found = long_sessions(folder, limit, quick=quick, seed=SEED)
+    size = 1 if limit <= 8_000 else 4
+    if folder is not None and (swe := trajectories(folder, "swe_agent_dev.jsonl")):
+        found.append(Workload(f"coding agent, {len(swe)} joined", [joined(swe)]))
+    loops = [written_loop(150 * size, SEED + number) for number in range(1 if quick else 2)]
+    return [*found, Workload("written loop, one task", loops)]
 
 
-@dataclass
-class Charged:
-    """What the requests of some conversations cost, in uncached input tokens.
+def charged(policy: Policy, workload: Workload, setting: Setting) -> Sums:
+    """What a policy's requests cost over a workload."""
+    total = Sums()
+    for transcript in transcripts(workload):
+        for charge in charges(policy, transcript, setting, moments_of(transcript, GAP)):
+            total.add(charge, setting.limit)
+    if total.units is None:
+        raise ValueError(f"the prices of {setting.profile.name} are not known")
+    return total
 
-    Attributes:
-        tokens: of each request.
-        read: tokens read from the cache.
-        cost: of the input.
-        summaries: input and output of the calls of a summarizer.
-        calls: how many those were.
-        cuts: requests from which something was dropped.
-    """
 
-    tokens: list[int] = field(default_factory=list)
-    read: int = 0
-    cost: float = 0.0
-    summaries: float = 0.0
-    calls: int = 0
-    cuts: int = 0
+def transcripts(workload: Workload) -> list[Transcript]:
+    """The sessions of a workload, named."""
+    return [
+        Transcript(f"{workload.name} {number}", messages, workload.tools)
+        for number, messages in enumerate(workload.sessions)
+    ]
 
-    @property
-    def mean(self) -> float:
-        """Mean tokens of a request."""
-        return sum(self.tokens) / max(1, len(self.tokens))
 
-    @property
-    def each(self) -> float:
-        """Cost of a request with its share of the summaries."""
-        return (self.cost + self.summaries) / max(1, len(self.tokens))
+def mean_of(sums: Sums) -> float:
+    """Mean tokens of a request."""
+    return sums.tokens / sums.requests
 
-    def add(self, requests: Iterable[Made], setting: Setting) -> None:
-        """Send the requests of a conversation to the provider's cache."""
-        rules = setting.profile.cache(setting.cache)
-        if rules is None:
-            raise ValueError(f"{setting.profile.name} has no {setting.cache} cache")
-        simulator = Simulator(rules)
-        for number, made in enumerate(requests):
-            at = APART * (number + 1)
-            for blocks, reply in made.calls:
-                usage = simulator.send(Sent(blocks, at=at - APART / 2, begun=0.5, ended=2.0))
-                cost = cost_of(replace(usage, output_tokens=reply), setting.profile, rules)
-                if cost is not None:
-                    self.summaries += cost.input + (cost.output or 0.0)
-                    self.calls += 1
-            usage = simulator.send(Sent(made.blocks, at=at, begun=0.5, ended=2.0))
-            cost = cost_of(usage, setting.profile, rules)
-            if cost is None:
-                raise ValueError(f"the prices of {setting.profile.name} are not known")
-            self.tokens.append(usage.input_tokens or 0)
-            self.read += usage.cache_read_tokens or 0
-            self.cost += cost.input
-            self.cuts += made.cut
+
+def cost_of(sums: Sums) -> float:
+    """Cost of a request with its share of the summaries, in uncached input tokens."""
+    return (sums.units or 0.0) / sums.requests
 
 
 @dataclass
@@ -153,7 +128,7 @@ class PeerPolicy:
         for answer in self.answers(transcript, setting):
             named = answer.get("messages")
             if named is None:
-                continue
+                raise Failed(f"{self.name}: {answer.get('error') or answer}")
             sent = whole(named)
             numbers = {one for one in named if isinstance(one, int)}
             yield Made(
@@ -172,8 +147,7 @@ class PeerPolicy:
         """With the explicit cache points that an application would put there."""
         if setting.cache != "explicit":
             return blocks
-        head = max((n for n, one in enumerate(blocks) if one.role == "system"), default=0)
-        head = next((n for n, one in enumerate(blocks) if one.role == "system"), head)
+        head = next((n for n, one in enumerate(blocks) if one.role == "system"), 0)
         places = {head, len(blocks) - 2} if self.points == POINTS[0] else {head}
         return tuple(replace(block, point=number in places) for number, block in enumerate(blocks))
 
@@ -192,6 +166,7 @@ class PeerPolicy:
                 "messages": rest,
                 "tools": transcript.tools,
                 "summary": SUMMARY,
+                "points": [point - (system is not None) for point in points_of(transcript)],
             }
             self._answers[key] = self.process.ask(job, PATIENCE)["requests"]
         return self._answers[key]
@@ -214,62 +189,13 @@ def window(transcript: Transcript, setting: Setting) -> int:
     return max(2, int(room * len(rest) / max(1, sum(map(count, rest)))))
 
 
-@dataclass
-class OwnPolicy:
-    """contextkit's requests, by a builder with a limit and a target."""
+@dataclass(frozen=True)
+class Fit:
+    """How contextkit is set."""
 
-    summarizing: bool = False
-
-    @property
-    def name(self) -> str:
-        """As in tables."""
-        return OURS_SUMMARIZING if self.summarizing else OURS
-
-    def requests(self, transcript: Transcript, setting: Setting) -> Iterator[Made]:
-        """The request before each assistant message."""
-        asked = Asked(
-            setting.profile.name, setting.limit, 0, None, transcript.tools, setting.counter, SUMMARY
-        )
-        calls: list[tuple[tuple[Block, ...], int]] = []
-
-        def summarizer(request: Mapping[str, Any]) -> str:
-            text = asked.summarize([])
-            blocks = blocks_of(request, setting.counter)
-            calls.append((blocks, asked.count(text)))
-            return text
-
-        more: dict[str, Any] = {}
-        if self.summarizing:
-            more["compaction"] = [ck.SummarizeOldest(summarizer), ck.DropOldest()]
-        builder = ck.ContextBuilder(
-            setting.profile.name,
-            budget=ck.Budget(setting.limit, target=setting.target),
-            tools=transcript.tools,
-            cache=setting.cache,
-            counter=setting.counter.counter,
-            **more,
-        )
-        history = ck.History(scope=ck.Scope("tenant", "user", transcript.source))
-        for message in transcript.messages:
-            if message["role"] == "assistant" and len(history):
-                context = builder.build(history)
-                yield Made(
-                    context.sent,
-                    context.blocks,
-                    kept=len(context.view.messages),
-                    cut=any(edit.kind in ("drop", "summary") for edit in context.edits),
-                    calls=tuple(calls),
-                )
-                calls.clear()
-            history.append(message)
-
-
-def charged(policy: Any, workload: Workload, setting: Setting) -> Charged:
-    """What a policy's requests cost over a workload."""
-    total = Charged()
-    for transcript in workload.transcripts:
-        total.add(policy.requests(transcript, setting), setting)
-    return total
+    schedule: str
+    limit: int
+    target: int
 
 
 class Fitting:
@@ -277,129 +203,150 @@ class Fitting:
 
     Args:
         workload: what is held.
-        setting: profile, cache and limit; the target is chosen here.
+        setting: profile, cache and limit; schedule and target are chosen here.
         summarizing: with a summarizer, for comparison with those that have one.
     """
 
     def __init__(self, workload: Workload, setting: Setting, *, summarizing: bool) -> None:
         self.workload, self.setting = workload, setting
-        self.policy = OwnPolicy(summarizing)
-        self.runs: dict[tuple[int, int], Charged] = {}
+        self.compaction = f"summarize:{SUMMARY}+drop" if summarizing else "drop"
+        self.runs: dict[Fit, Sums] = {}
 
-    def run(self, limit: int, target: int) -> Charged:
-        """The requests under a limit and a target."""
-        if (limit, target) not in self.runs:
-            setting = replace(self.setting, limit=limit, target=target)
-            self.runs[limit, target] = charged(self.policy, self.workload, setting)
-        return self.runs[limit, target]
+    def run(self, fit: Fit) -> Sums:
+        """The requests under a schedule, a limit and a target."""
+        if fit not in self.runs:
+            setting = replace(self.setting, limit=fit.limit, target=fit.target)
+            policy = own_policy(self.compaction, fit.schedule)
+            self.runs[fit] = charged(policy, self.workload, setting)
+        return self.runs[fit]
 
-    def nearest(self, mean: float) -> tuple[int, int]:
-        """The limit and target whose requests have the nearest mean length.
+    def mean(self, fit: Fit) -> float:
+        """Mean tokens of a request."""
+        return mean_of(self.run(fit))
 
-        The limit of the workload, and a target of at most half of it, which is the most that a
-        target does; a longer mean by a higher limit with half of it as target.
+    def nearest(self, mean: float) -> Fit:
+        """How requests of the nearest mean length are had, at the least cost.
+
+        By the target, under the limit of the workload; more than half of the limit is of no effect
+        there, so a mean that is longer still is had by a higher limit, with half of it as target.
+        Of the two schedules the one that is cheaper at that mean.
         """
         limit = self.setting.limit
-        if self.run(limit, limit // 2).mean >= mean:
-            return limit, self._search(1, limit // 2, mean, lambda target: self.run(limit, target))
-        most = self._search(limit, 4 * limit, mean, lambda high: self.run(high, high // 2))
-        return most, most // 2
+        fits = []
+        for schedule in SCHEDULES:
+            low, high = Fit(schedule, limit, limit // 16), Fit(schedule, limit, limit // 2)
+            if self.mean(high) < mean:
+                low, high = high, Fit(schedule, 3 * limit, 3 * limit // 2)
+            fits.append(self._between(low, high, mean))
+        close = [fit for fit in fits if abs(self.mean(fit) - mean) <= CLOSE * mean]
+        if not close:
+            return min(fits, key=lambda fit: abs(self.mean(fit) - mean))
+        return min(close, key=lambda fit: cost_of(self.run(fit)))
 
-    def _search(self, low: int, high: int, mean: float, run: Callable[[int], Charged]) -> int:
-        tried: dict[int, float] = {}
-        for _ in range(9):
-            middle = (low + high) // 2
-            tried[middle] = run(middle).mean
-            if abs(tried[middle] - mean) < 0.005 * mean or high - low < 2:
+    def _between(self, low: Fit, high: Fit, mean: float) -> Fit:
+        """Where between two settings a mean lies, by the secant; on a grid, so that runs recur."""
+        step = max(1, self.setting.limit // 80)
+        tried = {low, high}
+        for _ in range(6):
+            under, over = self.mean(low), self.mean(high)
+            share = min(0.95, max(0.05, (mean - under) / max(1.0, over - under)))
+            between = Fit(
+                low.schedule,
+                low.limit + round((high.limit - low.limit) * share / step) * step,
+                low.target + round((high.target - low.target) * share / step) * step,
+            )
+            if between in tried:
                 break
-            low, high = (middle, high) if tried[middle] < mean else (low, middle)
-        return min(tried, key=lambda one: abs(tried[one] - mean))
+            tried.add(between)
+            found = self.mean(between)
+            if abs(found - mean) < CLOSE / 5 * mean:
+                break
+            low, high = (between, high) if found < mean else (low, between)
+        return min(tried, key=lambda fit: abs(self.mean(fit) - mean))
 
 
 def rows(
     workload: Workload,
     policies: Sequence[PeerPolicy],
-    model: str,
-    cache: str,
+    named: tuple[str, str, int],
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[dict[str, Any]]:
-    """A row for each library, with contextkit at the same mean beside it."""
+    """A row for each library, with contextkit at the same mean beside it.
+
+    Args:
+        workload: what is held.
+        policies: of the libraries.
+        named: model, cache and limit.
+        say: what is being done.
+    """
+    model, cache, limit = named
     profile = ck.profile_for(model)
-    counter = counter_for(profile, Remembering(model))
-    setting = Setting(profile, cache, counter, workload.limit, workload.limit // 2)
+    setting = Setting(profile, cache, counter_for(profile, Remembering(model)), limit, limit // 2)
+    added = added_each(workload, setting)
+    head = {"workload": workload.name, "model": model, "cache": cache, "limit": limit}
     fittings = {kind: Fitting(workload, setting, summarizing=kind) for kind in (False, True)}
-    added = _added(workload, setting)
     for kind, fitting in fittings.items():
-        run = fitting.run(workload.limit, workload.limit // 2)
-        name = OURS_SUMMARIZING if kind else OURS
-        yield _row(name, "summarizes" if kind else "chunks", run, setting, added)
+        for schedule in SCHEDULES:
+            name = f"{OURS_SUMMARIZING if kind else OURS}, {schedule}"
+            run = fitting.run(Fit(schedule, limit, limit // 2))
+            cuts = "summarizes" if kind else "chunks"
+            yield {**head, "name": name, "cuts": cuts, **_figures(run, setting, added)}
     for policy in policies:
-        say(f"cost: {workload.name}, {model} {cache}, {policy.name}")
+        say(f"cost: {workload.name}, {model} {cache}, {limit:,}: {policy.name}")
+        row = {**head, "name": policy.name, "cuts": policy.peer.cuts}
         try:
-            run, points = _cheapest(policy, workload, setting)
+            run, row["points"] = _cheapest(policy, workload, setting)
         except (Failed, TookTooLong) as error:
-            yield {"name": policy.name, "ended": str(error)}
+            yield {**row, "ended": str(error)}
             continue
-        row = _row(policy.name, policy.peer.cuts, run, setting, added)
-        row["points"] = points
+        row |= _figures(run, setting, added)
         if policy.peer.cuts != "never":
             fitting = fittings[policy.peer.cuts == "summarizes"]
-            limit, target = fitting.nearest(run.mean)
-            ours = fitting.run(limit, target)
-            row["contextkit"] = {
-                "limit": limit,
-                "target": target,
-                **_row(fitting.policy.name, "", ours, setting, added),
-            }
-            row["ratio"] = ours.each / run.each
+            fit = fitting.nearest(mean_of(run))
+            ours = fitting.run(fit)
+            row["contextkit"] = {**asdict(fit), **_figures(ours, setting, added)}
+            row["ratio"] = cost_of(ours) / cost_of(run)
         yield row
 
 
-def _cheapest(policy: PeerPolicy, workload: Workload, setting: Setting) -> tuple[Charged, str]:
+def _cheapest(policy: PeerPolicy, workload: Workload, setting: Setting) -> tuple[Sums, str]:
     """With the explicit cache points that are cheapest for it."""
     if setting.cache != "explicit":
         return charged(policy, workload, setting), ""
     found = {}
-    for points in POINTS[:2]:
+    for points in POINTS:
         policy.points = points
         found[points] = charged(policy, workload, setting)
-    best = min(found, key=lambda one: found[one].each)
+    best = min(found, key=lambda one: cost_of(found[one]))
     return found[best], best
 
 
-def _added(workload: Workload, setting: Setting) -> float:
+def added_each(workload: Workload, setting: Setting) -> float:
     """Tokens that a request adds on average: all that is ever sent, by the number of requests."""
     tokens = requests = 0
-    for transcript in workload.transcripts:
-        last = max(
-            (n for n, one in enumerate(transcript.messages) if one["role"] == "assistant"),
-            default=0,
-        )
-        tokens += sum(map(setting.counter.message, transcript.messages[:last]))
+    for transcript in transcripts(workload):
+        points = points_of(transcript)
+        tokens += sum(map(setting.counter.message, transcript.messages[: points[-1]]))
         tokens += setting.counter.fixed(transcript.tools)
-        requests += sum(
-            bool(n) and one["role"] == "assistant" for n, one in enumerate(transcript.messages)
-        )
-    return tokens / max(1, requests)
+        requests += len(points)
+    return tokens / requests
 
 
-def _row(name: str, cuts: str, run: Charged, setting: Setting, added: float) -> dict[str, Any]:
-    rules = setting.profile.cache(setting.cache)
+def _figures(run: Sums, setting: Setting, added: float) -> dict[str, Any]:
+    rules = setting.rules
     read, write = (rules.read or 0.0, rules.write or 0.0) if rules else (1.0, 1.0)
-    least = read * run.mean + (write - read) * added
+    least = read * mean_of(run) + (write - read) * added
     return {
-        "name": name,
-        "cuts": cuts,
-        "requests": len(run.tokens),
+        "requests": run.requests,
         "requests cut": run.cuts,
-        "mean tokens": run.mean,
-        "largest": max(run.tokens, default=0),
-        "over the limit": sum(tokens > setting.limit for tokens in run.tokens),
-        "read share": run.read / max(1, sum(run.tokens)),
-        "cost a request": run.each,
-        "of it summaries": run.summaries / max(1, len(run.tokens)),
+        "mean tokens": mean_of(run),
+        "largest": run.peak,
+        "over": run.over,
+        "read share": run.read / run.tokens,
+        "cost": cost_of(run),
+        "of it summaries": run.fee / run.requests,
         "summaries": run.calls,
         "least": least,
-        "by the least": run.each / least,
+        "by the least": cost_of(run) / least,
     }

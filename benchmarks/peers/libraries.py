@@ -41,8 +41,15 @@ class Peer:
     def library(self, setting: Setting) -> Library:
         """A new conversation. Only in the peer's own environment."""
         module, _, name = self.made.partition(":")
-        made: Library = getattr(import_module(f"benchmarks.peers.adapters.{module}"), name)(setting)
+        if "." not in module:
+            module = f"benchmarks.peers.adapters.{module}"
+        made: Library = getattr(import_module(module), name)(setting)
         return made
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it is a reference point and no library."""
+        return not self.package
 
     @property
     def python(self) -> Path | None:
@@ -91,6 +98,11 @@ PEERS = (
         '`trigger=("tokens", room)`, `keep=("tokens", room // 2)`, the same counter; room: the '
         "limit less the system prompt; otherwise as it comes, so the summarizer reads no more "
         "than 4,000 tokens",
+    ),
+    Peer(
+        "LangChain SummarizationMiddleware, approximate", "langchain:SummarizingApproximately",
+        "langchain", "current", "estimate", "summarizes",
+        "the same with its own default counter, `count_tokens_approximately`",
     ),
     Peer(
         "LlamaIndex Memory", "llama_index:WithMemory", "llama-index-core", "current",
@@ -147,5 +159,7 @@ FLOOR = Peer(
 
 
 def peer(name: str) -> Peer:
-    """The peer of a name."""
+    """The peer of a name; `fake:NAME` is one of those in `tests.fake_libraries`."""
+    if name.startswith("fake:"):
+        return Peer(name, f"tests.fake_libraries:{name[5:]}", "", "", "tokens", "slides", "")
     return next(one for one in (*PEERS, FLOOR) if one.name == name)

@@ -38,6 +38,7 @@ _WORDS = (  # how words of a cause begin, and the kind that they stand for
     ("message removed", "removed"),
     ("content rewritten: reasoning", "reasoning"),
 )
+_STUB = 200  # characters of what stands for a tool result that was cleared
 _REPLACED = re.compile(r"content rewritten: \d+ messages? replaced")
 _MEDIA = re.compile(r"\w+ changed: encoded again")
 
@@ -178,7 +179,7 @@ def _regions(before: str, now: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _spans(text: str) -> list[tuple[int, str]]:
-    return [(start, kind) for kind, start, _ in insertions(text)]
+    return [(start, kind) for kind, start, _ in insertions(text, changed=True)]
 
 
 def _inserted(spans: list[tuple[int, str]], place: int) -> str:
@@ -200,7 +201,7 @@ def _in_history(before: Logged, now: Logged) -> Iterator[Difference]:
     if kind in ("removed", "rewritten", "passages") and _moves_along(before, at, gone):
         kind, role = "moving", str(one.get("role"))
     elif kind == "rewritten" and one.get("role") == other.get("role"):
-        if role == "tool" and _size(other) < _size(one):
+        if role == "tool" and _size(other) < max(_size(one), _STUB):
             kind = "cleared"
         elif at == len(old) - 1:
             kind = "newest"

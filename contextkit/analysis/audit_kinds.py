@@ -74,7 +74,13 @@ ADVICE = {
 SETTLED_LATER = frozenset({"history removed", "history replaced", "history cleared"})
 """Kinds that are a fault where they come often, and planned where they come seldom."""
 
-NEEDS_SEVERAL = {"not yet visible": 3, "system user": 3, "minimum": 3, "shared point": 3}
+NEEDS_SEVERAL = {
+    "not yet visible": 3,
+    "system user": 3,
+    "minimum": 3,
+    "shared point": 3,
+    "provider": 3,
+}
 """Kinds that say nothing when seen once: the least requests."""
 
 PLANNED = {

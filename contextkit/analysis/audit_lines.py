@@ -18,7 +18,7 @@ from contextkit.caching.histories import goes_on
 RECENT = 8
 """Requests of a conversation that a new one is compared with."""
 
-LIVE_TOKENS = 4_000_000
+LIVE_TOKENS = 2_000_000
 """Tokens of the newest requests of all conversations that are held; older ones are let go."""
 
 _COMPARED = 3  # of the recent ones, how many may have been rewritten into the new one

@@ -28,8 +28,9 @@ from contextkit.usage import Usage
 
 _PROMPTS = 8  # newest system prompts of a model that a first request is compared with
 _HEADS = 256  # of which the newest request is known
-_SIMULATED = 8_000_000  # tokens that are held of each model's cache
+_SIMULATED = 4_000_000  # tokens that are held of each model's cache
 _SHARED = 0.5  # of a system prompt, behind what differs: two renders of one prompt
+_MUCH = 0.2  # of a request that is missed because another one was under way
 _SOON = 300.0  # seconds after which nobody promises that a prefix in common is still there
 
 _KINDS: dict[Cause, str] = {
@@ -60,6 +61,8 @@ class Loss:
         names: of tools or settings.
         before, now: sources of the requests.
         slid: whether messages went, and at most one came in their place.
+        opens: whether it is the first request of a conversation, and shares the system prompt alone
+            with others.
         also: kinds of what stands before it in the prompt and must be mended for it to count.
     """
 
@@ -72,6 +75,7 @@ class Loss:
     before: str
     now: str
     slid: bool = False
+    opens: bool = False
     also: tuple[str, ...] = ()
 
 
@@ -82,6 +86,7 @@ class Losses:
         self._simulators: dict[tuple[str, str], Simulator] = {}
         self._heads: OrderedDict[tuple[object, ...], Logged] = OrderedDict()
         self._prompts: dict[str, OrderedDict[tuple[object, ...], Logged]] = {}
+        self._shares: set[str] = set()  # models whose first requests have read what others left
         self._clock = 0.0
 
     def simulated(self, now: Logged) -> Usage:
@@ -123,6 +128,8 @@ class Losses:
         found = _explained(pair, usage, simulated, foretold=now.usage is None)
         if found.cause is None or not found.tokens:
             return []
+        if found.cause == "not yet visible" and found.tokens < _MUCH * now.tokens:
+            return []  # its newest turn: the rest was read
         if found.cause in ("prefix moved", "tools changed"):
             return _split(before, now, differences(before, now), found, usage)
         return [_single(before, now, found, line)]
@@ -137,10 +144,12 @@ class Losses:
             stem = stem.cut(stem.leading + related.messages) if same else None
         else:
             stem = None
+        opens = stem is None
         if stem is None:
             stem = self._heads.get(_head(now))
         if stem is not None:
-            return self._same_beginning(stem, now, usage, simulated)
+            found = self._same_beginning(stem, now, usage, simulated)
+            return [replace(loss, opens=opens) for loss in found]
         for other in reversed(self._prompts.get(now.model, {}).values()):
             found = self._like(other, now, usage, simulated)
             if found:
@@ -153,9 +162,12 @@ class Losses:
         pair = _pair(stem, now)
         found = _explained(pair, usage, simulated, foretold=now.usage is None)
         if found.cause is None or not found.tokens:
+            if usage.cache_read_tokens:
+                self._shares.add(now.model)
             return []
         # Later than soon, it may have been dropped for room.
         soon = pair.elapsed is not None and pair.elapsed <= _SOON and not stem.in_flight(now.at)
+        soon = soon and now.model in self._shares  # else conversations may be kept apart
         short = now.tokens < now.rules.minimum
         if (
             found.cause == "not yet visible"
@@ -280,8 +292,8 @@ def _split(
                 one.names,
                 before.source,
                 now.source,
-                one.slid,
-                also,
+                slid=one.slid,
+                also=also,
             )
         )
     return losses

@@ -13,14 +13,17 @@ _SHOWN_NAMES = 5
 
 def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Result:
     """The result of an audit."""
+    shown = _shown(tally)
     whole = _all(tally)
     currency = _currency(whole.cost)
     tables = [
-        _changes(tally, whole, currency),
+        _changes(shown, whole, currency),
         _totals(tally, whole, currency, conversations),
     ]
     if tally.planned:
         tables.append(_planned(tally, currency))
+    if shown:
+        tables.append(_conversations(tally, list(shown), currency))
     return Result(
         "audit",
         f"Audit of {tally.requests:,} recorded requests",
@@ -29,16 +32,12 @@ def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Res
         _plots(tally),
         _notes(tally, whole, unknown),
         tuple(tally.problems),
+        finding=_finding(tables[0], _total("all", whole, currency), currency),
     )
 
 
-def _changes(tally: Tally, whole: OfModel, currency: str) -> Table:
-    groups = [
-        (kind, group)
-        for kind, group in tally.groups.items()
-        if group.sum.requests >= NEEDS_SEVERAL.get(kind, 1)
-    ]
-    groups.sort(key=lambda pair: _weight(pair[1].sum, currency), reverse=True)
+def _changes(shown: dict[str, Group], whole: OfModel, currency: str) -> Table:
+    groups = sorted(shown.items(), key=lambda pair: _weight(pair[1].sum, currency), reverse=True)
     numbers = {kind: number for number, (kind, _) in enumerate(groups, 1)}
     rows = []
     for kind, group in groups:
@@ -112,8 +111,23 @@ def _totals(tally: Tally, whole: OfModel, currency: str, conversations: int) -> 
     return Table("totals", "In total", columns, tuple(rows))
 
 
+def _finding(changes: Table, total: dict[str, Any], currency: str) -> str:
+    """What to take home: how much was read, how much could be, and what would save most."""
+    if total["hit_ratio"] is None:
+        return ""
+    said = f"{total['hit_ratio']:.1%} of the input tokens were read from the cache"
+    if not changes.rows:
+        return f"{said}; nothing was found that keeps it from more."
+    said += f"; with all changes made it would be {total['could_ratio']:.1%}"
+    if total["money"] is not None and total["money_least"] is not None:
+        said += f", at {total['money_least']:,.2f} {currency} instead of {total['money']:,.2f}"
+    first = changes.rows[0]
+    saves = "" if first["share"] is None else f" (saves {first['share']:.1%})"
+    return f"{said}.\nWhat to change first: {first['change']}{saves}."
+
+
 def _total(name: str, model: OfModel, currency: str) -> dict[str, Any]:
-    could = model.read + model.missed
+    could = model.read + model.saved.tokens
     known = model.cost.unknown < model.cost.requests
     money = _money(model.cost, currency)
     saved = _money(model.saved, currency) if model.saved.requests else 0.0
@@ -161,6 +175,34 @@ def _planned(tally: Tally, currency: str) -> Table:
     )
     note = "Seldom, as cuts should be: no fault. They make later requests shorter."
     return Table("cuts", "Planned cuts", columns, tuple(rows), note)
+
+
+def _conversations(tally: Tally, shown: list[str], currency: str) -> Table:
+    rows = []
+    for lost in tally.worst:
+        kinds = [kind for kind, _ in lost.kinds.most_common() if kind in shown]
+        if kinds:
+            rows.append(
+                {
+                    "first": lost.source,
+                    "model": lost.model,
+                    "requests": lost.requests,
+                    "tokens": lost.sum.tokens,
+                    "money": _money(lost.sum, currency),
+                    "units": _units(lost.sum),
+                    "most": ADVICE[kinds[0]],
+                }
+            )
+    columns = (
+        Column("first", "first request"),
+        Column("model", "model"),
+        Column("requests", "requests", "count"),
+        Column("tokens", "tokens missed", "count", unit="tokens"),
+        Column("money", "cost", "money", "of the misses", unit=currency),
+        Column("units", "units", "units"),
+        Column("most", "what would save most of it"),
+    )
+    return Table("conversations", "Conversations that lost most", columns, tuple(rows))
 
 
 def _plots(tally: Tally) -> tuple[Split, ...]:
@@ -230,20 +272,24 @@ def _where(group: Group) -> str:
 def _all(tally: Tally) -> OfModel:
     whole = OfModel()
     for model in tally.models.values():
-        for name in ("requests", "reported", "conversations", "input", "read", "missed"):
+        for name in ("requests", "reported", "conversations", "input", "read"):
             setattr(whole, name, getattr(whole, name) + getattr(model, name))
-        for mine, other in (
-            (whole.cost, model.cost),
-            (whole.uncached, model.uncached),
-            (whole.saved, model.saved),
-        ):
-            mine.requests += other.requests
-            mine.tokens += other.tokens
-            mine.units += other.units
-            mine.unknown += other.unknown
-            for currency, money in other.money.items():
-                mine.money[currency] = mine.money.get(currency, 0.0) + money
+        for name in ("cost", "uncached", "saved"):
+            getattr(whole, name).join(getattr(model, name))
     return whole
+
+
+def _shown(tally: Tally) -> dict[str, Group]:
+    """What is a finding: of kinds that say nothing when seen once, only what was seen often."""
+    shown = {
+        kind: group
+        for kind, group in tally.groups.items()
+        if group.sum.requests >= NEEDS_SEVERAL.get(kind, 1)
+    }
+    for group in shown.values():
+        for name, found in group.models.items():
+            tally.models[name].saved.join(found)
+    return shown
 
 
 def _currency(cost: Sum) -> str:

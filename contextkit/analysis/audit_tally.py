@@ -18,6 +18,7 @@ BINS = 120
 """Bars of the plot at most: of a longer log each stands for several requests."""
 
 _WORST = 10  # conversations that are named
+_FEW = 2  # requests of what is no conversation, but one of many requests sent at once
 _NAMES = 50  # different names that are counted for one finding
 
 
@@ -38,6 +39,15 @@ class Sum:
     units: float = 0.0
     money: dict[str, float] = field(default_factory=dict)
     unknown: int = 0
+
+    def join(self, other: Sum) -> None:
+        """Enter another sum."""
+        self.requests += other.requests
+        self.tokens += other.tokens
+        self.units += other.units
+        self.unknown += other.unknown
+        for currency, money in other.money.items():
+            self.money[currency] = self.money.get(currency, 0.0) + money
 
     def add(self, tokens: int, cost: Cost | None) -> None:
         """Enter a request."""
@@ -63,6 +73,7 @@ class Group:
         places: where it stood.
         also: kinds that have to be mended for it to count.
         routing: parameters that keep a conversation on one machine.
+        models: the same sum by model.
     """
 
     first: Loss
@@ -72,6 +83,18 @@ class Group:
     places: Counter[str] = field(default_factory=Counter)
     also: Counter[str] = field(default_factory=Counter)
     routing: dict[str, None] = field(default_factory=dict)
+    models: dict[str, Sum] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Worst:
+    """A conversation that lost much: its first request, its model, what it lost by kind."""
+
+    source: str
+    model: str
+    requests: int = 0
+    sum: Sum = field(default_factory=Sum)
+    kinds: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -83,7 +106,6 @@ class OfModel:
     conversations: int = 0
     input: int = 0
     read: int = 0
-    missed: int = 0
     cost: Sum = field(default_factory=Sum)
     uncached: Sum = field(default_factory=Sum)
     saved: Sum = field(default_factory=Sum)
@@ -98,11 +120,12 @@ class Tally:
         self.models: dict[str, OfModel] = {}
         self.groups: dict[str, Group] = {}
         self.planned: dict[str, Group] = {}
-        self.worst: list[tuple[float, int, str, str, int, int]] = []
+        self.worst: list[Worst] = []
         self.bins: list[list[int]] = []
         self.per_bin = 1
         self._newest = float("-inf")
         self._numbers: dict[int, int] = {}
+        self._lost: dict[int, Worst] = {}
         self._settled = 0
 
     def problem(self, problem: Problem) -> None:
@@ -135,7 +158,7 @@ class Tally:
         self._plot(usage)
         for loss in _by_kind(losses):
             line = related.line
-            if loss.kind in SETTLED_LATER or loss.kind == "minimum":
+            if loss.kind in SETTLED_LATER or _of_beginning(loss):
                 line.events.append((line.requests, line.turn, _light(now), loss))
             else:
                 self._enter(self.groups, loss.kind, line, _light(now), loss)
@@ -143,14 +166,13 @@ class Tally:
     def settle(self, line: Line) -> None:
         """A conversation is over: what was cut often in it is a fault, what seldom was planned."""
         events = line.events
-        slid = [event for event in events if event[3].slid and event[3].kind != "minimum"]
+        slid = [event for event in events if event[3].slid]
         slides = _in_a_row(slid)
         for event in events:
             _, _, now, loss = event
             same = [other for other in events if other[3].kind == loss.kind]
-            if loss.kind == "minimum":
-                newest = line.recent[-1]
-                if newest.tokens < newest.rules.minimum:  # else it only began so short
+            if _of_beginning(loss):
+                if not _began_so(line, loss):
                     self._enter(self.groups, loss.kind, line, now, loss)
             elif slides and loss.slid:
                 self._enter(self.groups, "history slides", line, now, loss)
@@ -160,6 +182,10 @@ class Tally:
                 self._enter(self.planned, loss.kind, line, now, loss)
         self._numbers.pop(id(line), None)
         line.events = []
+        lost = self._lost.pop(id(line), None)
+        if lost is not None:
+            lost.requests = line.requests
+            self.worst = sorted([*self.worst, lost], key=_weight, reverse=True)[:_WORST]
 
     def _enter(
         self, groups: dict[str, Group], kind: str, line: Line, now: _Light, loss: Loss
@@ -179,9 +205,10 @@ class Tally:
         if kind == "provider":
             group.routing.update(dict.fromkeys(now.routing))
         if groups is self.groups:
-            model = self.models[now.model]
-            model.missed += loss.tokens
-            model.saved.add(loss.tokens, loss.cost)
+            lost = self._lost.setdefault(id(line), Worst(line.source, line.model))
+            lost.sum.add(loss.tokens, loss.cost)
+            lost.kinds[kind] += loss.tokens
+        group.models.setdefault(now.model, Sum()).add(loss.tokens, loss.cost)
 
     def _plot(self, usage: Usage) -> None:
         read, written = usage.cache_read_tokens or 0, usage.cache_write_tokens or 0
@@ -207,6 +234,23 @@ class _Light:
 def _light(now: Logged) -> _Light:
     profile = now.counter.profile
     return _Light(now.model, (*profile.routing_headers, *profile.routing))
+
+
+def _weight(lost: Worst) -> tuple[float, int]:
+    return lost.sum.units, lost.sum.tokens
+
+
+def _of_beginning(loss: Loss) -> bool:
+    """Whether it depends on how the conversation goes on."""
+    return loss.kind == "minimum" or (loss.kind == "not yet visible" and loss.opens)
+
+
+def _began_so(line: Line, loss: Loss) -> bool:
+    """Whether a conversation only began so short, or with others at the same time by chance."""
+    if loss.kind == "minimum":
+        newest = line.recent[-1]
+        return newest.tokens >= newest.rules.minimum
+    return line.requests > _FEW
 
 
 def _by_kind(losses: list[Loss]) -> list[Loss]:

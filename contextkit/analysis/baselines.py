@@ -16,7 +16,6 @@ from typing import Any, Literal
 from contextkit.analysis.policies import Made, Setting, points_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.caching.blocks import REPLY, Block, blocks_of
-from contextkit.caching.blocks import Made as Kept
 from contextkit.caching.places import OPENING
 from contextkit.errors import InputError
 from contextkit.messages import SYSTEM_ROLES, copy_json
@@ -176,25 +175,18 @@ class Function:
             InputError: when the function gives no list of messages.
         """
         counter, marks = setting.counter, marks_newest(setting.rules)
-        own = copy_json(transcript.messages)
-        kept: Kept = {}
-        known: list[tuple[Hashable, ...]] = []
+        known = list(map(_keys, Laid(transcript, setting).blocks))
         before: tuple[tuple[Hashable, ...], ...] = ()
         for point in points_of(transcript):
-            given = self.function(own[:point])
+            given = self.function(copy_json(transcript.messages[:point]))
             if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
                 raise InputError(
                     f"gave no list of messages but {type(given).__name__}", place=self.name
                 )
             sent = list(given)
-            if len(kept) > 4 * len(own):
-                kept = {}  # of copies that are made for each request, none is seen again
-            around = {"tools": transcript.tools}
-            blocks = blocks_of({"messages": sent, **around}, counter, made=kept)
-            fresh = blocks_of({"messages": own[len(known) : point]}, counter, made=kept)
-            known += map(_keys, by_message(fresh))
+            blocks = blocks_of({"messages": sent, "tools": transcript.tools}, counter)
             keys = tuple(map(_keys, by_message(blocks)))
-            shown = Counter(keys) & Counter(known)
+            shown = Counter(keys) & Counter(known[:point])
             head = next(n for n, block in enumerate(blocks) if block.role not in OPENING)
             marked = [*with_points(blocks[:head], setting.rules), *blocks[head:]]
             if marks and len(marked) > 1 and marked[-2].role != "tools":

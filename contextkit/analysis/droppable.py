@@ -55,12 +55,13 @@ class Droppable:
         marked: of the request up to where a cache point can stand in its head; 0 for nowhere.
         body: by request, behind the system block where nothing was ever dropped.
         unmarked: by request, at its end, behind the last place where a cache point can stand.
-    newest: by request, from its last assistant message on.
+        newest: by request, from its last assistant message on.
         replies: by request, of its reply where the next request repeats it unchanged, else 0.
         left: by request, what a cut leaves; None where there is nothing to drop.
         ends: by request, how many groups it has uncut.
         sums: of the first 0, 1, 2, … groups.
         alike: by group, a number that is the same for groups that say the same.
+        pins: the groups that never go.
     """
 
     limit: int
@@ -76,19 +77,21 @@ class Droppable:
     ends: list[int] = field(default_factory=list)
     sums: list[int] = field(default_factory=list)
     alike: list[int] = field(default_factory=list)
+    pins: list[int] = field(default_factory=list)
 
     def position(self, left: Left, number: int) -> int:
         """The group that stands in a place behind the system block, after a cut."""
         first = left.first
         return first[number] if number < len(first) else left.rest + number - len(first)
 
-    def common(self, before: Left, after: Left, request: int) -> tuple[list[int], bool]:
+    def common(self, before: Left, until: int, after: Left, end: int) -> tuple[list[int], bool]:
         """What requests behind two cuts have in common behind the system block.
 
         Args:
             before: what the earlier cut left, with all that came until the later one.
+            until: how many groups there were by then.
             after: what the later cut leaves.
-            request: the number of that.
+            end: how many groups there are with those of its request.
 
         Returns:
             Tokens of the first 1, 2, … groups in common, and whether they are the same groups; else
@@ -96,13 +99,9 @@ class Droppable:
         """
         tokens: list[int] = []
         total, same = 0, True
-        for number in range(self.ends[request]):
+        for number in range(end):
             mine, other = self.position(after, number), self.position(before, number)
-            if (
-                mine >= self.ends[request]
-                or other >= self.ends[request - 1]
-                or self.alike[mine] != self.alike[other]
-            ):
+            if mine >= end or other >= until or self.alike[mine] != self.alike[other]:
                 break
             same = same and mine == other
             total += self.sums[mine + 1] - self.sums[mine]
@@ -143,15 +142,15 @@ def droppable(transcript: Transcript, setting: Setting) -> Droppable:
         marked=_marked(view, rules, plan.fixed - opening),
         sums=[0, *accumulate(group.tokens for group in groups)],
         alike=_alike(groups, counter),
+        pins=[position for position, group in enumerate(groups) if group.pinned],
     )
     starts = [group.start for group in groups]
-    pins = [position for position, group in enumerate(groups) if group.pinned]
     for point in points:
         end = bisect_left(starts, point)
         found.ends.append(end)
         found.body.append(found.sums[end])
         found.unmarked.append(_unmarked(groups[:end], rules))
-        found.left.append(_left(found, groups, pins, end))
+        found.left.append(_left(found, groups, end))
         step = next((n for n in range(end - 1, -1, -1) if groups[n].kind == "step"), end)
         found.newest.append(found.sums[end] - found.sums[step])
         reply = groups[end].entries[0] if end < len(groups) else None
@@ -175,7 +174,7 @@ def _alike(groups: Sequence[Group], counter: RequestCounter) -> list[int]:
     ]
 
 
-def _left(found: Droppable, groups: Sequence[Group], pins: list[int], end: int) -> Left | None:
+def _left(found: Droppable, groups: Sequence[Group], end: int) -> Left | None:
     """What a cut leaves of the first groups."""
     if found.sums[end] <= found.target:
         return None
@@ -186,7 +185,7 @@ def _left(found: Droppable, groups: Sequence[Group], pins: list[int], end: int) 
         running -= 1
     own = [n for n in range(running, end) if not groups[n].pinned]
     held = {n for n in own if groups[n].kind == "user" or n == last_step}
-    held.update(pins[: bisect_left(pins, end)])
+    held.update(found.pins[: bisect_left(found.pins, end)])
     room = found.target - sum(groups[n].tokens for n in held)
     rest = _back(held, end)
     steps = [(n, n + 1) for n in reversed(own) if n not in held]
@@ -196,11 +195,11 @@ def _left(found: Droppable, groups: Sequence[Group], pins: list[int], end: int) 
             break
         room -= tokens
         rest = _back(held, start)
-    else:
-        return None
     if room < 0:
         _drop_last_turn(found, groups, held, running, end)
         rest = _back(held, end)
+    if len(held) == end:
+        return None
     first = tuple(sorted(n for n in held if n < rest))
     return Left(
         first, rest, sum(groups[n].tokens for n in first) + found.sums[end] - found.sums[rest]

@@ -10,6 +10,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import floor, isfinite, isnan, log10
 from numbers import Real
 from typing import Any
@@ -75,6 +76,20 @@ def places_for(values: Iterable[Any], kind: Kind) -> int:
     return min(6, max(0, 2 - largest, 1 - smallest))
 
 
+def visible(table: Table) -> Table:
+    """The table without the columns that say nothing; the first one stays."""
+    kept = [
+        column
+        for at, column in enumerate(table.columns)
+        if not at or not table.rows or any(_says(row.get(column.key), column) for row in table.rows)
+    ]
+    return replace(table, columns=tuple(kept))
+
+
+def _says(value: Any, column: Column) -> bool:
+    return bool(value) if column.quiet else value is not None and value != ""
+
+
 def heading(column: Column) -> str:
     """What stands above a column: its title, and the unit where the title does not say it."""
     unit = column.unit or ("s" if column.kind == "seconds" else "")
@@ -95,6 +110,7 @@ def cells(table: Table) -> list[list[str]]:
 
 def markdown(table: Table) -> str:
     """The table in GitHub's Markdown, and its note below; the title is left to who shows it."""
+    table = visible(table)
     head = [_marked(heading(column)) for column in table.columns]
     rule = ["---" if column.kind == "text" else "---:" for column in table.columns]
     rows = [[_marked(cell) for cell in row] for row in cells(table)]

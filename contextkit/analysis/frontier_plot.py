@@ -52,10 +52,8 @@ def _alike(values: Sequence[Sequence[float]]) -> bool:
 
 
 def _draw(page: Sheet, axes: Any, name: str, points: list[Point], frontier: Frontier) -> None:
-    page.name(name, axes, _above(frontier))
-    page.below(
-        axes, f"{frontier.x} {'(better →)' if frontier.x_better == 'more' else '(← better)'}"
-    )
+    page.name(name, axes, frontier.y, _up(frontier))
+    page.below(axes, frontier.x, "(better →)" if frontier.x_better == "more" else "(← better)")
     figure_axis(axes.xaxis, 4 if page.narrow or page.columns == 3 else 7)
     figure_axis(axes.yaxis, 5)
     axes.grid(visible=True, color="#e6e6e6", linewidth=0.7)
@@ -67,6 +65,8 @@ def _draw(page: Sheet, axes: Any, name: str, points: list[Point], frontier: Fron
     axes.plot([p.x for p in line], [p.y for p in line], color=_BEST, linewidth=1.4, zorder=2)
     rest = [point for point in points if point not in line]
     for some, face, edge in ((rest, "white", _OTHER), (line, _BEST, _BEST)):
+        if not some:
+            continue
         axes.plot(
             [p.x for p in some],
             [p.y for p in some],
@@ -80,8 +80,8 @@ def _draw(page: Sheet, axes: Any, name: str, points: list[Point], frontier: Fron
         )
 
 
-def _above(frontier: Frontier) -> str:
-    return f"{frontier.y} ({'↑' if frontier.y_better == 'more' else '↓'} better)"
+def _up(frontier: Frontier) -> str:
+    return f"({'↑' if frontier.y_better == 'more' else '↓'} better)"
 
 
 def _limits(page: Sheet, panels: dict[str, list[Point]]) -> None:
@@ -137,7 +137,7 @@ def _label(page: Sheet, panels: dict[str, list[Point]], frontier: Frontier) -> N
             ):
                 unnamed += 1
         if unnamed:
-            page.name(f"{name} ({unnamed} not named)", axes, _above(frontier))
+            page.name(f"{name} ({unnamed} not named)", axes, frontier.y, _up(frontier))
 
 
 def _numbered(page: Sheet, panels: dict[str, list[Point]]) -> dict[str, int]:

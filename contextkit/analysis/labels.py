@@ -18,7 +18,7 @@ _WAYS = 24  # directions that are tried at each distance
 _FAR = 14  # a label further from its point has a line to it
 _SPACE = 2  # around a label
 _MARKER = 5  # half of a marker, with some space
-_ON_LINE, _ON_LEADER, _LEADER_ON = 25, 40, 60  # as bad as so many pixels further away
+_ON_LINE, _ON_LEADER, _LEADER_ON = 60, 40, 60  # as bad as so many pixels further away
 
 
 class Crowd:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 from unicodedata import category, east_asian_width
 
-from contextkit.analysis.forms import cells, heading
+from contextkit.analysis.forms import cells, heading, visible
 from contextkit.analysis.results import Result, Table
 from contextkit.caching.prefix import printable
 
@@ -32,8 +32,8 @@ def lines(result: Result, width: int | None = None) -> Iterator[Line]:
             but for texts over 60 letters.
     """
     yield Line("title", printable(result.title))
-    if result.finding:
-        yield from _text("finding", result.finding, width)
+    for said in result.finding.splitlines():
+        yield from _text("finding", said, width)
     for table in result.tables:
         yield Line("space", "")
         yield Line("title", printable(table.title))
@@ -59,6 +59,7 @@ def counted(result: Result) -> str:
 
 def table_lines(table: Table, width: int | None = None) -> Iterator[Line]:
     """A table as text, aligned; broken into several below each other where it is too wide."""
+    table = visible(table)
     if not table.rows or not table.columns:
         yield Line("row", "(no rows)")
         return
@@ -104,7 +105,7 @@ def wrapped(text: str, width: int) -> list[str]:
             found.append(line)
         line = word
         while letters(line) > width:
-            head = _fitting(line, width)
+            head = _breaking(_fitting(line, width))
             found.append(head)
             line = line[len(head) :]
     return [*found, line] if line or not found else found
@@ -117,6 +118,12 @@ def _fitting(text: str, width: int) -> str:
         if taken > width:
             return text[: max(at, 1)]
     return text
+
+
+def _breaking(text: str) -> str:
+    """As much of a long word as ends where a word may: behind a mark, if one is near the end."""
+    at = max(text.rfind(mark) for mark in "/-_:;,.@+=|&") + 1
+    return text[:at] if at > len(text) // 2 else text
 
 
 def _column_width(head: str, values: Sequence[str], *, text: bool) -> int:
@@ -136,22 +143,25 @@ def _blocks(wide: list[int], texts: Sequence[bool], width: int | None) -> Iterat
         yield everything
         return
     gap = len(_GAP)
+    narrowest = min(_NARROWEST, width // 3)
     smaller = wide.copy()
     while sum(smaller) + gap * (len(wide) - 1) > width:
         widest = max((at for at in everything if texts[at]), key=smaller.__getitem__, default=None)
-        if widest is None or smaller[widest] <= _NARROWEST:
+        if widest is None or smaller[widest] <= narrowest:
             break
         smaller[widest] -= 1
     else:
         wide[:] = smaller
         yield everything
         return
-    third = max(width // 3, _NARROWEST)
-    wide[:] = [min(size, third) if text else size for size, text in zip(wide, texts, strict=True)]
-    # What says what a row is stands in every block.
+    third = max(width // 3, narrowest)
+    for at, size in enumerate(wide):
+        wide[at] = min(size, third if texts[at] else width)
+    # What says what a row is stands in every block, where there is room beside it.
     lead: list[int] = []
     for at in everything[:-1]:
-        if (at and not texts[at]) or sum(wide[one] + gap for one in [*lead, at]) > 0.6 * width:
+        room = width - sum(wide[one] + gap for one in [*lead, at])
+        if (at and not texts[at]) or room < max(0.4 * width, *wide[at + 1 :]):
             break
         lead.append(at)
     taken = sum(wide[at] + gap for at in lead)

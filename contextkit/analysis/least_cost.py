@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Optimum:
-    """The least that dropping the oldest turns can cost.
+class Bound:
+    """What dropping the oldest turns costs at least.
 
     Attributes:
         units: of the input of all requests, in price units.
@@ -36,14 +36,15 @@ class Optimum:
     cuts: tuple[int, ...]
 
 
-def least_cost(talk: Droppable, setting: Setting, moments: Sequence[Moment]) -> Optimum | None:
+def least_cost(talk: Droppable, setting: Setting, moments: Sequence[Moment]) -> Bound | None:
     """The least that the requests of a conversation can cost, over all choices of times for cuts.
 
     A cut drops the oldest turns down to the target, and is there at the latest where the limit
     forces it. Charged as by the `Simulator`, under what holds where requests of one conversation
     follow each other: each finds what the last one left, unless that has expired; a cut one finds
-    the tools and the system block, where the cache holds prefixes that end there. Where a cache
-    may hold less than that, the cost found is too low: cut a conversation at `cuts` to see.
+    what it has in common with an earlier one. Where what it finds depends on more than the last
+    cut, the most that can be is taken, so that no choice of times costs less than what is found.
+    It is exact where a conversation that is cut at `cuts` is charged just that.
 
     Returns:
         None where prices are not known, the cache is not one whose rules are followed here, or no
@@ -53,7 +54,7 @@ def least_cost(talk: Droppable, setting: Setting, moments: Sequence[Moment]) -> 
     if not charge.known:
         return None
     units, cuts = cheapest_cuts(len(talk.body), charge.behind, charge.cutting)
-    return None if units == inf else Optimum(units, cuts)
+    return None if units == inf else Bound(units, cuts)
 
 
 def cost_at(
@@ -91,11 +92,12 @@ class _Charge:
         self.tiers = _tiers(setting.profile)
         # By what a request says first the cuts, ascending, behind which requests begin with that;
         # by first group and tokens the first cut behind which a prefix ends there; by request what
-        # it has in common by chance with requests behind earlier cuts, as pairs.
+        # it has in common by chance with requests behind earlier cuts, as pairs; by cut what the
+        # requests behind it may say that was said word for word before.
         self.starts: dict[int, list[int]] = {}
         self.ends: dict[tuple[int, int], int] = {}
         self.again: dict[int, list[tuple[int, int]]] = {}
-        self.repeats = False
+        self.said: dict[int, int] = {}
         self._note_places()
         # By request, its tokens when it is cut.
         self.heads = np.array([self._cut_tokens(u) for u in range(len(talk.body))], dtype=float)
@@ -107,8 +109,7 @@ class _Charge:
         if rules is None:
             return True
         prices = (rules.read, rules.write)
-        followed = rules.ttl is None or rules.renewed_by == "hit"
-        return None not in prices and followed and not self.repeats
+        return None not in prices and (rules.ttl is None or rules.renewed_by == "hit")
 
     def behind(self, cut: int) -> Floats:
         """What the requests behind a cut cost uncut, up to the first over the limit."""
@@ -131,6 +132,9 @@ class _Charge:
             held = np.where(replies > 0, held - self.rules.rest, held)
         if cut == START and len(held):
             held[0] = 0.0
+        if cut in self.said:
+            held = np.maximum(held, talk.head - talk.opening + self.said[cut])
+            held = np.minimum(held, tokens - talk.opening)
         here = slice(cut + 1, cut + 1 + len(tokens))
         return self._price(tokens, held, here)
 
@@ -163,7 +167,7 @@ class _Charge:
         if rules is None or left is None or request == 0:
             return 0.0
         head = talk.head - talk.opening
-        tokens, same = talk.common(self._left(cut), left, request)
+        tokens, same = self._shared(cut, request)
         if rules.match == "slots":
             return head + (tokens[-1] if tokens else 0)
         # What an earlier cut's requests said word for word may have been said again since.
@@ -173,12 +177,23 @@ class _Charge:
         if not same:
             again = max(again, tokens[-1])
             tokens = []
-        # Prefixes that end where a request did or, at points, its last reply began; as units, where
-        # two requests parted.
+        # Prefixes that end where a request did or, at points, its last reply began, or pins did
+        # that stand first; as units, where two requests parted.
         place = talk.position(left, 0)
-        ended = [one for one in tokens if self.ends.get((place, one), cut + 1) <= cut]
+        pins = sum(1 for one, other in zip(left.first, talk.pins, strict=False) if one == other)
+        ended = [
+            one
+            for number, one in enumerate(tokens)
+            if number < pins or self.ends.get((place, one), cut + 1) <= cut
+        ]
         least = talk.marked if rules.match == "points" else head * (cut > 0)
         return max([least, *(head + one for one in ended), head + again if again else 0])
+
+    def _shared(self, cut: int, request: int) -> tuple[list[int], bool]:
+        """What a cut request has in common with those behind an earlier cut; see `common`."""
+        talk, left = self.talk, self.talk.left[request] or NOTHING_DROPPED
+        ends = talk.ends
+        return talk.common(self._left(cut), ends[request - 1], left, ends[request])
 
     def _said_again(self, cut: int, request: int) -> int:
         """Tokens that a cut request has in common with requests before the last cut by chance."""
@@ -191,9 +206,8 @@ class _Charge:
             for earlier in self.starts.get(talk.alike[first], ()):
                 if earlier >= request:
                     break
-                before = self._left(earlier)
-                if talk.position(before, 0) != first:
-                    tokens, _ = talk.common(before, left, request)
+                if talk.position(self._left(earlier), 0) != first:
+                    tokens, _ = self._shared(earlier, request)
                     found.append((earlier, max(found[-1][1], tokens[-1] if tokens else 0)))
             self.again[request] = found
         # Of the cuts before the last one.
@@ -216,11 +230,14 @@ class _Charge:
             for earlier in self.starts[talk.alike[place]]:
                 if cut <= 0 or earlier == cut:
                     continue
-                tokens, same = talk.common(self._left(earlier), left, cut)
+                tokens, same = self._shared(earlier, cut)
                 if units and tokens:
                     self.ends.setdefault((place, tokens[-1]), cut)
-                # All of it was said before: what comes then may have been, too.
-                self.repeats = self.repeats or (not same and tokens[-1] == left.tokens)
+                if not same and tokens[-1] == left.tokens:
+                    # All of it was said before: what comes then may have been, too.
+                    count = len(talk.alike)
+                    tokens, _ = talk.common(self._left(earlier), count, left, count)
+                    self.said[cut] = max(self.said.get(cut, 0), tokens[-1])
 
     def _price(self, tokens: Floats, held: Floats, here: slice) -> Floats:
         """What requests cost of which the cache holds so many tokens."""

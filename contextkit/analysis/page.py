@@ -11,10 +11,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from contextkit.analysis.captions import caption
-from contextkit.analysis.forms import cells, heading, shown
+from contextkit.analysis.forms import cells, heading, shown, visible
 from contextkit.analysis.layout import counted, letters
 from contextkit.analysis.results import Column, Plot, Result, Table
-from contextkit.errors import MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _NARROW = "(max-width: 640px)"  # as in page.css
 _LONG = 28  # letters: a column with longer texts gets a width of its own, and is wrapped
 _PROBLEMS = 200  # that the page names
-_ROWS = 50  # of a table in a notebook
 
 
 def page(result: Result) -> str:
@@ -49,23 +47,6 @@ def page(result: Result) -> str:
     )
 
 
-def fragment(result: Result) -> str:
-    """A result as HTML for a notebook: tables and plots; without matplotlib only tables."""
-    parts = [f"<h3>{_text(result.title)}</h3>"]
-    if result.finding:
-        parts.append(f"<p><b>{_text(result.finding)}</b></p>")
-    for one in (*result.tables[:1], *result.plots, *result.tables[1:]):
-        if isinstance(one, Table):
-            parts += _light_table(one)
-        else:
-            parts.append(_light_plot(one))
-    if result.notes:
-        parts.append(f"<ul>{''.join(f'<li>{_text(note)}</li>' for note in result.notes)}</ul>")
-    if result.problems:
-        parts.append(f"<p>{_text(counted(result))}</p>")
-    return "<div>" + "\n".join(parts) + "</div>"
-
-
 def _head(result: Result, style: str) -> list[str]:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
@@ -79,7 +60,7 @@ def _head(result: Result, style: str) -> list[str]:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         '<meta name="referrer" content="no-referrer">',
-        f"<title>{_text(result.title)}</title>",
+        f"<title>{as_html(result.title)}</title>",
         f"<style>{style}</style>",
         "</head>",
     ]
@@ -87,15 +68,14 @@ def _head(result: Result, style: str) -> list[str]:
 
 def _body(result: Result) -> Iterator[str]:
     yield "<header>"
-    yield f'<p class="command">contextkit {_text(result.command)}</p>'
-    yield f"<h1>{_text(result.title)}</h1>"
-    if result.finding:
-        yield f'<p class="finding">{_text(result.finding)}</p>'
+    yield f'<p class="command">contextkit {as_html(result.command)}</p>'
+    yield f"<h1>{as_html(result.title)}</h1>"
+    yield from (f'<p class="finding">{as_html(said)}</p>' for said in result.finding.splitlines())
     version = result.versions.get("contextkit")
-    made = f"contextkit {_text(version)}, " if version else ""
+    made = f"contextkit {as_html(version)}, " if version else ""
     yield f'<p class="made">{made}{_date(result.date)}</p>'
     if result.problems:
-        yield f'<p class="warn">{_text(counted(result))}: <a href="#problems">which</a>.</p>'
+        yield f'<p class="warn">{as_html(counted(result))}: <a href="#problems">which</a>.</p>'
     yield "</header>"
     yield "<main>"
     for number, table in enumerate(result.tables[:1]):
@@ -106,7 +86,7 @@ def _body(result: Result) -> Iterator[str]:
         yield from _table(table, number)
     if result.notes:
         yield "<section><h2>Notes</h2><ul>"
-        yield from (f"<li>{_text(note)}</li>" for note in result.notes)
+        yield from (f"<li>{as_html(note)}</li>" for note in result.notes)
         yield "</ul></section>"
     yield from _meanings(result)
     yield from _problems(result)
@@ -115,29 +95,31 @@ def _body(result: Result) -> Iterator[str]:
 
 
 def _table(table: Table, number: int) -> Iterator[str]:
+    table = visible(table)
     yield "<section>"
     yield (
         f'<div class="scroll" role="region" tabindex="0" aria-labelledby="table-{number}"><table>'
-        f'<caption><h2 id="table-{number}">{_text(table.title)}</h2></caption>'
+        f'<caption><h2 id="table-{number}">{as_html(table.title)}</h2></caption>'
     )
     body = cells(table)
     kinds = [_kind(column, [row[at] for row in body]) for at, column in enumerate(table.columns)]
     yield "<thead><tr>"
     for column, kind in zip(table.columns, kinds, strict=True):
-        title = f' title="{_text(column.meaning)}"' if column.meaning else ""
-        yield f'<th scope="col" class="{kind}"{title}>{_text(heading(column))}</th>'
+        title = f' title="{as_html(column.meaning)}"' if column.meaning else ""
+        yield f'<th scope="col" class="{kind}"{title}>{as_html(heading(column))}</th>'
     yield "</tr></thead><tbody>"
     for row in body:
         line = []
         for at, (cell, kind) in enumerate(zip(row, kinds, strict=True)):
             tag, scope = ("td", "") if at else ("th", ' scope="row"')
-            line.append(f'<{tag}{scope} class="{kind}">{_breaking(cell)}</{tag}>')
+            text = as_html(cell) if kind == "n" else _breaking(cell)
+            line.append(f'<{tag}{scope} class="{kind}">{text}</{tag}>')
         yield f"<tr>{''.join(line)}</tr>"
     yield "</tbody></table></div>"
     if not body:
         yield '<p class="empty">No rows.</p>'
     if table.note:
-        yield f'<p class="note">{_text(table.note)}</p>'
+        yield f'<p class="note">{as_html(table.note)}</p>'
     yield "</section>"
 
 
@@ -151,9 +133,9 @@ def _plot(plot: Plot) -> Iterator[str]:
     from contextkit.analysis.drawing import draw
 
     wide, narrow = (draw(plot, narrow=narrow, titled=False) for narrow in (False, True))
-    yield f"<figure><figcaption><h2>{_text(plot.title)}</h2></figcaption><picture>"
+    yield f"<figure><figcaption><h2>{as_html(plot.title)}</h2></figcaption><picture>"
     yield f'<source media="{_NARROW}" srcset="{_svg(narrow)}"{_size(narrow)}>'
-    yield f'<img src="{_svg(wide)}"{_size(wide)} alt="{_text(caption(plot))}">'
+    yield f'<img src="{_svg(wide)}"{_size(wide)} alt="{as_html(caption(plot))}">'
     yield "</picture></figure>"
 
 
@@ -170,7 +152,8 @@ def _size(figure: Figure) -> str:
 
 def _meanings(result: Result) -> Iterator[str]:
     told = [
-        (table, [column for column in table.columns if column.meaning]) for table in result.tables
+        (table, [column for column in visible(table).columns if column.meaning])
+        for table in result.tables
     ]
     told = [(table, columns) for table, columns in told if columns]
     if not told:
@@ -178,19 +161,19 @@ def _meanings(result: Result) -> Iterator[str]:
     yield "<section><h2>What the columns mean</h2>"
     for table, columns in told:
         if len(told) > 1:
-            yield f"<h3>{_text(table.title)}</h3>"
-        yield from _definitions({heading(column): _text(column.meaning) for column in columns})
+            yield f"<h3>{as_html(table.title)}</h3>"
+        yield from _definitions({heading(column): as_html(column.meaning) for column in columns})
     yield "</section>"
 
 
 def _problems(result: Result) -> Iterator[str]:
     if not result.problems:
         return
-    yield f'<section id="problems"><h2>{_text(counted(result))}</h2><ul>'
+    yield f'<section id="problems"><h2>{as_html(counted(result))}</h2><ul>'
     for problem in result.problems[:_PROBLEMS]:
         where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
         said = f"{problem.kind}: {problem.reason}"
-        yield f"<li><bdi><code>{_breaking(where)}</code></bdi> {_text(said)}</li>"
+        yield f"<li><bdi><code>{_breaking(where)}</code></bdi> {as_html(said)}</li>"
     yield "</ul>"
     if len(result.problems) > _PROBLEMS:
         yield f'<p class="note">… and {len(result.problems) - _PROBLEMS:,} more.</p>'
@@ -201,8 +184,8 @@ def _made_with(result: Result) -> Iterator[str]:
     yield "<section><h2>How this was made</h2>"
     yield from _definitions(
         {
-            **{key: _text(_setting(value)) for key, value in result.settings.items()},
-            **{key: _text(found or "not installed") for key, found in result.versions.items()},
+            **{key: as_html(_setting(value)) for key, value in result.settings.items()},
+            **{key: as_html(found or "not installed") for key, found in result.versions.items()},
             "date": _date(result.date),
         }
     )
@@ -211,7 +194,9 @@ def _made_with(result: Result) -> Iterator[str]:
 
 def _definitions(told: Mapping[str, str]) -> Iterator[str]:
     yield "<dl>"
-    yield from (f"<div><dt>{_text(key)}</dt><dd>{value}</dd></div>" for key, value in told.items())
+    yield from (
+        f"<div><dt>{as_html(key)}</dt><dd>{value}</dd></div>" for key, value in told.items()
+    )
     yield "</dl>"
 
 
@@ -223,55 +208,14 @@ def _setting(value: Any) -> str:
 
 def _date(date: str) -> str:
     said = date.replace("T", " ").replace("+00:00", " UTC")
-    return f'<time datetime="{_text(date)}">{_text(said)}</time>'
-
-
-def _light_table(table: Table) -> Iterator[str]:
-    sides = ["left" if column.kind == "text" else "right" for column in table.columns]
-    head = "".join(
-        f'<th style="text-align:{side}" title="{_text(column.meaning)}">'
-        f"{_text(heading(column))}</th>"
-        for column, side in zip(table.columns, sides, strict=True)
-    )
-    body = cells(table)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="text-align:{side}">{_text(cell)}</td>'
-            for cell, side in zip(row, sides, strict=True)
-        )
-        + "</tr>"
-        for row in body[:_ROWS]
-    )
-    yield f"<h4>{_text(table.title)}</h4>"
-    yield (
-        '<div style="overflow-x:auto"><table style="font-variant-numeric:tabular-nums">'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-    if len(body) > _ROWS:
-        yield f"<p>… and {len(body) - _ROWS:,} more rows.</p>"
-    if table.note:
-        yield f"<p>{_text(table.note)}</p>"
-
-
-def _light_plot(plot: Plot) -> str:
-    from contextkit.analysis.drawing import as_png, draw
-
-    try:
-        data = base64.b64encode(as_png(draw(plot))).decode()
-    except MissingExtra as error:
-        return f"<p>{_text(error)}</p>"
-    return (
-        f'<img style="max-width:100%" alt="{_text(caption(plot))}" '
-        f'src="data:image/png;base64,{data}">'
-    )
+    return f'<time datetime="{as_html(date)}">{as_html(said)}</time>'
 
 
 def _breaking(text: str) -> str:
     """The same, with places within long names where a line may end."""
-    return re.sub(r"[:/_](?=\w)", r"\g<0><wbr>", _text(text))
+    return re.sub(r"[:/_@+=,.-](?=\w)", r"\g<0><wbr>", as_html(text))
 
 
-def _text(value: object) -> str:
+def as_html(value: object) -> str:
     """Text as it stands in HTML, in elements and in quotes."""
     return escape(shown(str(value), "text"))

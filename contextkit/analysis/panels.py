@@ -64,9 +64,9 @@ class Sheet:
     title: str
     across: int
 
-    def name(self, panel: str, axes: Any, above: str) -> None:
-        """Write a panel's name, and below it what its vertical axis shows."""
-        label = fitted(above, self.across, 3)
+    def name(self, panel: str, axes: Any, above: str, better: str = "") -> None:
+        """Write a panel's name, below it what its vertical axis shows, and what is better there."""
+        label = self._with(above, better)
         axes.set_ylabel(
             label, rotation=0, ha="left", va="bottom", color=GREY, fontsize=self.font, **_PLAIN
         )
@@ -107,9 +107,16 @@ class Sheet:
         for text in (legend.get_title(), *legend.get_texts()):
             text.set_parse_math(False)
 
-    def below(self, axes: Any, text: str) -> None:
-        """Write what a panel's horizontal axis shows."""
-        axes.set_xlabel(fitted(text, self.across, 3), color=GREY, fontsize=self.font, **_PLAIN)
+    def below(self, axes: Any, text: str, better: str = "") -> None:
+        """Write what a panel's horizontal axis shows, and what is better there."""
+        label = self._with(text, better)
+        axes.set_xlabel(label, color=GREY, fontsize=self.font, **_PLAIN)
+
+    def _with(self, text: str, better: str) -> str:
+        """Both in one line; in lines of their own where that is too long."""
+        lines = fitted(text, self.across, 2)
+        fits = "\n" not in lines and letters(f"{lines} {better}") <= self.across
+        return f"{lines}{' ' if fits else chr(10)}{better}" if better else lines
 
 
 _PLAIN: dict[str, Any] = {"parse_math": False}  # a $ in a name is a $

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from contextkit.analysis.transcripts import Transcript
 from contextkit.caching.blocks import Block
+from contextkit.messages import call_ids
 from contextkit.profiles import CacheRules, Profile
 from contextkit.tokens import RequestCounter
 
@@ -91,16 +92,22 @@ class Policy(Protocol):
 def points_of(transcript: Transcript) -> list[int]:
     """The decision points of a conversation: how many messages each of its requests answers.
 
-    A request is made before each assistant message, but for one behind another, which is taken for
-    the same reply, and one before which nobody has said anything, which is taken for a greeting.
+    A request is made before each assistant message that answers a user, or the results of all calls
+    before it. One behind another is taken for the same reply, one before which nobody has said
+    anything for a greeting; where a result is missing, nobody could have asked.
     """
-    points = []
-    said = False
-    before = ""
+    points: list[int] = []
+    waits = False  # for an answer
+    calls: set[str] = set()
     for number, message in enumerate(transcript.messages):
         role = message.get("role")
-        if role == "assistant" and said and before != "assistant":
-            points.append(number)
-        said = said or role in ("user", "tool", "function")
-        before = str(role)
+        if role == "assistant":
+            if waits and not calls:
+                points.append(number)
+            waits, calls = False, set(call_ids(message))
+        elif role == "user":
+            waits, calls = True, set()
+        elif role == "tool" and message.get("tool_call_id") in calls:
+            waits = True
+            calls.discard(message["tool_call_id"])
     return points

@@ -12,15 +12,15 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite
 from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
 from contextkit.analysis.problems import Problem
+from contextkit.analysis.strict_json import parse, parse_with_lines
 
 ENDINGS = (".json", ".jsonl", ".ndjson")
 """Of the files that are read in a folder. A file that is given by name is read whatever its end."""
@@ -37,7 +37,6 @@ _FOREIGN = {  # how files begin that hold no text
     b"\xff\xfe": "is UTF-16, not UTF-8",
     b"\xfe\xff": "is UTF-16, not UTF-8",
 }
-_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +171,7 @@ def _by_line(name: str, lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece | 
         if not line.strip():
             continue
         try:
-            yield Piece(name, parse(line.decode()), number)
+            yield Piece(name, parse(line.rstrip(b"\r\n").decode()), number)
         except UnicodeDecodeError as error:
             yield Problem(name, f"is not UTF-8 at byte {error.start:,} of the line", number)
         except ValueError as error:
@@ -182,7 +181,7 @@ def _by_line(name: str, lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece | 
 
 def _whole(name: str, data: bytes) -> Iterator[Piece | Problem]:
     try:
-        value, lines = _with_lines(data.decode())
+        value, lines = parse_with_lines(data.decode())
         yield Piece(name, value, lines=tuple(lines), whole=True)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -197,81 +196,6 @@ def _said(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"is not JSON at character {error.colno:,}: {error.msg}"
     return f"is not JSON that can be read: {error}"
-
-
-# -- strict JSON ---------------------------------------------------------------------------
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
-        raise ValueError(f"the key {twice!r:.60} stands twice in one object")
-    return found
-
-
-def _constant(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError(f"the number {text:.20} is too large")
-    return number
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
-
-
-def parse(text: str) -> Any:
-    """A JSON value, strictly: each key once in an object, finite numbers, no end of nesting.
-
-    Raises:
-        ValueError: saying what is wrong.
-    """
-    return _deep(_DECODER.decode, text)
-
-
-def _deep(decode: Callable[..., Any], *given: Any) -> Any:
-    try:
-        return decode(*given)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-
-
-def _with_lines(text: str) -> tuple[Any, list[int]]:
-    """A JSON value, and of a list the line of each item."""
-    at = _past_space(text, 0)
-    if text[at : at + 1] != "[":
-        return parse(text), []
-    items: list[Any] = []
-    lines: list[int] = []
-    counted, line = 0, 1
-    at = _past_space(text, at + 1)
-    ended = text[at : at + 1] == "]"
-    while not ended:
-        line += text.count("\n", counted, at)
-        counted = at
-        lines.append(line)
-        value, at = _deep(_DECODER.raw_decode, text, at)
-        items.append(value)
-        at = _past_space(text, at)
-        ended = text[at : at + 1] == "]"
-        if not ended:
-            if text[at : at + 1] != ",":
-                raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
-            at = _past_space(text, at + 1)
-    at = _past_space(text, at + 1)
-    if at < len(text):
-        raise json.JSONDecodeError("Extra data", text, at)
-    return items, lines
-
-
-def _past_space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
 
 
 # -- problems ------------------------------------------------------------------------------

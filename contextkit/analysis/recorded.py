@@ -29,7 +29,8 @@ from typing import Any
 from contextkit.analysis.importers import said
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.reading import Piece, limited, read_files
-from contextkit.analysis.records import conversation_of, merged, reply_of, times_of, usage_of
+from contextkit.analysis.records import conversation_of, merged, reply_of, times_of
+from contextkit.analysis.reported import usage_of
 from contextkit.analysis.requests import find_request, is_line_of_messages, spread
 from contextkit.errors import InputError
 from contextkit.messages import SCHEMA

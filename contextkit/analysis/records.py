@@ -1,4 +1,4 @@
-"""Records: what stands beside a request in a log: usage, times, conversation, reply.
+"""Records: what stands beside a request in a log: times, conversation, reply.
 
 Where it is looked for, from the outside inwards; `Recorded` documents it.
 """
@@ -14,7 +14,6 @@ from contextkit.analysis.requests import unpacked
 from contextkit.analysis.times import seconds_of
 from contextkit.errors import ContextKitError
 from contextkit.messages import Message
-from contextkit.usage import Usage
 
 RESPONSES = (
     *("response", "response_body", "completion", "output", "outputs", "result", "reply"),
@@ -50,6 +49,7 @@ CONVERSATIONS = (
     *("chat_id", "chatId", "session_id", "sessionId", "session", "Helicone-Session-Id"),
 )
 _ABOUT = ("metadata", "trace", "properties", "request_properties", "attributes", "tags", "extra")
+_NO_MESSAGE = ("id", "usage", "model", "stop_reason", "stop_sequence", "container", "status")
 _ENVELOPES = ("payload", "data", "json", "event", "kwargs", "standard_logging_object")
 _ENVELOPED = ("request", "request_body", "response", "response_body", *USAGES[:4])
 _DEEPEST = 4
@@ -71,84 +71,6 @@ def merged(record: Any) -> Any:
     return record
 
 
-def usage_of(record: Any) -> Usage | None:
-    """The usage that was reported: the first that tells what was read from a cache, else the first.
-
-    Figures that stand in the record itself count where there is no usage.
-    """
-    found = [
-        usage
-        for level in _levels(record, "metadata")
-        for key in USAGES
-        if (usage := _usage(unpacked(level.get(key)), key)) is not None
-    ]
-    for chunks in _streams(record):
-        parts = [_usage(one.get("usage"), "usage") for chunk in chunks for one in _levels(chunk)]
-        whole = Usage()
-        for part in parts:
-            whole = whole if part is None else whole | part
-        found.append(whole)
-    if isinstance(record, Mapping):
-        flat = {_FLAT.get(str(key), str(key)): value for key, value in record.items()}
-        found += filter(None, [_usage(flat, "")])
-    known = [usage for usage in found if usage.input_tokens is not None]
-    told = [usage for usage in known if usage.cache_read_tokens is not None]
-    return next(iter(told or known), None)
-
-
-_FLAT = {  # Helicone
-    "prompt_cache_read_tokens": "cached_tokens",
-    "prompt_cache_write_tokens": "cache_creation_input_tokens",
-}
-
-
-def _usage(reported: Any, key: str) -> Usage | None:
-    if not isinstance(reported, Mapping):
-        return None
-    if isinstance(reported.get("input"), int) and "input_tokens" not in reported:
-        return _langfuse(reported)
-    if key == "usage_metadata" and isinstance(
-        details := reported.get("input_token_details"), Mapping
-    ):  # LangChain: the whole input, with its parts beside
-        parts = {
-            "cached_tokens": details.get("cache_read"),
-            "cache_creation_input_tokens": details.get("cache_creation"),
-        }
-        reported = {**reported, "input_tokens_details": parts}
-    return Usage.of(reported)
-
-
-def _langfuse(reported: Mapping[str, Any]) -> Usage | None:
-    """Langfuse counts what was read from a cache beside `input`, and reasoning beside `output`.
-
-    Where its `total` says otherwise, somebody else filled in the fields, and `input` is the whole.
-    (langfuse/langfuse, packages/shared/src/server/ingestion/types.ts, 2026-11-22.)
-    """
-    tokens = {key: n for key, n in reported.items() if type(n) is int and n >= 0}
-    read = next((tokens[key] for key in _LANGFUSE_READ if key in tokens), None)
-    written = next((tokens[key] for key in _LANGFUSE_WRITTEN if key in tokens), None)
-    beside = sum(n for key, n in tokens.items() if key.startswith("input_"))
-    beside += sum(tokens.get(key, 0) for key in (_LANGFUSE_READ[0], _LANGFUSE_WRITTEN[0]))
-    reasoning = tokens.get("output_reasoning_tokens", tokens.get("output_reasoning"))
-    output = tokens.get("output", 0) + (reasoning or 0)
-    total = tokens.get("total")
-    within = total is not None and total == tokens["input"] + tokens.get("output", 0)
-    if not within:
-        tokens["input"] += beside
-        tokens["output"] = output
-    return Usage(
-        input_tokens=tokens["input"],
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        output_tokens=tokens.get("output"),
-        reasoning_tokens=reasoning,
-    )
-
-
-_LANGFUSE_READ = ("cache_read_input_tokens", "input_cached_tokens", "input_cache_read")
-_LANGFUSE_WRITTEN = ("cache_creation_input_tokens", "input_cache_creation")
-
-
 def times_of(record: Any) -> tuple[float | None, float | None]:
     """When the request was sent, and how many seconds it took; None where that is not known.
 
@@ -161,14 +83,14 @@ def times_of(record: Any) -> tuple[float | None, float | None]:
     if started is None and ended is not None:
         started = ended - (took or 0)
     if started is None:
-        for level in _levels(record):
+        for level in levels(record):
             if (created := seconds_of(level.get("created"))) is not None:
                 return created, took
     return started, took
 
 
 def _moment(record: Any, names: Iterable[str]) -> float | None:
-    for level in _beside(record):
+    for level in beside(record):
         for name in names:
             if (moment := seconds_of(level.get(name))) is not None:
                 return moment
@@ -176,7 +98,7 @@ def _moment(record: Any, names: Iterable[str]) -> float | None:
 
 
 def _duration(record: Any) -> float | None:
-    for level in [*_beside(record), *_levels(record)]:
+    for level in [*beside(record), *levels(record)]:
         for name in TOOK:
             for ending, unit in UNITS.items():
                 if (value := _number(level.get(f"{name}{ending}"))) is not None:
@@ -194,7 +116,7 @@ def _number(value: Any) -> float | None:
 
 def conversation_of(record: Any) -> str | None:
     """The id that the log gives its conversation."""
-    for level in _beside(record):
+    for level in beside(record):
         for key in CONVERSATIONS:
             if key == "session_id" and "run_type" in level:
                 continue  # LangSmith calls its projects so
@@ -223,7 +145,7 @@ def reply_of(record: Any) -> dict[str, Any] | None:
 
 
 def _replies(record: Any) -> Iterator[list[Any]]:
-    for level in _levels(record):
+    for level in levels(record):
         for choice in mappings(level.get("choices"))[:1]:
             yield [choice.get("message")]
         if isinstance(level.get("output"), list):
@@ -231,7 +153,14 @@ def _replies(record: Any) -> Iterator[list[Any]]:
         for generation in mappings(_first(level.get("generations")))[:1]:
             yield [generation.get("message")]
         if level is not record:
-            yield [level]
+            whole = level.get("type") == "message"  # Anthropic's reply is message and response
+            yield [
+                {
+                    key: value
+                    for key, value in level.items()
+                    if key not in _NO_MESSAGE and not (whole and key == "type")
+                }
+            ]
     if isinstance(record, Mapping):
         preferred = record.get("preferred_output")  # of a fine-tuning file
         if isinstance(preferred, list):
@@ -246,7 +175,7 @@ def _first(value: Any) -> Any:
     return value[0] if isinstance(value, list) and value else None
 
 
-def _levels(record: Any, *more: str) -> Iterator[Mapping[str, Any]]:
+def levels(record: Any, *more: str) -> Iterator[Mapping[str, Any]]:
     """A record and what of it may hold the response, from the outside inwards."""
     levels = [record]
     for _ in range(_DEEPEST):
@@ -258,15 +187,15 @@ def _levels(record: Any, *more: str) -> Iterator[Mapping[str, Any]]:
         levels = inner
 
 
-def _streams(record: Any) -> Iterator[list[Mapping[str, Any]]]:
+def streams(record: Any) -> Iterator[list[Mapping[str, Any]]]:
     """Responses that were logged as the chunks of a stream."""
-    for level in _levels(record):
+    for level in levels(record):
         for key in ("response", "chunks", "events", "response_body"):
             if chunks := mappings(unpacked(level.get(key))):
                 yield chunks
 
 
-def _beside(record: Any) -> Iterator[Mapping[str, Any]]:
+def beside(record: Any) -> Iterator[Mapping[str, Any]]:
     """A record, what is said about it, and the request in it."""
     if isinstance(record, Mapping):
         yield record

@@ -42,6 +42,7 @@ COLUMNS = (
         "count",
         "Tokens written to the cache at a price of their own; 0 where writing is not charged.",
         "tokens",
+        quiet=True,
     ),
     Column("mean_tokens", "mean tokens", "number", "Of a request.", "tokens"),
     Column("peak_tokens", "peak tokens", "count", "Of the longest request.", "tokens"),
@@ -49,7 +50,7 @@ COLUMNS = (
         "cuts",
         "cuts",
         "count",
-        "Requests in which something is missing or changed that stood in the one before.",
+        "Requests whose history was cut, or changed where it had been sent before.",
     ),
     Column(
         "kept",
@@ -62,11 +63,14 @@ COLUMNS = (
         "by optimum",
         "ratio",
         "Cost by the least that any choice of times for dropping the oldest turns to the target "
-        "can cost, under the same limit; of the conversations for which that is known for sure.",
+        "can cost, under the same limit; of the conversations for which that is known, to within "
+        "0.1 %.",
     ),
     Column("requests", "requests", "count", "One before each assistant message."),
-    Column("over_limit", "over limit", "count", "Requests of more tokens than the limit."),
-    Column("calls", "summaries", "count", "Calls to a summarizer."),
+    Column(
+        "over_limit", "over limit", "count", "Requests of more tokens than the limit.", quiet=True
+    ),
+    Column("calls", "summaries", "count", "Calls to a summarizer.", quiet=True),
     Column(
         "fee",
         "their cost",
@@ -158,11 +162,11 @@ def _finding(rows: list[dict[str, Any]]) -> str:
         if len(priced) > 1:
             best, worst = priced[0], priced[-1]
             said.append(
-                f"{profile}: {best['policy']} costs {100 * best['relative']:.0f} % of "
-                f"{worst['policy']}, and keeps {100 * best['kept']:.0f} % of the messages to its "
-                f"{100 * worst['kept']:.0f} %."
+                f"With {profile}, the policy {best['policy']} costs "
+                f"{100 * best['relative']:.0f} % of what {worst['policy']} costs, and keeps "
+                f"{100 * best['kept']:.0f} % of the messages to its {100 * worst['kept']:.0f} %."
             )
-    return " ".join(said)
+    return "\n".join(said)
 
 
 def _total(held: list[Sums]) -> Sums:
@@ -191,18 +195,21 @@ def _plots(run: Run, rows: list[dict[str, Any]]) -> tuple[Plot, ...]:
                 y_better="less",
             )
         )
-    source, _, splits = run.longest
+    _, _, splits = run.longest
     first = run.settings[0]
+    limit = first.setting.limit
+    # Beside requests far over the limit nothing would be seen of the others.
+    near = {name: split for name, split in splits.items() if max(map(sum, split)) <= 2 * limit}
     plots.append(
         Split(
             "requests",
-            f"Tokens of each request of {source}, {first.name}",
+            f"Tokens of each request of the longest conversation, {first.name}",
             "request",
             {
                 name: dict(zip(("cached", "written", "new"), zip(*split, strict=True), strict=True))
-                for name, split in splits.items()
+                for name, split in (near or splits).items()
             },
-            first.setting.limit,
+            limit,
         )
     )
     return tuple(plots)
@@ -238,7 +245,7 @@ def _notes(run: Run, join: int) -> list[str]:
             )
         missing = sum(least[at] is None for least in run.least)
         if missing:
-            said += f"; the optimum is known for sure for {count - missing:,} of {count:,}"
+            said += f"; the optimum is known for {count - missing:,} of {count:,}"
         notes.append(said + ".")
         prices = setting.profile.prices
         if prices and prices[0].note:

@@ -9,14 +9,15 @@ from typing import Any
 
 from contextkit.analysis.importers import LISTS, is_message, openai_form
 from contextkit.analysis.importers.parts import mappings
-from contextkit.analysis.reading import Piece, parse
+from contextkit.analysis.reading import Piece
+from contextkit.analysis.strict_json import parse
 from contextkit.errors import InputError
 from contextkit.messages import Message
 
 WITHIN = (
     *("request", "body", "request_body", "kwargs", "payload", "params", "json", "data"),
     *("input", "inputs", "values", "prompt", "prompt_messages", "chat_history", "history"),
-    *("standard_logging_object", "proxy_server_request"),
+    *("event", "standard_logging_object", "proxy_server_request"),
 )
 """Keys under which records hold a request, its messages, or what holds one."""
 
@@ -50,6 +51,7 @@ PARAMETERS = frozenset(
 """What is taken for a parameter where it stands among the fields of a log."""
 
 _LOGGED = ("usage", "response", "completion", "output", "timestamp", "latency")
+_OF_A_MESSAGE = ("messages", "role", "content", "name", "tool_calls", "tool_call_id")
 _DEEPEST = 4
 
 Around = tuple[Mapping[str, Any], ...]
@@ -162,6 +164,9 @@ def _checked(given: Mapping[str, Any], around: Around) -> Request:
         found = {key: value for key, value in found.items() if key in PARAMETERS}
     check(found["messages"])
     check_tools(found.get("tools"))
+    # What holds for the texts and the depth of a message holds for the rest of a request.
+    rest = {key: value for key, value in found.items() if key not in _OF_A_MESSAGE}
+    Message.of({"role": "user", "content": "", **rest}, place="request")
     return Request(found, lost)
 
 

@@ -36,6 +36,8 @@ class Column:
         kind: of its values; None stands for what is not known, in every kind.
         meaning: what it is, in a sentence.
         unit: of the values where the kind does not say: `tokens`, a currency.
+        quiet: left out of what is shown where no row has anything but zero in it; a column in
+            which nothing is known always is. CSV and JSON have every column.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Column:
     kind: Kind = "text"
     meaning: str = ""
     unit: str = ""
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ class Result:
         details: what only JSON shows: values of each request.
         date: when it was made, in UTC.
         versions: of what made it.
-        finding: what a reader should take home, in a sentence or two; it stands above all tables.
+        finding: what a reader should take home, in a sentence or two, a line each; it stands above
+            all tables.
     """
 
     command: str
@@ -243,7 +247,7 @@ class Result:
         return page(self)
 
     def _repr_html_(self) -> str:
-        from contextkit.analysis.page import fragment
+        from contextkit.analysis.notebook_form import fragment
 
         return fragment(self)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from contextkit.analysis.panels import GREY, INK, Sheet, figure_axis, sheet
+from contextkit.analysis.panels import GREY, INK, Sheet, figure_axis, fitted, sheet
 from contextkit.analysis.results import Split
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _draw(page: Sheet, axes: Any, name: str, split: Split, handles: dict[str, An
         above = [low + step for low, step in zip(base, steps, strict=True)]
         area = axes.stairs(above, edges, baseline=base, fill=True, color=colour(part, number))
         area.set_linewidth(0)
-        handles.setdefault(_PARTS.get(part, ("", part))[1], area)
+        handles.setdefault(_words(part), area)
         base = above
     if each > 1:
         largest = [max(some) for some in _steps(totals, each)]
@@ -90,6 +90,11 @@ def _draw(page: Sheet, axes: Any, name: str, split: Split, handles: dict[str, An
         highest = max(base)
         gaps = [(edge, high) for edge in edges[1:-1] for high in (0.0, highest, nan)]
         axes.plot(*zip(*gaps, strict=True), color="white", linewidth=0.8)
+
+
+def _words(part: str) -> str:
+    # A legend leaves out what begins with _.
+    return _PARTS[part][1] if part in _PARTS else fitted(part, 24, 1).lstrip("_") or "?"
 
 
 def _legend(page: Sheet, split: Split, handles: dict[str, Any], *, beyond: bool) -> None:

@@ -155,7 +155,8 @@ def explained(
     faults = [
         (found, level, reads)
         for found, level, reads in faults_of(pair, moved, read)
-        if full - reads > slack and reads >= read - max(slack, 16)
+        if full - reads > (0 if found == "prefix moved" else slack)
+        and reads >= read - max(slack, 16)
     ]
     cause, source = fault_of_provider(pair, usage, read)
     if faults:

@@ -16,6 +16,7 @@ SLIDES = 3
 """Turns in a row in which the first message went: a window slides. Planned cuts are deeper."""
 
 _SMALL_TALK = 160  # characters of messages that two conversations may share by chance
+_WORD = 60  # characters, JSON counted, of a message that is more than "ok" or "yes"
 _SAME_TEXT = ("Unicode form", "whitespace", "key order")  # causes: the same words, other bytes
 
 
@@ -163,11 +164,13 @@ def goes_on(before: Spoken, now: Spoken, at: int) -> bool:
 
 
 def _alike_behind(before: Spoken, old: list[str], new: list[str], at: int) -> bool:
-    """Whether all that stood behind the first difference, a reply among it, still stands in a row.
+    """Whether but one message is another, and all behind it, with a reply, still stands in a row.
 
     However short it is: an edited question and a regenerated reply are followed by something else.
     """
     gone, fresh = realigned(old, new, at)
+    if max(gone, fresh) > 1:
+        return False
     rest = old[at + gone :]
     roles = [message.get("role") for message in before.sent[before.leading + at + gone :]]
     return "assistant" in roles and new[at + fresh : at + fresh + len(rest)] == rest
@@ -181,7 +184,7 @@ def _said(move: _Move, rule: str, why: str) -> tuple[int, Change]:
 def _window(old: list[str], new: list[str], now: Spoken) -> bool:
     """Whether the new history begins with the end of the old one, and goes on with a reply."""
     for kept in range(min(len(old), len(new) - 1), 0, -1):
-        if old[-kept:] == new[:kept]:
+        if old[-kept:] == new[:kept] and sum(map(len, new[:kept])) >= _WORD:
             return now.sent[now.leading + kept].get("role") == "assistant"
     return False
 

@@ -85,14 +85,19 @@ def placeholders(text: str) -> Iterator[tuple[int, int]]:
             yield found.start(), found.end()
 
 
-def insertions(text: str) -> Iterator[tuple[str, int, int]]:
+def insertions(text: str, *, changed: bool = False) -> Iterator[tuple[str, int, int]]:
     """Summaries and passages that a system prompt carries, not those that it speaks of.
 
     Each with what it is, and where its heading or tag stands.
+
+    Args:
+        text: of the prompt.
+        changed: whether it is known that the text changes: what stands behind a heading is then
+            carried, however it begins.
     """
     for kind, pattern in ("summary", _SUMMARY), ("passages", _RETRIEVED):
         for found in pattern.finditer(text):
-            if not _NOTHING.match(text, found.end(), found.end() + 400):
+            if changed or not _NOTHING.match(text, found.end(), found.end() + 400):
                 yield kind, found.start() + _indent(found[0]), found.end()
     position = 0
     unclosed = set()
@@ -104,7 +109,7 @@ def insertions(text: str) -> Iterator[tuple[str, int, int]]:
             continue
         inside = text[tag.end() : close]
         position = close
-        if _NOTHING.match(inside[:400]):
+        if not changed and _NOTHING.match(inside[:400]):
             continue
         if tag["summary"]:
             yield "summary", tag.start(), tag.end()

@@ -68,11 +68,15 @@ def show(
     Returns:
         0; 8 where something in the input could not be read; 1 where a file could not be written.
     """
-    if as_json:
-        sys.stdout.write(json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
-    else:
-        _print(result)
-    sys.stdout.flush()
+    try:
+        if as_json:
+            sys.stdout.write(json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
+        else:
+            _print(result)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads it has seen enough; the files are written all the same
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
     failed = not all([*_files(result, csv=csv, png=png, html=html)])
     _say_problems(result)
     return FAILED if failed else PROBLEMS if result.problems else 0
@@ -155,8 +159,10 @@ def _print(result: Result) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    # A terminal breaks what is too wide for it; whatever reads a pipe does better with whole rows.
-    for line in lines(result, console.width if console.is_terminal else None):
+    if not console.is_terminal:  # whatever reads it does better with whole rows
+        sys.stdout.write(f"{result}\n")
+        return
+    for line in lines(result, console.width):
         console.print(Text(line.text, style=_STYLES.get(line.role, "")), soft_wrap=True)
 
 

@@ -168,3 +168,11 @@ class Summarizing(Trimming):
         """In OpenAI's form, behind the agent's system prompt."""
         system = self.setting.system
         return [*([system] if system else []), *map(given, built)]
+
+
+class SummarizingApproximately(Summarizing):
+    """The same with the counter that it comes with."""
+
+    def counter(self, messages: list[BaseMessage]) -> int:
+        """Estimated."""
+        return count_tokens_approximately(messages)

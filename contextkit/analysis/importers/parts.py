@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from contextkit.errors import InputError
+
 Json = dict[str, Any]
 
 
@@ -54,8 +56,15 @@ def call(identifier: Any, name: Any, arguments: Any) -> Json:
 
 
 def json_text(value: Any) -> str:
-    """Text as it is; any other value as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """Text as it is; any other value as JSON.
+
+    Raises:
+        InputError: it is nested too deep.
+    """
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError as error:
+        raise InputError("is nested too deep", place="arguments") from error
 
 
 def function_tool(

@@ -8,7 +8,8 @@ message without text.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from contextkit.analysis.importers.parts import (
@@ -77,7 +78,7 @@ def convert(given: Mapping[str, Any], lost: Counter[str]) -> Json:
 def _messages(items: list[Any], lost: Counter[str]) -> list[Any]:
     messages: list[Any] = []
     step: Json | None = None  # the assistant message that calls are added to
-    for item in items:
+    for at, item in enumerate(items):
         if not isinstance(item, Mapping):
             messages.append(item)
             continue
@@ -87,13 +88,17 @@ def _messages(items: list[Any], lost: Counter[str]) -> list[Any]:
             if message["role"] != "assistant":
                 step = None
                 messages.append(message)
-            elif step is not None and step["content"] is None and not message.get("tool_calls"):
-                step["content"] = message["content"]  # said beside its calls
+            elif (
+                step is not None
+                and step["content"] is None
+                and _waits(step, islice(items, at + 1, None))
+            ):
+                step["content"] = message["content"]  # said behind its calls, in the same reply
             else:
                 step = message
                 messages.append(step)
         elif kind in _CALLS:
-            if step is None:
+            if step is None or item.get("call_id") in _ids(step):
                 step = {"role": "assistant", "content": None}
                 messages.append(step)
             step["tool_calls"] = [*(step.get("tool_calls") or []), _call(item)]
@@ -108,6 +113,19 @@ def _messages(items: list[Any], lost: Counter[str]) -> list[Any]:
             name = kind[:40] if isinstance(kind, str) else "unknown"
             lost["reasoning item" if name == "reasoning" else f"{name} item"] += 1
     return messages
+
+
+def _waits(step: Json, following: Iterable[Any]) -> bool:
+    """Whether what follows next is the result of a call of an assistant message."""
+    for item in following:
+        kind = item.get("type") if isinstance(item, Mapping) else None
+        if kind not in _OTHERS:
+            return kind in _OUTPUTS and item.get("call_id") in _ids(step)
+    return False
+
+
+def _ids(step: Json) -> list[Any]:
+    return [made["id"] for made in step.get("tool_calls") or ()]
 
 
 def _message(item: Mapping[str, Any], lost: Counter[str]) -> Json:
