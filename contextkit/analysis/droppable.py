@@ -195,12 +195,12 @@ def _left(found: Droppable, groups: Sequence[Group], end: int) -> Left | None:
             break
         room -= tokens
         rest = _back(held, start)
-    else:
-        return None
     if room < 0:
         _drop_last_turn(found, groups, held, running, end)
         rest = _back(held, end)
     first = tuple(sorted(n for n in held if n < rest))
+    if len(first) == rest:
+        return None
     return Left(
         first, rest, sum(groups[n].tokens for n in first) + found.sums[end] - found.sums[rest]
     )
