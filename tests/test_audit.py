@@ -145,6 +145,14 @@ def test_other_requests_of_an_application_break_nothing() -> None:
         assert kinds(audited(together)) == []
 
 
+def test_a_request_that_is_sent_again_at_once_is_no_finding() -> None:
+    def impatient(request: planted.Request, n: int, talk: Talk) -> list[planted.Request]:
+        return [request, copy.deepcopy(request)] if n % 3 == 1 else [request]
+
+    for named in (True, False):
+        assert kinds(audited(several(change=impatient, size=6_000, named=named))) == []
+
+
 def test_requests_that_a_log_left_out_are_no_findings() -> None:
     log = list(planted.log(several(lively=True, turns=8), counter=Characters()))
     for left in range(2, 6):
@@ -232,6 +240,8 @@ def test_of_two_in_one_prompt_each_has_what_it_costs_behind_the_other() -> None:
     assert set(rows) == {"system time", "history slides"}
     assert rows["history slides"]["after"] == "1"
     assert rows["system time"]["after"] == ""
+    assert rows["system time"]["requests"] == 19  # also in those in which the window slid
+    assert rows["history slides"]["tokens"] > 5 * 500
     [whole] = result.tables[1].rows
     assert whole["could"] <= whole["input"]
 
@@ -355,7 +365,17 @@ def test_the_command_says_what_was_found(tmp_path: Path) -> None:
     shown = run("audit", str(path), folder=tmp_path)
     assert "Move the clock out of the system prompt" in shown.stdout
     path.write_text("{broken", encoding="utf-8")
-    assert run("audit", str(path), folder=tmp_path).returncode == 1
+    done = run("audit", str(path), folder=tmp_path)
+    assert done.returncode == 1
+    assert "No request could be read, so nothing is known" in done.stdout
+
+
+def test_what_an_estimate_cannot_tell_is_said() -> None:
+    both = [*several(1, turns=3), Talk(7, model=POINTS, turns=3)]
+    notes = audit(planted.log(both)).notes
+
+    [said] = [note for note in notes if "estimated" in note]
+    assert said.startswith("Tokens of claude-sonnet-4-5 are estimated, off by up to 65%")
 
 
 def test_a_usage_that_says_nothing_of_the_cache_is_foretold() -> None:

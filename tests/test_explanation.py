@@ -444,8 +444,9 @@ def test_what_an_older_request_left_is_no_fault_of_the_provider(model: str) -> N
     [
         ({"model": "qwen-max"}, "model changed"),
         ({"tools": tools()[:1]}, "tools changed"),
+        ({"messages": [system(f"{RULES} Today is Monday.")]}, "prefix moved"),
     ],
-    ids=["model", "tools"],
+    ids=["model", "tools", "prefix"],
 )
 def test_what_was_left_before_a_change_there_and_back_is_no_fault_of_the_provider(
     change: dict[str, Any], cause: str
@@ -453,8 +454,10 @@ def test_what_was_left_before_a_change_there_and_back_is_no_fault_of_the_provide
     """What is read after the change back is what the request before both had left."""
     counter = counter_for(profile_for("qwen-plus"), Characters())
     first = request()
-    between = {**following(first, answer("It does not. " * 200), user("Why?")), **change}
-    now = following({**between, "model": first["model"], "tools": first["tools"]})
+    longer = following(first, answer("It does not. " * 200), user("Why?"))
+    between = {**longer, **change}
+    between["messages"] = [*change.get("messages", longer["messages"][:1]), *longer["messages"][1:]]
+    now = following(longer)
     simulators = {name: Simulator(profile_for(name).cache()) for name in ("qwen-plus", "qwen-max")}
     for n, sent in enumerate((first, between, now)):
         simulator = simulators[sent["model"]]

@@ -85,8 +85,8 @@ def test_no_choice_of_cuts_costs_less_than_the_optimum_and_one_costs_just_that(
     name: str, agent: bool
 ) -> None:
     for seed in range(2):
-        transcript = drawn(seed, requests=6, agent=agent)
-        made = of(name, 260)
+        transcript = drawn(seed, requests=4 if agent else 6, agent=agent)
+        made = of(name, 220)
         moments = moments_of(transcript, 20.0)
         talk = droppable(transcript, made)
         numbers = range(len(moments))

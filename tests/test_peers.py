@@ -82,6 +82,15 @@ def test_what_nobody_said_comes_back_as_it_is_and_summaries_with_what_was_asked(
     assert COUNTER.counter.count(last["calls"][0][1]) == 200
 
 
+@pytest.mark.parametrize("model", ["gpt-5", "qwen-plus"])
+def test_a_counter_that_remembers_counts_as_the_plain_one_does(model: str) -> None:
+    plain, remembering = counter_for(ck.profile_for(model)).counter, Remembering(model)
+    for _, messages, _ in families(1):
+        texts = [message["content"] or "" for message in messages]
+        for text in (" ".join(texts), "\n".join(texts[::-1]), *texts):
+            assert remembering.count(text) == plain.count(text)
+
+
 def test_equal_messages_are_told_apart_by_their_order() -> None:
     twice = [user("yes"), answer("no"), user("yes"), answer("no")]
 
@@ -177,6 +186,7 @@ def test_requests_of_a_library_cost_what_the_simulator_says() -> None:
     assert everything_["requests"] == ours["requests"] == 80
     assert everything_["by the least"] < 1.2 < window_["by the least"]
     assert everything_["over"] > 0 == window_["over"] == ours["over"]
+    assert everything_["requests cut"] == 0 < ours["requests cut"] < window_["requests cut"]
     assert "ratio" not in everything_
     beside = window_["contextkit"]
     assert abs(beside["mean tokens"] - window_["mean tokens"]) < costs.CLOSE * beside["mean tokens"]
@@ -227,7 +237,7 @@ def test_stored_results_have_every_library_and_what_the_page_claims() -> None:
     ours = next(row for row in result_["correctness"]["rows"] if row["name"] == OURS)
     assert ours["counts"].get("wrong", 0) == 0
     assert ours["errors"] == {}
-    assert {one.package for one in PEERS if one.package} <= result_["made"].keys()
+    assert {one.package for one in PEERS if one.package} <= result_["made"]["costs"].keys()
     assert {row["name"] for row in result_["times"]} >= names - {"contextkit, SummarizeOldest"}
     for table in tables.ALL.values():
         assert "|" in table(result_)

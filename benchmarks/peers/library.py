@@ -79,13 +79,28 @@ class Library(Protocol):
         """The same in OpenAI's form, system prompt first."""
 
 
+_SEAM = "e a"
+"""No token spans the place behind its `e`: some libraries count all texts joined."""
+
+
 class Remembering:
-    """A counter that counts a text once. Not for timing."""
+    """A counter that counts a text once, and what long ones have in common. Not for timing."""
 
     def __init__(self, model: str) -> None:
         counter = counter_for(ck.profile_for(model)).counter
         self.name, self.error = counter.name, counter.error
-        self.count: Callable[[str], int] = lru_cache(maxsize=None)(counter.count)
+        self._once: Callable[[str], int] = lru_cache(maxsize=1 << 18)(counter.count)
+
+    def count(self, text: str) -> int:
+        """The tokens of a text."""
+        if len(text) < 2_000:
+            return self._once(text)
+        first, *more = text.split(_SEAM)
+        if not more:
+            return self._once(text)
+        last = more.pop()
+        whole = self._once(f"{first}e") + self._once(f" a{last}")
+        return whole + sum([self._once(f" a{piece}e") for piece in more])
 
 
 def request_counter(model: str, *, remember: bool) -> RequestCounter:

@@ -198,6 +198,8 @@ def _left(found: Droppable, groups: Sequence[Group], end: int) -> Left | None:
     if room < 0:
         _drop_last_turn(found, groups, held, running, end)
         rest = _back(held, end)
+    if len(held) == end:
+        return None
     first = tuple(sorted(n for n in held if n < rest))
     if len(first) == rest:
         return None

@@ -62,12 +62,15 @@ def faults_of(pair: Consecutive, moved: PrefixDiff, read: int) -> list[tuple[Cau
         add("tools changed", moved.cause)
     # What is read nevertheless was left by earlier requests with this model, settings and tools.
     found = [(cause, source, max(reads, read)) for cause, source, reads in found]
+    by_earlier: list[tuple[Cause, str, int]] = []
     if moved.kind == "moved" and moved.level != "tools":
         least, most = (
             pair.read(in_time=True, rules=one).cache_read_tokens or 0
             for one in (rules, dense(rules, points=True))
         )
         found.append(("prefix moved", moved.cause, max(least, min(read, most))))
+        if read > most:  # an earlier one began more like this one than the one before did
+            by_earlier.append(("prefix moved", moved.cause, read))
     if (rendered := _without_dropped(pair)) is not None:
         add("dropped by the template", "reasoning of a finished turn", now=rendered)
     whole = pair.unmoved()
@@ -78,7 +81,7 @@ def faults_of(pair: Consecutive, moved: PrefixDiff, read: int) -> list[tuple[Cau
         add("point missing", _last_point(pair), now=whole, rules=searched(rules))
         source = f"{rules.lookback} are searched"
         add("look-back exceeded", source, now=whole, rules=with_any_length(rules))
-    return [*found, *_out_of_time(pair, whole)]
+    return [*found, *_out_of_time(pair, whole), *by_earlier]
 
 
 def _out_of_time(pair: Consecutive, whole: tuple[Block, ...]) -> list[tuple[Cause, str, int]]:
