@@ -246,9 +246,8 @@ class _Given:
 
     def due(self, figures: Figures) -> bool:
         number = self._request.number
-        if self._asked[0] != number:
-            self._asked = (number, figures.held)
-        # Figures of the request before are asked about as well, to tell whether a plan is new.
-        return number in self.cuts and (
-            figures.rewritten is not None or figures.held == self._asked[1]
-        )
+        most = self._asked[1] if self._asked[0] == number else 0
+        self._asked = (number, max(most, figures.held))
+        # Figures of the request before are asked about as well, to tell whether a plan is new; and
+        # a request may decide earlier points, before assistant messages that nobody asked for.
+        return number in self.cuts and (figures.rewritten is not None or figures.held >= most)
