@@ -31,7 +31,7 @@ from contextkit.tokens import counter_for
 SEED = 21
 SUMMARY = 200
 """Tokens of every summary that a stand-in writes."""
-PATIENCE = 600.0
+PATIENCE = 300.0
 """Seconds that a library has for the requests of one conversation."""
 POINTS = ("system and newest", "system alone")
 """Where an application puts explicit cache points around the requests of a library that has none:
