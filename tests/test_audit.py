@@ -340,6 +340,21 @@ def test_what_is_no_request_is_a_problem_and_the_rest_goes_on() -> None:
             audit(wrong)  # type: ignore[arg-type]
 
 
+def test_the_two_files_of_a_batch_are_audited_together(tmp_path: Path) -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+    usage = {"prompt_tokens": 8, "prompt_tokens_details": {"cached_tokens": 0}}
+    batch = {
+        "in.jsonl": {"custom_id": "1", "url": "/v1/chat/completions", "body": body},
+        "out.jsonl": {"custom_id": "1", "response": {"status_code": 200, "body": {"usage": usage}}},
+    }
+    for name, line in batch.items():
+        (tmp_path / name).write_text(json.dumps(line) + "\n")
+    result = audit([tmp_path / name for name in batch])
+
+    assert result.problems == ()
+    assert result.tables[1].rows[0]["input"] == 8
+
+
 def test_what_is_held_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Conversations that are let go were settled: what was found in them stays."""
     assert LIVE_TOKENS >= 1_000_000
