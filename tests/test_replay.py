@@ -440,6 +440,15 @@ def test_that_the_cheapest_policy_breaks_the_limit_is_said_with_it() -> None:
     assert found.finding.endswith(said)
 
 
+def test_policies_far_over_the_limit_that_the_plot_leaves_out_are_named_in_it() -> None:
+    found = ck.replay([talk(60)], policies=["all", "window"], limit=1_500)
+    split = found.plot("requests")
+
+    assert isinstance(split, Split)
+    assert list(split.panels) == ["window"]
+    assert split.title.endswith("; far over the limit, and not shown: all")
+
+
 def test_that_nobody_can_tell_what_pays_is_said() -> None:
     profiles = ["qwen-plus", "qwen-plus:none", "qwen4"]
     found = ck.replay([talk(12)], policies=["drop@when-it-pays"], profiles=profiles)

@@ -216,10 +216,12 @@ def _plots(run: Run, rows: list[dict[str, Any]]) -> tuple[Plot, ...]:
     limit = first.setting.limit
     # Beside requests far over the limit nothing would be seen of the others.
     near = {name: split for name, split in splits.items() if max(map(sum, split)) <= 2 * limit}
+    left_out = [name for name in splits if near and name not in near]
+    but = f"; far over the limit, and not shown: {', '.join(left_out)}" if left_out else ""
     plots.append(
         Split(
             "requests",
-            f"Tokens of each request of the longest conversation, {first.name}",
+            f"Tokens of each request of the longest conversation, {first.name}{but}",
             "request",
             {
                 name: dict(zip(("cached", "written", "new"), zip(*split, strict=True), strict=True))
