@@ -341,6 +341,21 @@ def test_what_is_no_request_is_a_problem_and_the_rest_goes_on() -> None:
             audit(wrong)  # type: ignore[arg-type]
 
 
+def test_the_two_files_of_a_batch_are_audited_together(tmp_path: Path) -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+    usage = {"prompt_tokens": 8, "prompt_tokens_details": {"cached_tokens": 0}}
+    batch = {
+        "in.jsonl": {"custom_id": "1", "url": "/v1/chat/completions", "body": body},
+        "out.jsonl": {"custom_id": "1", "response": {"status_code": 200, "body": {"usage": usage}}},
+    }
+    for name, line in batch.items():
+        (tmp_path / name).write_text(json.dumps(line) + "\n")
+    result = audit([tmp_path / name for name in batch])
+
+    assert result.problems == ()
+    assert result.tables[1].rows[0]["input"] == 8
+
+
 def test_what_is_held_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Conversations that are let go were settled: what was found in them stays."""
     assert LIVE_TOKENS >= 1_000_000
@@ -366,7 +381,17 @@ def test_the_command_says_what_was_found(tmp_path: Path) -> None:
     shown = run("audit", str(path), folder=tmp_path)
     assert "Move the clock out of the system prompt" in shown.stdout
     path.write_text("{broken", encoding="utf-8")
-    assert run("audit", str(path), folder=tmp_path).returncode == 1
+    done = run("audit", str(path), folder=tmp_path)
+    assert done.returncode == 1
+    assert "No request could be read, so nothing is known" in done.stdout
+
+
+def test_what_an_estimate_cannot_tell_is_said() -> None:
+    both = [*several(1, turns=3), Talk(7, model=POINTS, turns=3)]
+    notes = audit(planted.log(both)).notes
+
+    [said] = [note for note in notes if "estimated" in note]
+    assert said.startswith("Tokens of claude-sonnet-4-5 are estimated, off by up to 65%")
 
 
 def test_a_usage_that_says_nothing_of_the_cache_is_foretold() -> None:

@@ -78,7 +78,8 @@ def test_json_is_all_that_stands_on_stdout(capsys, tmp_path):
 
 
 def test_problems_are_named_on_stderr_and_the_exit_code_says_so(capsys):
-    problems = tuple(Problem("a\x1b.jsonl", "is no JSON", line) for line in range(30))
+    problems = tuple(Problem("a\x1b.jsonl", "is no JSON", line) for line in range(25))
+    problems += (Problem("a\x1b.jsonl", "is no JSON", 30, times=5),)
     code = show(made(problems=problems), as_json=False, **NOTHING)
 
     err = capsys.readouterr().err

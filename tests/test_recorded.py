@@ -81,6 +81,17 @@ SHAPES: dict[str, tuple[Any, float | None, float | None, str | None]] = {
         None,
         "t",
     ),
+    "req and resp": (
+        {
+            "ts": AT,
+            "session": "s",
+            "req": {**REQUEST, "metadata": {"x": "y"}},
+            "resp": {"status": 200, "latency_ms": 1500, "body": COMPLETION},
+        },
+        AT,
+        1.5,
+        "s",
+    ),
     "HTTP": (
         {
             "request": {"method": "POST", "body": REQUEST, "metadata": {"conversation_id": "c"}},

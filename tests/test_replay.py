@@ -274,6 +274,54 @@ def test_a_builder_of_ones_own_stands_beside() -> None:
     assert row(found, "keep one")["mean_tokens"] < row(found, "all")["mean_tokens"]
 
 
+def test_a_strategy_of_ones_own_stands_beside() -> None:
+    class DropAll:
+        def propose(self, view: ck.View, goal: int) -> list[ck.Edit]:
+            return [view.drop(turn, reason="old") for turn in view.free]
+
+    found = ck.replay([talk()], policies=[DropAll(), "drop@when-it-pays"], limit=2_000)
+
+    assert 0 < row(found, "DropAll")["kept"] < row(found, "drop@when-it-pays")["kept"]
+
+
+def test_what_the_cache_of_one_profile_saves_beside_another_is_said_first() -> None:
+    profiles = ["qwen-plus:implicit", "qwen-plus:explicit", "qwen-plus:none"]
+    found = ck.replay([talk(80)], policies=["drop@when-it-pays", "all"], profiles=profiles)
+    other = ck.replay([talk()], policies=["all", "window"], profiles=["qwen-plus", "gpt-5.6"])
+
+    costs = sorted({row["profile"]: row["cost"] for row in reversed(found.rows)}.values())
+    said = found.finding.splitlines()[-1]
+    assert said.startswith("The cheapest of all is ")
+    assert said.endswith(f"{100 * costs[0] / costs[-1]:.0f} % of the cheapest with qwen-plus:none.")
+    assert "of all" not in other.finding  # in two currencies
+
+
+def test_requests_without_cache_points_are_named_where_nothing_else_is_read() -> None:
+    def plain(made: Setting, tools: list[dict[str, Any]]) -> ck.ContextBuilder:
+        return ck.ContextBuilder("qwen-plus", limit=made.limit, tools=tools)
+
+    profiles = ["qwen-plus:explicit", "qwen-plus:implicit"]
+    found = ck.replay([talk(80)], policies=[Built(plain), "all"], profiles=profiles)
+
+    assert [note for note in found.notes if "points" in note] == [
+        "qwen-plus:explicit: plain reads and writes nothing: its requests have no cache points."
+    ]
+
+
+def test_what_a_policy_gave_instead_of_a_request_is_named_by_its_type() -> None:
+    def three(messages: list[dict[str, Any]]) -> Any:
+        return 3
+
+    with pytest.raises(InputError, match="three: gave no list of messages but int"):
+        ck.replay([talk(3)], policies=[three])
+
+
+@pytest.mark.parametrize("name", ["qwen-plus:explict", "gpt-4o:Implicit"])
+def test_a_cache_that_is_misspelt_is_no_part_of_the_model(name: str) -> None:
+    with pytest.raises(ProfileError, match=r"did you mean (ex|im)plicit"):
+        settings_of([name], 8_000, None)
+
+
 def test_a_policy_that_fails_leaves_its_conversation_out_and_tells_nothing_of_it() -> None:
     def failing(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if "secret" in str(messages):
@@ -354,6 +402,9 @@ def test_sums_are_those_of_the_conversations() -> None:
     assert one["units"] == pytest.approx(sum(each["units"] for each in figures))
     assert one["cuts"] == sum(each["cuts"] for each in figures)
     assert one["peak_tokens"] == max(each["peak"] for each in figures)
+    tokens = sum(each["tokens"] for each in figures)
+    assert one["mean_tokens"] == pytest.approx(tokens / one["requests"])
+    assert one["hit_ratio"] == pytest.approx(sum(each["read"] for each in figures) / tokens)
 
 
 def test_conversations_that_outgrow_nothing_are_said_to_be_vacuous() -> None:

@@ -313,6 +313,7 @@ def test_the_same_problem_on_each_line_is_counted(tmp_path: Path) -> None:
     assert len(problems) == 21
     assert [one.line for one in problems] == [*range(1, 21), 1_000]
     assert "(980 times more; here the last)" in problems[-1].reason
+    assert sum(problem.times for problem in problems) == 1_000
 
 
 def test_lines_are_read_one_at_a_time(tmp_path: Path) -> None:

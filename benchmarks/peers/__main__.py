@@ -2,9 +2,10 @@
 
     python -m benchmarks.peers [--json] [--quick] [--data FOLDER] [--only PART …]
 
-Prints tables (or JSON); the whole of it also writes benchmarks/results/peers.json, the plots
-docs/peers-*.png, and the tables of docs/peers.md. `make peers` sets up what it needs. Parts:
-correctness, costs, server, times; what is measured in seconds comes last.
+Prints tables (or JSON), and writes benchmarks/results/peers.json, docs/peers-cost.png and the
+tables of docs/peers.md; the short form writes nothing. `make peers` sets up what it needs. Parts:
+correctness, costs, server, times; what is measured in seconds comes last. With some parts alone,
+the others stay in the results as they were measured before, with their own dates.
 """
 
 from __future__ import annotations
@@ -58,16 +59,10 @@ def measure(
                 versions[peer.package] = found
         present = [process.peer for process in processes]
         versions.pop("contextkit", None)
-        result: Outcome = {
-            "benchmark": "peers",
-            "made": made(
-                costs.SEED,
-                "tiktoken",
-                **versions,
-                data=FOLDER if folder else WRITTEN,
-                quick=quick,
-            ),
-        }
+        head = made(costs.SEED, "tiktoken", **versions, quick=quick)
+        data = {"data": FOLDER if folder else WRITTEN}
+        heads = {part: {**head, **(data if part == "costs" else {})} for part in parts}
+        result: Outcome = {"benchmark": "peers", "made": heads}
         if "correctness" in parts:
             result["correctness"] = correctness.measure(processes, seeds=1 if quick else 3, say=say)
         if "costs" in parts:
@@ -131,6 +126,20 @@ def plots(result: Outcome) -> dict[str, Figure]:
     return {"peers-cost": drawn(frontier(result))} if "costs" in result else {}
 
 
+def write(result: Outcome) -> None:
+    """Put what was measured into the results, the plot and the page."""
+    path = figures.RESULTS / "peers.json"
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        result = {**before, **result, "made": {**before["made"], **result["made"]}}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if set(PARTS) <= result["made"].keys():
+        draw(plots(result), ROOT / "docs")
+        page = ROOT / "docs" / "peers.md"
+        page.write_text(figures.written(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def main() -> int:
     """Measure, print, and write what was asked for."""
     parser = argparse.ArgumentParser(
@@ -143,7 +152,7 @@ def main() -> int:
         "--quick", action="store_true", help="a little of everything; writes nothing"
     )
     parser.add_argument("--data", help="a folder with conversations (or CONTEXTKIT_DATA)")
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="parts; writes nothing")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="parts")
     given = parser.parse_args()
     begun = time.monotonic()
 
@@ -152,14 +161,8 @@ def main() -> int:
 
     folder = None if given.quick else data_folder(given.data)
     result = measure(tuple(given.only or PARTS), folder, quick=given.quick, say=say)
-    if not given.quick and not given.only:
-        figures.RESULTS.mkdir(exist_ok=True)
-        (figures.RESULTS / "peers.json").write_text(
-            json.dumps(result, indent=1) + "\n", encoding="utf-8"
-        )
-        draw(plots(result), ROOT / "docs")
-        page = ROOT / "docs" / "peers.md"
-        page.write_text(figures.written(page.read_text(encoding="utf-8")), encoding="utf-8")
+    if not given.quick:
+        write(result)
     sys.stdout.write(json.dumps(result, indent=1) if given.json else tables.whole(result))
     sys.stdout.write("\n")
     return 0

@@ -43,7 +43,12 @@ def times(result: Outcome) -> str:
         "that were ended, what took too long; - where a shorter history already did. Fastest "
         f"library that counts tokens: {'; '.join(quickest)}."
     )
-    return "\n".join([markdown(heads, lines), "", what, below(result)])
+    return "\n".join([markdown(heads, lines), "", what, _below(result, "times")])
+
+
+def _below(result: Outcome, part: str) -> str:
+    """When and with what a part was measured."""
+    return below({"made": result["made"][part]})
 
 
 def _counts(row: dict[str, Any]) -> str:
@@ -98,7 +103,7 @@ def correctness(result: Outcome) -> str:
         f"{possible:,} requests that can be right, of {found['cases']:,} conversations under a "
         f"limit each, by the count of {found['model']}. The last two columns are no faults here."
     )
-    return "\n".join([markdown(heads, rows), "", what, below(result)])
+    return "\n".join([markdown(heads, rows), "", what, _below(result, "correctness")])
 
 
 def families(result: Outcome) -> str:
@@ -115,7 +120,7 @@ def families(result: Outcome) -> str:
             cells.append("0" if not share else f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %")
         lines.append([name, *cells])
     heads = ["faulty requests", *(row["name"] for row in rows)]
-    return "\n".join([markdown(heads, lines), "", below(result)])
+    return "\n".join([markdown(heads, lines), "", _below(result, "correctness")])
 
 
 def costs(result: Outcome) -> str:
@@ -131,7 +136,7 @@ def costs(result: Outcome) -> str:
         "the same mean tokens by this one's. In brackets: requests over the limit."
     )
     said = what + outgrown(result["sessions"])
-    return "\n".join([markdown(["", *workloads], lines), "", said, below(result)])
+    return "\n".join([markdown(["", *workloads], lines), "", said, _below(result, "costs")])
 
 
 def _cost(row: dict[str, Any] | None) -> str:
@@ -170,7 +175,7 @@ def ratios(result: Outcome) -> str:
         "tenth of its requests are over the limit."
     )
     heads = ["workload", "limit", "provider", *names]
-    return "\n".join([markdown(heads, lines), "", what, below(result)])
+    return "\n".join([markdown(heads, lines), "", what, _below(result, "costs")])
 
 
 def server(result: Outcome) -> str:
@@ -205,7 +210,7 @@ def server(result: Outcome) -> str:
         "all, s",
     ]
     what = f"{found['model']} in llama.cpp's server, one slot, started anew for each."
-    return "\n".join([markdown(heads, lines), "", what, below(result)])
+    return "\n".join([markdown(heads, lines), "", what, _below(result, "server")])
 
 
 ALL = {

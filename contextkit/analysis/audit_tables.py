@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from contextkit.analysis.audit_kinds import ADVICE, NEEDS_SEVERAL, PLANNED, ROUTING
@@ -80,6 +81,8 @@ def _changes(shown: dict[str, Group], whole: OfModel, currency: str) -> Table:
         Column("example", "example", "text", "the two requests in which it was first seen"),
     )
     note = "" if rows else "Nothing was found that keeps the cache from hitting."
+    if not whole.requests:
+        note = "No request could be read, so nothing is known of the cache."
     return Table("changes", "What to change first", columns, tuple(rows), note)
 
 
@@ -242,14 +245,23 @@ def _notes(tally: Tally, whole: OfModel, unknown: tuple[str, ...]) -> tuple[str,
             + (" where the log has no id" if tally.with_id else "")
         )
     if unknown:
-        names = ", ".join(unknown[:_SHOWN_NAMES]) + ", …" * (len(unknown) > _SHOWN_NAMES)
-        notes.append(f"No profile knows {names}: tokens are estimated; give profiles of your own")
+        notes.append(f"No profile knows {_listed(unknown)}: give profiles of your own")
+    for error in sorted({model.error for model in tally.models.values() if model.error}):
+        rough = sorted(name for name, model in tally.models.items() if model.error == error)
+        notes.append(
+            f"Tokens of {_listed(rough)} are estimated, off by up to {error:.0%}: a miss of a "
+            "smaller part of a request is not told"
+        )
     if whole.cost.unknown:
         notes.append(f"Prices are not known of {whole.cost.unknown:,} requests: not in the costs")
     if len(whole.cost.money) > 1:
         named = ", ".join(sorted(whole.cost.money))
         notes.append(f"Prices are in {named}: only units are added up")
     return tuple(notes)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN_NAMES]) + ", …" * (len(names) > _SHOWN_NAMES)
 
 
 def _change(kind: str, group: Group) -> str:

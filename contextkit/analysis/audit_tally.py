@@ -99,7 +99,7 @@ class Worst:
 
 @dataclass(slots=True)
 class OfModel:
-    """Sums over the requests to one model."""
+    """Sums over the requests to one model; `error` is the one that its counts state."""
 
     requests: int = 0
     reported: int = 0
@@ -109,6 +109,7 @@ class OfModel:
     cost: Sum = field(default_factory=Sum)
     uncached: Sum = field(default_factory=Sum)
     saved: Sum = field(default_factory=Sum)
+    error: float = 0.0
 
 
 class Tally:
@@ -144,6 +145,7 @@ class Tally:
             self._newest = max(self._newest, now.at)
         model = self.models.setdefault(now.model, OfModel())
         model.requests += 1
+        model.error = max(model.error, now.counter.error)
         model.reported += now.usage is not None
         model.conversations += related.how == "first"
         model.input += usage.input_tokens or 0

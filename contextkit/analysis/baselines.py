@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Literal
 
-from contextkit.analysis.policies import Made, Setting, points_of
+from contextkit.analysis.policies import Made, NoRequest, Setting, points_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.caching.blocks import REPLY, Block, blocks_of
 from contextkit.caching.places import OPENING
-from contextkit.errors import InputError
 from contextkit.messages import SYSTEM_ROLES, copy_json
 from contextkit.profiles import CacheRules
 
@@ -172,7 +171,7 @@ class Function:
         """The requests of a conversation.
 
         Raises:
-            InputError: when the function gives no list of messages.
+            NoRequest: when the function gives no list of messages.
         """
         counter, marks = setting.counter, marks_newest(setting.rules)
         known = list(map(_keys, Laid(transcript, setting).blocks))
@@ -180,7 +179,7 @@ class Function:
         for point in points_of(transcript):
             given = self.function(copy_json(transcript.messages[:point]))
             if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
-                raise InputError(
+                raise NoRequest(
                     f"gave no list of messages but {type(given).__name__}", place=self.name
                 )
             sent = list(given)

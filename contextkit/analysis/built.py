@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, cast
 
-from contextkit.analysis.policies import Clock, Made, Setting, points_of
+from contextkit.analysis.policies import Clock, Made, NoRequest, Setting, points_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.budget import Budget
 from contextkit.builder import ContextBuilder
@@ -64,13 +64,12 @@ class Built:
         """The requests of a conversation.
 
         Raises:
+            NoRequest: when the function gives no builder.
             ContextKitError: as the builder does, such as `BudgetExceeded`.
         """
         builder = self.make(setting, transcript.tools)
         if not isinstance(builder, ContextBuilder):
-            raise InputError(
-                f"gave no ContextBuilder but {type(builder).__name__}", place=self.name
-            )
+            raise NoRequest(f"gave no ContextBuilder but {type(builder).__name__}", place=self.name)
         stand_ins = [
             strategy.summarizer
             for strategy in builder.phases.compaction
@@ -117,6 +116,15 @@ def own_policy(compaction: str, schedule: str) -> Built:
         return _builder(setting, tools, SCHEDULES[schedule](setting.clock), strategies)
 
     return Built(make, f"{compaction}@{schedule}")
+
+
+def with_strategy(strategy: Strategy) -> Built:
+    """A strategy of your own, cut when it pays; the policy has the name of its class."""
+
+    def make(setting: Setting, tools: list[dict[str, Any]]) -> ContextBuilder:
+        return _builder(setting, tools, SCHEDULES["when-it-pays"](setting.clock), [strategy])
+
+    return Built(make, type(strategy).__name__)
 
 
 def _builder(
@@ -238,9 +246,8 @@ class _Given:
 
     def due(self, figures: Figures) -> bool:
         number = self._request.number
-        if self._asked[0] != number:
-            self._asked = (number, figures.held)
-        # Figures of the request before are asked about as well, to tell whether a plan is new.
-        return number in self.cuts and (
-            figures.rewritten is not None or figures.held == self._asked[1]
-        )
+        most = self._asked[1] if self._asked[0] == number else 0
+        self._asked = (number, max(most, figures.held))
+        # Figures of the request before are asked about as well, to tell whether a plan is new; and
+        # a request may decide earlier points, before assistant messages that nobody asked for.
+        return number in self.cuts and (figures.rewritten is not None or figures.held >= most)

@@ -201,6 +201,8 @@ def _left(found: Droppable, groups: Sequence[Group], end: int) -> Left | None:
     if len(held) == end:
         return None
     first = tuple(sorted(n for n in held if n < rest))
+    if len(first) == rest:
+        return None
     return Left(
         first, rest, sum(groups[n].tokens for n in first) + found.sums[end] - found.sums[rest]
     )

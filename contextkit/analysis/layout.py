@@ -51,7 +51,9 @@ def lines(result: Result, width: int | None = None) -> Iterator[Line]:
 
 def counted(result: Result) -> str:
     """How many problems there were, in words."""
-    kinds = Counter(problem.kind for problem in result.problems)
+    kinds: Counter[str] = Counter()
+    for problem in result.problems:
+        kinds[problem.kind] += problem.times
     total = sum(kinds.values())
     said = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
     return f"{total:,} problem{'' if total == 1 else 's'} in the input: {said}"

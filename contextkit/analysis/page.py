@@ -176,7 +176,8 @@ def _problems(result: Result) -> Iterator[str]:
         yield f"<li><bdi><code>{_breaking(where)}</code></bdi> {as_html(said)}</li>"
     yield "</ul>"
     if len(result.problems) > _PROBLEMS:
-        yield f'<p class="note">… and {len(result.problems) - _PROBLEMS:,} more.</p>'
+        more = sum(problem.times for problem in result.problems[_PROBLEMS:])
+        yield f'<p class="note">… and {more:,} more.</p>'
     yield "</section>"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from contextkit.analysis.transcripts import Transcript
 from contextkit.caching.blocks import Block
+from contextkit.errors import InputError
 from contextkit.messages import call_ids
 from contextkit.profiles import CacheRules, Profile
 from contextkit.tokens import RequestCounter
@@ -54,6 +55,10 @@ class Setting:
     def rules(self) -> CacheRules | None:
         """Of the cache; None where there is none."""
         return self.profile.cache(self.cache) if self.cache else None
+
+
+class NoRequest(InputError):
+    """What a policy gave is no request. It says of which type that was, and nothing of content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,15 @@ class Problem:
         line: of the file, counted from 1; None where it is about the whole file.
         kind: `not read`: a conversation or request is missing from the analysis; `not carried
             over`: it is there without a part that has no counterpart in the OpenAI form.
+        times: how many it stands for, where the same came too often to name each; the line is then
+            that of the last.
     """
 
     source: str
     reason: str
     line: int | None = None
     kind: Literal["not read", "not carried over"] = "not read"
+    times: int = 1
 
     def __str__(self) -> str:
         where = self.source if self.line is None else f"{self.source}:{self.line}"

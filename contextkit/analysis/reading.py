@@ -225,4 +225,4 @@ def limited(found: Iterable[Found | Problem]) -> Iterator[Found | Problem]:
     for repeated, problem in last.items():
         more = times[repeated] - _SAME
         reason = f"{problem.reason} ({more:,} times more; here the last)"
-        yield Problem(problem.source, reason, problem.line, problem.kind)
+        yield Problem(problem.source, reason, problem.line, problem.kind, more)

@@ -16,7 +16,7 @@ from contextkit.errors import ContextKitError
 from contextkit.messages import Message
 
 RESPONSES = (
-    *("response", "response_body", "completion", "output", "outputs", "result", "reply"),
+    *("response", "resp", "response_body", "completion", "output", "outputs", "result", "reply"),
     *("body", "standard_logging_object", "llm_output", "message", "response_metadata"),
 )
 """Keys under which records hold the response, or what holds it."""
@@ -51,7 +51,10 @@ CONVERSATIONS = (
 _ABOUT = ("metadata", "trace", "properties", "request_properties", "attributes", "tags", "extra")
 _NO_MESSAGE = ("id", "usage", "model", "stop_reason", "stop_sequence", "container", "status")
 _ENVELOPES = ("payload", "data", "json", "event", "kwargs", "standard_logging_object")
-_ENVELOPED = ("request", "request_body", "response", "response_body", *USAGES[:4])
+_ENVELOPED = (
+    *("request", "req", "request_body", "response", "resp", "response_body"),
+    *USAGES[:4],
+)
 _DEEPEST = 4
 _LONGEST_IN_SECONDS = 600
 _LONGEST_ID = 200
@@ -165,7 +168,7 @@ def _replies(record: Any) -> Iterator[list[Any]]:
         preferred = record.get("preferred_output")  # of a fine-tuning file
         if isinstance(preferred, list):
             yield preferred
-        for key in RESPONSES[:7]:
+        for key in RESPONSES[:8]:
             text = record.get(key)
             if isinstance(text, str) and text and unpacked(text) is text:
                 yield [{"role": "assistant", "content": text}]
@@ -190,7 +193,7 @@ def levels(record: Any, *more: str) -> Iterator[Mapping[str, Any]]:
 def streams(record: Any) -> Iterator[list[Mapping[str, Any]]]:
     """Responses that were logged as the chunks of a stream."""
     for level in levels(record):
-        for key in ("response", "chunks", "events", "response_body"):
+        for key in ("response", "resp", "chunks", "events", "response_body"):
             if chunks := mappings(unpacked(level.get(key))):
                 yield chunks
 
@@ -199,7 +202,7 @@ def beside(record: Any) -> Iterator[Mapping[str, Any]]:
     """A record, what is said about it, and the request in it."""
     if isinstance(record, Mapping):
         yield record
-        for key in (*_ABOUT, "standard_logging_object", "request", "body", "request_body"):
+        for key in (*_ABOUT, "standard_logging_object", "request", "req", "body", "request_body"):
             inner = unpacked(record.get(key))
             if isinstance(inner, Mapping):
                 yield inner

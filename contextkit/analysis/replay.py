@@ -13,7 +13,7 @@ from contextkit.analysis.charged import Charge, Moment, Sums, charges, moments_o
 from contextkit.analysis.droppable import Droppable, droppable
 from contextkit.analysis.joining import joined
 from contextkit.analysis.least_cost import least_cost
-from contextkit.analysis.policies import Policy, Setting
+from contextkit.analysis.policies import NoRequest, Policy, Setting
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.replay_result import result_of
 from contextkit.analysis.results import Result
@@ -27,6 +27,7 @@ from contextkit.analysis.transcripts import (
 from contextkit.budget import whole_number
 from contextkit.errors import BudgetError, BudgetExceeded, GrammarError, InputError, MessageError
 from contextkit.profiles import Profile
+from contextkit.strategies.base import Strategy
 
 LIMIT = 8_000
 """Tokens of a request where nobody says it."""
@@ -45,7 +46,7 @@ Progress = Callable[[int, int | None], None]
 def replay(
     transcripts: Iterable[TranscriptLike | Problem] | Iterable[str | Path] | str | Path,
     *,
-    policies: Iterable[str | Policy | Callable[..., Any]] = DEFAULT_POLICIES,
+    policies: Iterable[str | Policy | Strategy | Callable[..., Any]] = DEFAULT_POLICIES,
     profiles: Iterable[str | Profile] = ("qwen-plus",),
     limit: int | None = None,
     target: int | None = None,
@@ -64,7 +65,8 @@ def replay(
         transcripts: conversations, as messages, dicts with `messages`, `Transcript` objects, or
             paths of files and folders.
         policies: names such as `drop@when-it-pays`, `window`, `all` (`policies_of` has them all),
-            `Policy` objects, or functions that get the messages so far and give those to send.
+            strategies, `Policy` objects, or functions that get the messages so far and give those
+            to send.
         profiles: models, each perhaps with `:implicit`, `:explicit`, `:session` or `:none` behind
             its name for the cache; or profiles.
         limit: tokens of a request at most; 8,000 by default.
@@ -101,7 +103,8 @@ def replay(
         told(done, of)
     if not run.sources:
         first = f": {run.problems[0]}" if run.problems else ""
-        more = f", and {len(run.problems) - 1:,} more" if len(run.problems) > 1 else ""
+        others = sum(problem.times for problem in run.problems[1:])
+        more = f", and {others:,} more" if others else ""
         raise InputError(f"hold nothing that could be replayed{first}{more}", place="transcripts")
     return result_of(run, join)
 
@@ -244,7 +247,7 @@ def _reason(error: Exception) -> str:
     """What went wrong, without anything that a message says."""
     if isinstance(error, BudgetExceeded):
         return str(error).partition(". Raise")[0]
-    if isinstance(error, BudgetError | MessageError | GrammarError):
+    if isinstance(error, BudgetError | MessageError | GrammarError | NoRequest):
         return str(error)
     place = f" at {error.place}" if isinstance(error, InputError) and error.place else ""
     return f"{type(error).__name__}{place}"

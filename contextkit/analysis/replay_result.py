@@ -155,10 +155,11 @@ def _rows(run: Run, at: int, named: Named) -> list[dict[str, Any]]:
 
 
 def _finding(rows: list[dict[str, Any]]) -> str:
-    """What to take home: for each profile the cheapest policy, by the dearest."""
-    said = []
+    """What to take home: for each profile the cheapest policy, by the dearest; then the profile."""
+    said, cheapest = [], []
     for profile in dict.fromkeys(row["profile"] for row in rows):
         priced = [row for row in rows if row["profile"] == profile and row["relative"] is not None]
+        cheapest += [row for row in priced[:1] if row["cost"]]
         if len(priced) > 1:
             best, worst = priced[0], priced[-1]
             said.append(
@@ -166,6 +167,12 @@ def _finding(rows: list[dict[str, Any]]) -> str:
                 f"{100 * best['relative']:.0f} % of what {worst['policy']} costs, and keeps "
                 f"{100 * best['kept']:.0f} % of the messages to its {100 * worst['kept']:.0f} %."
             )
+    if len(cheapest) > 1 and len({row["currency"] for row in cheapest}) == 1:
+        best, *_, worst = sorted(cheapest, key=lambda row: row["cost"])
+        said.append(
+            f"The cheapest of all is {best['policy']} with {best['profile']}: "
+            f"{100 * best['cost'] / worst['cost']:.0f} % of the cheapest with {worst['profile']}."
+        )
     return "\n".join(said)
 
 
@@ -247,6 +254,7 @@ def _notes(run: Run, join: int) -> list[str]:
         if missing:
             said += f"; the optimum is known for {count - missing:,} of {count:,}"
         notes.append(said + ".")
+        notes += _without_points(run, at, named)
         prices = setting.profile.prices
         if prices and prices[0].note:
             notes.append(f"{named.name}: prices {prices[0].note}.")
@@ -256,6 +264,19 @@ def _notes(run: Run, join: int) -> list[str]:
             "cost, replies included."
         )
     return notes
+
+
+def _without_points(run: Run, at: int, named: Named) -> list[str]:
+    """Policies whose requests have no cache points, though this cache works by nothing else."""
+    rules = named.setting.rules
+    if rules is None or not rules.points or rules.automatic:
+        return []
+    sums = {policy.name: _total(run.held[n, at]) for n, policy in enumerate(run.policies)}
+    return [
+        f"{named.name}: {name} reads and writes nothing: its requests have no cache points."
+        for name, one in sums.items()
+        if not one.read and not one.written and one.peak >= rules.minimum
+    ]
 
 
 def _details(run: Run) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from contextkit.errors import InputError
 from contextkit.messages import Message
 
 WITHIN = (
-    *("request", "body", "request_body", "kwargs", "payload", "params", "json", "data"),
+    *("request", "req", "body", "request_body", "kwargs", "payload", "params", "json", "data"),
     *("input", "inputs", "values", "prompt", "prompt_messages", "chat_history", "history"),
     *("event", "standard_logging_object", "proxy_server_request"),
 )
@@ -50,7 +50,7 @@ PARAMETERS = frozenset(
 )
 """What is taken for a parameter where it stands among the fields of a log."""
 
-_LOGGED = ("usage", "response", "completion", "output", "timestamp", "latency")
+_LOGGED = ("usage", "response", "resp", "completion", "output", "timestamp", "latency")
 _OF_A_MESSAGE = ("messages", "role", "content", "name", "tool_calls", "tool_call_id")
 _DEEPEST = 4
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, cast
 
 from contextkit.analysis.baselines import Everything, Function, Window
-from contextkit.analysis.built import SCHEDULES, own_policy
+from contextkit.analysis.built import SCHEDULES, own_policy, with_strategy
 from contextkit.analysis.policies import Policy, Setting
 from contextkit.budget import Budget
 from contextkit.caching.points import cheapest_cache
-from contextkit.errors import InputError
+from contextkit.errors import InputError, ProfileError
 from contextkit.plan import fitting_budget
 from contextkit.profiles import Profile, profile_for
+from contextkit.strategies.base import Strategy
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
 
 DEFAULT_POLICIES = (
@@ -103,6 +105,11 @@ def _profile(given: str | Profile, known: Mapping[str, Profile] | None) -> tuple
             raise InputError(f"are names of models, not {given!r:.60}", place="profiles")
         name, colon, cache = given.rpartition(":")
         if not colon or cache not in _CACHES:
+            if colon and (meant := get_close_matches(cache, _CACHES, 1)):  # `:8b` is of the model
+                raise ProfileError(
+                    f"{given!r:.60}: there is no cache {cache!r:.40}; did you mean {meant[0]}? "
+                    f"There are {', '.join(_CACHES)}"
+                )
             name, cache = given, ""
         profile = profile_for(name, known)
     if cache == "none":
@@ -114,8 +121,8 @@ def _profile(given: str | Profile, known: Mapping[str, Profile] | None) -> tuple
     return profile, rules.mode if rules else "", name
 
 
-def policies_of(given: Iterable[str | Policy | Callable[..., Any]]) -> list[Policy]:
-    """Policies by their names, as such, or functions of messages.
+def policies_of(given: Iterable[str | Policy | Strategy | Callable[..., Any]]) -> list[Policy]:
+    """Policies by their names, as such, strategies, or functions of messages.
 
     Names are `all`, `window`, `window-turns`, the latter two perhaps with `:TOKENS` of the whole
     request, or `COMPACTION@SCHEDULE`, such as `clear+drop@at-limit`; without a schedule it is
@@ -130,11 +137,14 @@ def policies_of(given: Iterable[str | Policy | Callable[..., Any]]) -> list[Poli
             found.append(_named(one))
         elif callable(getattr(one, "requests", None)) and hasattr(one, "name"):
             found.append(cast("Policy", one))
+        elif callable(getattr(one, "propose", None)) and not isinstance(one, type):
+            found.append(with_strategy(cast("Strategy", one)))
         elif callable(one) and not isinstance(one, type):
             found.append(Function(one))
         else:
             raise InputError(
-                f"are names, policies or functions of messages, not {one!r:.60}", place="policies"
+                f"are names, strategies, policies or functions of messages, not {one!r:.60}",
+                place="policies",
             )
     if not found:
         raise InputError(f"are none; by default {', '.join(DEFAULT_POLICIES)}", place="policies")

@@ -102,7 +102,8 @@ def _marked(
     planned: tuple[int, ...] = ()
     if rules is not None:
         more = max(0, rendering.marked_tools - 1)  # the tools are one block, whatever they carry
-        planned = plan_points(blocks, replace(rules, points=rules.points - more), outlook)
+        left = replace(rules, points=rules.points - more) if more else rules
+        planned = plan_points(blocks, left, outlook)
     sent = list(messages)
     for position in planned:
         assert rules is not None  # noqa: S101 - else nothing is planned

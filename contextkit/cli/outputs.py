@@ -170,6 +170,7 @@ def _say_problems(result: Result) -> None:
     for problem in result.problems[:_PROBLEMS]:
         say(printable(str(problem)))
     if len(result.problems) > _PROBLEMS:
-        say(f"... and {len(result.problems) - _PROBLEMS:,} more; --json names them all")
+        more = sum(problem.times for problem in result.problems[_PROBLEMS:])
+        say(f"... and {more:,} more; --json has them")
     if result.problems:
         say(counted(result))
