@@ -6,6 +6,7 @@ not depend on what it says, and none is invented.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,9 +146,14 @@ def _builder(
     )
 
 
+def number_of(text: str) -> int | None:
+    """A whole number in plain digits, as many as one for tokens can have; None for what is none."""
+    return int(text) if re.fullmatch("[0-9]{1,12}", text) else None
+
+
 def _strategy(part: str) -> Callable[[Setting], Strategy]:
     name, _, number = part.partition(":")
-    if number and not (number.isascii() and number.isdigit()):
+    if number and number_of(number) is None:
         raise InputError(f"is no number: {number!r:.40}", place=f"compaction {part!r:.40}")
     if name == "drop" and not number:
         return lambda _setting: DropOldest()

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from contextkit.analysis.policies import Made, Policy, Setting, points_of
+from contextkit.analysis.policies import Made, NoRequest, Policy, Setting, points_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.caching.blocks import Block, Sent, blocks_of
 from contextkit.caching.costs import Cost, cost_of
 from contextkit.caching.simulator import Simulator
-from contextkit.errors import InputError
 from contextkit.schedules import OUTPUT
 from contextkit.usage import Usage
 
@@ -80,21 +79,25 @@ def charges(
 
     Raises:
         ContextKitError: when the policy cannot make a request.
-        InputError: when it made fewer or more requests than there are.
+        NoRequest: when it made fewer or more requests than there are.
     """
     provider = Provider(setting)
     replies = _replies(transcript, setting)
-    requests = policy.requests(transcript, setting)
+    requests = iter(policy.requests(transcript, setting))
     clock = setting.clock
     for number, (point, moment) in enumerate(zip(points_of(transcript), moments, strict=True)):
         clock.number, clock.now = number, moment.at
         made = next(requests, None)
         if made is None:
-            raise InputError(
+            raise NoRequest(
                 f"made {number} requests where the conversation has {len(moments)}",
                 place=policy.name,
             )
         yield provider.charge(made, moment, replies[number] if replies else (), point)
+    if next(requests, None) is not None:
+        raise NoRequest(
+            f"made more requests than the {len(moments)} of the conversation", place=policy.name
+        )
 
 
 class Provider:

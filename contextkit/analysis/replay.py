@@ -275,5 +275,5 @@ def _one(given: Any, number: int) -> Transcript | Problem:
         return given
     try:
         return as_transcript(given, number)
-    except InputError as error:
-        return Problem(f"transcript {number}", _reason(error))
+    except InputError as error:  # of its form, and says nothing of content
+        return Problem(error.place, str(error).removeprefix(f"{error.place}: "))

@@ -162,10 +162,19 @@ def _finding(rows: list[dict[str, Any]]) -> str:
         cheapest += [row for row in priced[:1] if row["cost"]]
         if len(priced) > 1:
             best, worst = priced[0], priced[-1]
+            if best["relative"] > 0.995:
+                said.append(f"With {profile}, all policies cost the same, to within 1 %.")
+                continue
+            over = (
+                f" Of its {best['requests']:,} requests {best['over_limit']:,} are over the limit."
+                if best["over_limit"]
+                else ""
+            )
             said.append(
                 f"With {profile}, the policy {best['policy']} costs "
                 f"{100 * best['relative']:.0f} % of what {worst['policy']} costs, and keeps "
                 f"{100 * best['kept']:.0f} % of the messages to its {100 * worst['kept']:.0f} %."
+                f"{over}"
             )
     if len(cheapest) > 1 and len({row["currency"] for row in cheapest}) == 1:
         best, *_, worst = sorted(cheapest, key=lambda row: row["cost"])
@@ -207,10 +216,12 @@ def _plots(run: Run, rows: list[dict[str, Any]]) -> tuple[Plot, ...]:
     limit = first.setting.limit
     # Beside requests far over the limit nothing would be seen of the others.
     near = {name: split for name, split in splits.items() if max(map(sum, split)) <= 2 * limit}
+    left_out = [name for name in splits if near and name not in near]
+    but = f"; far over the limit, and not shown: {', '.join(left_out)}" if left_out else ""
     plots.append(
         Split(
             "requests",
-            f"Tokens of each request of the longest conversation, {first.name}",
+            f"Tokens of each request of the longest conversation, {first.name}{but}",
             "request",
             {
                 name: dict(zip(("cached", "written", "new"), zip(*split, strict=True), strict=True))
@@ -235,6 +246,10 @@ def _notes(run: Run, join: int) -> list[str]:
     if run.timed:
         notes.append(f"{_count(run.timed, 'conversation')} with times: requests are sent at these.")
     notes.append("Replies are the same under each policy, and not in the cost.")
+    notes.append(
+        "Cuts come down to the target, or to half of what tools and system prompt leave of the "
+        "limit, where that is less."
+    )
     for at, named in enumerate(run.settings):
         setting = named.setting
         error = (
@@ -247,14 +262,16 @@ def _notes(run: Run, join: int) -> list[str]:
         )
         if vacuous:
             said += (
-                f"; {vacuous:,} of {count:,} conversations never outgrow the target: there all "
-                "policies that cut come to the same"
+                f"; {vacuous:,} of {_count(count, 'conversation')} "
+                f"never {'outgrows' if vacuous == 1 else 'outgrow'} the target: there all policies "
+                "that cut come to the same"
             )
         missing = sum(least[at] is None for least in run.least)
         if missing:
             said += f"; the optimum is known for {count - missing:,} of {count:,}"
         notes.append(said + ".")
         notes += _without_points(run, at, named)
+        notes += _without_prices(run, named)
         prices = setting.profile.prices
         if prices and prices[0].note:
             notes.append(f"{named.name}: prices {prices[0].note}.")
@@ -277,6 +294,16 @@ def _without_points(run: Run, at: int, named: Named) -> list[str]:
         for name, one in sums.items()
         if not one.read and not one.written and one.peak >= rules.minimum
     ]
+
+
+def _without_prices(run: Run, named: Named) -> list[str]:
+    """That nobody can tell what pays, where a policy asks for that."""
+    rules = named.setting.rules
+    asked = any(policy.name.endswith("@when-it-pays") for policy in run.policies)
+    if not asked or (rules is not None and None not in (rules.read, rules.write)):
+        return []
+    why = "there is no cache" if rules is None else "the prices of its cache are not known"
+    return [f"{named.name}: {why}, so that when-it-pays cuts at the limit alone."]
 
 
 def _details(run: Run) -> list[dict[str, Any]]:

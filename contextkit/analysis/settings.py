@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from contextkit.analysis.baselines import Everything, Function, Window
-from contextkit.analysis.built import SCHEDULES, own_policy, with_strategy
+from contextkit.analysis.built import SCHEDULES, number_of, own_policy, with_strategy
 from contextkit.analysis.policies import Policy, Setting
 from contextkit.budget import Budget
 from contextkit.caching.points import cheapest_cache
@@ -76,7 +76,7 @@ def settings_of(
     """
     counters: dict[str, TokenCounter] = {}
     found: list[Named] = []
-    given = [names] if isinstance(names, str | Profile) else list(names)
+    given = _several("profiles", [names] if isinstance(names, str | Profile) else names)
     for one in given:
         profile, cache, name = _profile(one, known)
         plain = counter_for(profile).counter
@@ -87,7 +87,7 @@ def settings_of(
             cache,
             RequestCounter(text, profile),
             budget.limit,
-            budget.limit // 2 if budget.target is None else budget.target,
+            max(1, budget.limit // 2) if budget.target is None else budget.target,
         )
         found.append(Named(f"{name}:{cache}" if cache else f"{name}:none", setting))
     if not found:
@@ -132,7 +132,7 @@ def policies_of(given: Iterable[str | Policy | Strategy | Callable[..., Any]]) -
         InputError: when there is no such policy, there is none, or one twice.
     """
     found: list[Policy] = []
-    for one in [given] if isinstance(given, str) else given:
+    for one in _several("policies", [given] if isinstance(given, str) else given):
         if isinstance(one, str):
             found.append(_named(one))
         elif callable(getattr(one, "requests", None)) and hasattr(one, "name"):
@@ -166,15 +166,21 @@ def combined(compactions: Sequence[str], schedules: Sequence[str]) -> list[str]:
 def _named(name: str) -> Policy:
     base, colon, most = name.partition(":")
     if base in BASELINES and "@" not in name:
-        if colon and (base == "all" or not (most.isascii() and most.isdigit() and int(most))):
+        if colon and (base == "all" or not number_of(most)):
             raise InputError(f"is no number of tokens: {most!r:.40}", place=f"policy {name!r:.60}")
-        return BASELINES[base](int(most) if colon else None)
+        return BASELINES[base](number_of(most) or None)
     compaction, at, schedule = name.partition("@")
     try:
         return own_policy(compaction, schedule if at else "when-it-pays")
     except InputError as error:
         known = f"{', '.join(BASELINES)}, or COMPACTION@SCHEDULE with {' or '.join(SCHEDULES)}"
         raise InputError(f"{error}; policies are {known}", place=f"policy {name!r:.60}") from None
+
+
+def _several(place: str, given: Any) -> list[Any]:
+    if not isinstance(given, Iterable):
+        raise InputError(f"are several, in a list, not {type(given).__name__}", place=place)
+    return list(given)
 
 
 def _check_once(place: str, names: Sequence[str]) -> None:
