@@ -16,7 +16,8 @@ import contextkit as ck
 from benchmarks import planted_logs as planted
 from benchmarks.planted_logs import Talk
 from contextkit.analysis.audit import audit
-from contextkit.analysis.audit_lines import LIVE_TOKENS
+from contextkit.analysis.audit_lines import LIVE_TOKENS, Lines
+from contextkit.analysis.audit_requests import Requests
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.recorded import Recorded
 from contextkit.analysis.results import Result
@@ -365,6 +366,19 @@ def test_what_is_held_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch
 
     assert kinds(result) == ["history slides"]
     assert result.rows[0]["conversations"] == 8
+
+
+def test_short_conversations_are_let_go_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contextkit.analysis.audit_lines.LIVE_LINES", 3)
+    lines = Lines()
+    requests = Requests(None, Characters())
+    for number in range(9):
+        said = [{"role": "user", "content": f"question {number}"}]
+        record = Recorded(f"log.jsonl:{number}", {"model": "gpt-4o", "messages": said})
+        lines.add(requests.of(number, record))
+        lines.leaving()
+
+    assert [line.source[-1] for line in lines.all()] == ["6", "7", "8"]
 
 
 def test_the_command_says_what_was_found(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ RECENT = 8
 LIVE_TOKENS = 2_000_000
 """Tokens of the newest requests of all conversations that are held; older ones are let go."""
 
+LIVE_LINES = 10_000
+"""Conversations that are held, however short they are."""
+
 _HALF = 0.5  # of a system prompt
 _COMPARED = 3  # of the recent ones, how many may have been rewritten into the new one
 
@@ -95,7 +98,9 @@ class Lines:
     def leaving(self) -> list[Line]:
         """The conversations that are too many, the oldest first; they are held no more."""
         gone = []
-        while self._tokens > LIVE_TOKENS and len(self._lines) > 1:
+        while len(self._lines) > 1 and (
+            self._tokens > LIVE_TOKENS or len(self._lines) > LIVE_LINES
+        ):
             line, _ = self._lines.popitem(last=False)
             self._tokens -= line.tokens
             for logged in line.recent:
