@@ -198,17 +198,24 @@ def _in_history(before: Logged, now: Logged) -> Iterator[Difference]:
     one, other = before.sent[before.leading + at], now.sent[now.leading + at]
     role = str(other.get("role"))
     kind = _kind(words)
-    if kind in ("removed", "rewritten", "passages") and _moves_along(before, at, gone):
+    moved = not fresh and _moves_along(before, at, gone)
+    if kind in ("removed", "rewritten", "passages") and moved:
         kind, role = "moving", str(one.get("role"))
     elif kind == "rewritten" and one.get("role") == other.get("role"):
         if role == "tool" and _size(other) < max(_size(one), _STUB):
             kind = "cleared"
-        elif at == len(old) - 1:
+        elif at == len(old) - 1 or _last_asked(before, at):
             kind = "newest"
     number = now.leading + at
     slid = gone > 0 and fresh <= 1 and gone != fresh
     position = now.tokens_to(number)
     yield Difference("history", kind, position, words, number, printable(role), slid=slid)
+
+
+def _last_asked(before: Logged, at: int) -> bool:
+    """Whether it was the newest user message, with steps of tools behind it."""
+    roles = [message.get("role") for message in before.sent[before.leading + at :]]
+    return roles[0] == "user" and "user" not in roles[1:]
 
 
 def _moves_along(before: Logged, at: int, gone: int) -> bool:

@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from contextkit.analysis.audit_differences import shared_behind
 from contextkit.analysis.audit_requests import Logged
 from contextkit.caching.common_prefix import common_prefix
 from contextkit.caching.histories import goes_on
@@ -21,6 +22,10 @@ RECENT = 8
 LIVE_TOKENS = 2_000_000
 """Tokens of the newest requests of all conversations that are held; older ones are let go."""
 
+LIVE_LINES = 10_000
+"""Conversations that are held, however short they are."""
+
+_HALF = 0.5  # of a system prompt
 _COMPARED = 3  # of the recent ones, how many may have been rewritten into the new one
 
 How = Literal["first", "goes on", "moved", "parted"]
@@ -82,7 +87,7 @@ class Lines:
         """Take the next request."""
         line = self._likely(now)
         related = None if line is None else _related(line, now)
-        if related is None or (related.how == "parted" and not _of_one(now, related)):
+        if related is None or not _of_one(now, related):
             line = Line(now.source, now.model, now.conversation)
             self.count += 1
             parted = (related.before, related.messages) if related else (None, 0)
@@ -93,7 +98,9 @@ class Lines:
     def leaving(self) -> list[Line]:
         """The conversations that are too many, the oldest first; they are held no more."""
         gone = []
-        while self._tokens > LIVE_TOKENS and len(self._lines) > 1:
+        while len(self._lines) > 1 and (
+            self._tokens > LIVE_TOKENS or len(self._lines) > LIVE_LINES
+        ):
             line, _ = self._lines.popitem(last=False)
             self._tokens -= line.tokens
             for logged in line.recent:
@@ -172,12 +179,33 @@ def _related(line: Line, now: Logged) -> Related:
 
 
 def _of_one(now: Logged, related: Related) -> bool:
-    """Whether requests that have parted are of one conversation: a question that was edited."""
+    """Whether requests are of one conversation, not of two that begin with the same question.
+
+    Those that have parted are where a question was edited behind a reply.
+    """
     if now.conversation is not None and related.line.conversation == now.conversation:
         return True
-    assert related.before is not None  # noqa: S101 - it has parted from one
-    shared = related.before.sent[related.before.leading :][: related.messages]
-    return any(message.get("role") == "assistant" for message in shared)
+    before = related.before
+    assert before is not None  # noqa: S101 - it is no first one
+    if related.how == "moved":
+        return True
+    shared = before.sent[before.leading :]
+    if related.how == "parted":
+        shared = shared[: related.messages]
+    if any(message.get("role") == "assistant" for message in shared):
+        return True
+    if related.how == "parted":
+        return False
+    # No reply is in common: another application, or another model, may have been asked the same.
+    if before.model != now.model and len(before.history) == len(now.history):
+        return False
+    return before.head == now.head or (before.model == now.model and _one_prompt(before, now))
+
+
+def _one_prompt(before: Logged, now: Logged) -> bool:
+    """Whether both system prompts are mostly the same text."""
+    old, new = "\n".join(before.head), "\n".join(now.head)
+    return common_prefix(old, new) / (len(new) or 1) + shared_behind(before, now) >= _HALF
 
 
 def _replies(now: Logged, place: int) -> int:

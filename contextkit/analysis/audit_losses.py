@@ -18,7 +18,7 @@ from contextkit.caching.blocks import Block, Sent
 from contextkit.caching.consecutive import Consecutive
 from contextkit.caching.costs import Cost
 from contextkit.caching.explanation import Explanation, explained
-from contextkit.caching.faults import Cause, faults_of, foretold, slack_of
+from contextkit.caching.faults import Cause, as_counted, faults_of, foretold, slack_of
 from contextkit.caching.lenient import tolerant
 from contextkit.caching.places import OPENING
 from contextkit.caching.prefix import diff
@@ -26,7 +26,7 @@ from contextkit.caching.simulator import Simulator
 from contextkit.errors import InputError
 from contextkit.usage import Usage
 
-_PROMPTS = 8  # newest system prompts of a model that a first request is compared with
+_PROMPTS = 16  # newest system prompts of a model that a first request is compared with
 _HEADS = 256  # of which the newest request is known
 _SIMULATED = 4_000_000  # tokens that are held of each model's cache
 _SHARED = 0.5  # of a system prompt, behind what differs: two renders of one prompt
@@ -114,7 +114,7 @@ class Losses:
             found = self._in_conversation(before, now, related.line, simulated)
         else:
             found = self._beside_others(now, related, usage, simulated)
-        self._remember(now)
+        self._remember(now, related)
         return found
 
     def _in_conversation(
@@ -205,7 +205,7 @@ class Losses:
             losses.append(replace(loss, kind=kind, tokens=tokens, cost=cost))
         return losses
 
-    def _remember(self, now: Logged) -> None:
+    def _remember(self, now: Logged, related: Related) -> None:
         if not now.leading and not now.tools.texts:
             return
         head = _head(now)
@@ -216,7 +216,9 @@ class Losses:
         if len(self._heads) > _HEADS:
             self._heads.popitem(last=False)
         prompts = self._prompts.setdefault(now.model, OrderedDict())
-        if not known or head in prompts:
+        # Of a conversation whose prompt changes in each request the first stands for all.
+        opens = related.how in ("first", "parted")
+        if (opens and not known) or head in prompts:
             prompts[head] = cut
             prompts.move_to_end(head)
             if len(prompts) > _PROMPTS:
@@ -229,13 +231,14 @@ def _explained(pair: Consecutive, usage: Usage, simulated: Usage, *, foretold: b
     Where that was read, less is missed than the pair would have it. Where the provider read all
     that its rules let it find, it is not at fault, and what the requests show is.
     """
-    read, slack = usage.cache_read_tokens or 0, slack_of(pair, usage)
+    counted = as_counted(pair, usage)
+    read, slack = counted.cache_read_tokens or 0, slack_of(pair, counted)
     held = sum(block.tokens for block in pair.before.held)
     if not pair.rules.replies and held - read <= slack:
         return Explanation(None)  # there was no more to read, whatever the rules
     found = explained(pair, usage, foretold=foretold)
     if found.tokens and usage.input_tokens:  # counts may be off
-        most = max(0, usage.input_tokens - read)
+        most = max(0, usage.input_tokens - (usage.cache_read_tokens or 0))
         tokens = min(found.tokens, most)
         found = replace(found, tokens=tokens, cost=_share(found.cost, tokens / found.tokens))
     if found.cause not in ("not kept by the provider", "reply tokenised otherwise"):
