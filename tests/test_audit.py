@@ -16,8 +16,8 @@ import contextkit as ck
 from benchmarks import planted_logs as planted
 from benchmarks.planted_logs import Talk
 from contextkit.analysis.audit import audit
-from contextkit.analysis.audit_lines import LIVE_TOKENS, Lines
-from contextkit.analysis.audit_requests import Requests
+from contextkit.analysis.auditing.lines import LIVE_TOKENS, Lines
+from contextkit.analysis.auditing.requests import Requests
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.recorded import Recorded
 from contextkit.analysis.results import Result
@@ -360,7 +360,7 @@ def test_the_two_files_of_a_batch_are_audited_together(tmp_path: Path) -> None:
 def test_what_is_held_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Conversations that are let go were settled: what was found in them stays."""
     assert LIVE_TOKENS >= 1_000_000
-    monkeypatch.setattr("contextkit.analysis.audit_lines.LIVE_TOKENS", 12_000)
+    monkeypatch.setattr("contextkit.analysis.auditing.lines.LIVE_TOKENS", 12_000)
     talks = [Talk(n, start=n * 900.0, turns=8, change=planted.slide) for n in range(8)]
     result = audited(talks)
 
@@ -369,7 +369,7 @@ def test_what_is_held_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch
 
 
 def test_short_conversations_are_let_go_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contextkit.analysis.audit_lines.LIVE_LINES", 3)
+    monkeypatch.setattr("contextkit.analysis.auditing.lines.LIVE_LINES", 3)
     lines = Lines()
     requests = Requests(None, Characters())
     for number in range(9):

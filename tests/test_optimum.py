@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextkit.analysis.built import DropAt, own_policy
-from contextkit.analysis.charged import Sums, charges, moments_of
-from contextkit.analysis.droppable import droppable
-from contextkit.analysis.least_cost import cost_at, least_cost
-from contextkit.analysis.optimum import START, cheapest_cuts
 from contextkit.analysis.policies import Policy, Setting
+from contextkit.analysis.replaying.built import DropAt, own_policy
+from contextkit.analysis.replaying.charged import Sums, charges, moments_of
+from contextkit.analysis.replaying.droppable import droppable
+from contextkit.analysis.replaying.least_cost import cost_at, least_cost
+from contextkit.analysis.replaying.optimum import START, cheapest_cuts
 from contextkit.analysis.transcripts import Transcript
 from contextkit.errors import BudgetExceeded
 from tests.replayed import drawn, setting

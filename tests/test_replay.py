@@ -9,15 +9,20 @@ from typing import Any
 import pytest
 
 import contextkit as ck
-from contextkit.analysis.baselines import Function
-from contextkit.analysis.built import Built
-from contextkit.analysis.charged import Charge, charges, moments_of
-from contextkit.analysis.joining import session
 from contextkit.analysis.policies import Made, Setting, points_of
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.replay import LIMIT
+from contextkit.analysis.replaying.baselines import Function
+from contextkit.analysis.replaying.built import Built
+from contextkit.analysis.replaying.charged import Charge, charges, moments_of
+from contextkit.analysis.replaying.joining import session
+from contextkit.analysis.replaying.settings import (
+    DEFAULT_POLICIES,
+    combined,
+    policies_of,
+    settings_of,
+)
 from contextkit.analysis.results import Frontier, Split
-from contextkit.analysis.settings import DEFAULT_POLICIES, combined, policies_of, settings_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.errors import BudgetExceeded, InputError, ProfileError
 from tests.replayed import drawn, setting

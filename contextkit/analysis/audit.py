@@ -8,11 +8,11 @@ from itertools import count, groupby
 from pathlib import Path
 from typing import Any, cast
 
-from contextkit.analysis.audit_lines import Line, Lines
-from contextkit.analysis.audit_losses import Losses
-from contextkit.analysis.audit_requests import Requests
-from contextkit.analysis.audit_tables import result_of
-from contextkit.analysis.audit_tally import Tally
+from contextkit.analysis.auditing.lines import Line, Lines
+from contextkit.analysis.auditing.losses import Losses
+from contextkit.analysis.auditing.requests import Requests
+from contextkit.analysis.auditing.tables import result_of
+from contextkit.analysis.auditing.tally import Tally
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.recorded import Recorded, as_recorded, read_recorded
 from contextkit.analysis.results import Result

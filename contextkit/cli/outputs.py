@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from contextkit.analysis.layout import counted, lines
 from contextkit.analysis.results import Result
+from contextkit.analysis.showing.layout import counted, lines
 from contextkit.caching.prefix import printable
 from contextkit.cli import FAILED, PROBLEMS, require, say
 from contextkit.errors import ContextKitError, InputError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contextkit.analysis.replay import GAP, replay
-from contextkit.analysis.settings import DEFAULT_POLICIES, combined
+from contextkit.analysis.replaying.settings import DEFAULT_POLICIES, combined
 from contextkit.analysis.transcripts import read_transcripts
 from contextkit.cli import outputs
 from contextkit.cli.progress import progress
