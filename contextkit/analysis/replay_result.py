@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contextkit.analysis.charged import TOOK, Sums
+from contextkit.analysis.growing import Taken
 from contextkit.analysis.results import (
     Column,
     Frontier,
@@ -225,6 +226,7 @@ def _plots(run: Run, rows: list[dict[str, Any]]) -> tuple[Plot, ...]:
 def _notes(run: Run, join: int) -> list[str]:
     count = len(run.sources)
     notes = ["Each conversation is held by itself, from an empty cache; hits are taken as sure."]
+    notes += _of_one_conversation(run.taken)
     if join > 1:
         notes.append(f"Joined into long sessions: {join} conversations in a row make one.")
     if untimed := count - run.timed:
@@ -262,6 +264,22 @@ def _notes(run: Run, join: int) -> list[str]:
         notes.append(
             "Summaries are stand-ins of a stated length that say nothing; their calls are in the "
             "cost, replies included."
+        )
+    return notes
+
+
+def _of_one_conversation(taken: Taken) -> list[str]:
+    """What was found of transcripts that are the beginning of another one, or the same."""
+    notes = []
+    if taken.beginnings:
+        notes.append(
+            f"{_count(taken.beginnings, 'transcript')} left out: each is the beginning of a longer "
+            "one, as the earlier requests of a conversation are; the longest is held."
+        )
+    if taken.same:
+        notes.append(
+            f"{_count(taken.same, 'conversation')} held though the same as another one, message "
+            "for message: see that no file was read twice."
         )
     return notes
 
