@@ -252,6 +252,11 @@ def test_misses_of_the_provider_are_told_as_such() -> None:
     assert kinds(result) == ["provider"]
     [row] = result.rows
     assert "prompt_cache_key" in row["change"]
+    [total, first] = result.finding.splitlines()
+    assert "; by the rules of the provider's cache it would be " in total
+    assert first.startswith(f"Most is lost ({row['share']:.1%} of the cost) where nothing in the")
+    assert "What may help: send prompt_cache_key" in first
+    assert "to change" not in result.finding
     assert audited(several(12), misses=0.1).rows[0]["change"].endswith("it could have")
 
 

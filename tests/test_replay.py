@@ -394,6 +394,17 @@ def test_rows_stand_by_profile_the_cheapest_first_with_what_they_cost() -> None:
     assert "what" in found.finding
 
 
+def test_what_keeps_more_for_little_is_named_beside_the_cheapest() -> None:
+    policies = ["window:2400", "window:2500", "window:2600", "all"]
+    found = ck.replay([talk(60, 100)], policies=policies, profiles=["qwen-plus:none"])
+    near, keeps = found.rows[1], 100 * found.rows[1]["kept"]
+    more = 100 * (near["relative"] / found.rows[0]["relative"] - 1)
+
+    assert [one["policy"] for one in found.rows] == policies
+    assert found.finding.endswith(f"For {more:.1f} % more, window:2500 keeps {keeps:.0f} %.")
+    assert " more" not in ck.replay([talk(60, 100)], policies=["window:1000", "all"]).finding
+
+
 def test_sums_are_those_of_the_conversations() -> None:
     found = ck.replay([talk(30), talk(20, name="b")], policies=["drop@at-limit"], limit=600)
     told = found.to_json()["details"]["conversations"]

@@ -21,6 +21,10 @@ from contextkit.analysis.settings import Named
 if TYPE_CHECKING:
     from contextkit.analysis.replay import Run
 
+NEAR, MORE = 1.05, 0.01
+"""What keeps more is named beside the cheapest where it costs at most so much more, and keeps at
+least so much more of the messages."""
+
 COLUMNS = (
     Column("policy", "policy"),
     Column("profile", "profile", meaning="The model, and the kind of its prompt cache."),
@@ -33,9 +37,16 @@ COLUMNS = (
         "price units",
         "units",
         "The same; 1 is the price of an uncached input token of the lowest tier.",
+        puzzling=True,
     ),
     Column("per_request", "per request", "units", "Price units by requests."),
-    Column("relative", "of dearest", "ratio", "Cost by that of the profile's dearest policy."),
+    Column(
+        "relative",
+        "of dearest",
+        "ratio",
+        "Cost by that of the profile's dearest policy.",
+        puzzling=True,
+    ),
     Column("hit_ratio", "hit ratio", "share", "Tokens read from the cache by tokens sent."),
     Column(
         "written",
@@ -58,6 +69,7 @@ COLUMNS = (
         "kept",
         "share",
         "Messages of the conversation so far that a request shows as they were; mean of requests.",
+        puzzling=True,
     ),
     Column(
         "optimum_ratio",
@@ -66,6 +78,7 @@ COLUMNS = (
         "Cost by the least that any choice of times for dropping the oldest turns to the target "
         "can cost, under the same limit; of the conversations for which that is known, to within "
         "0.1 %.",
+        puzzling=True,
     ),
     Column("requests", "requests", "count", "One before each assistant message."),
     Column(
@@ -168,6 +181,13 @@ def _finding(rows: list[dict[str, Any]]) -> str:
                 f"{100 * best['relative']:.0f} % of what {worst['policy']} costs, and keeps "
                 f"{100 * best['kept']:.0f} % of the messages to its {100 * worst['kept']:.0f} %."
             )
+            near = [row for row in priced if row["relative"] <= NEAR * best["relative"]]
+            most = max(near, key=lambda row: row["kept"])
+            if most["kept"] >= best["kept"] + MORE:
+                dearer = 100 * (most["relative"] / best["relative"] - 1)
+                said[-1] += (
+                    f" For {dearer:.1f} % more, {most['policy']} keeps {100 * most['kept']:.0f} %."
+                )
     if len(cheapest) > 1 and len({row["currency"] for row in cheapest}) == 1:
         best, *_, worst = sorted(cheapest, key=lambda row: row["cost"])
         said.append(
