@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from contextkit.analysis.audit_kinds import ADVICE, NEEDS_SEVERAL, PLANNED, ROUTING
+from contextkit.analysis.audit_other_cache import Saving
 from contextkit.analysis.audit_tally import Group, OfModel, Sum, Tally
 from contextkit.analysis.results import Column, Result, Split, Table
 
 _SHOWN_NAMES = 5
 
 
-def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Result:
+def result_of(
+    tally: Tally, conversations: int, unknown: tuple[str, ...], savings: Sequence[Saving]
+) -> Result:
     """The result of an audit."""
     shown = _shown(tally)
     whole = _all(tally)
@@ -31,9 +35,10 @@ def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Res
         {},
         tuple(tables),
         _plots(tally),
-        _notes(tally, whole, unknown),
+        (*map(_of_other_cache, savings), *_notes(tally, whole, unknown)),
         tuple(tally.problems),
-        finding=_finding(tables[0], _total("all", whole, currency), currency),
+        {"other_caches": [asdict(one) for one in savings]},
+        finding=_finding(tables[0], _total("all", whole, currency), currency, savings),
     )
 
 
@@ -134,13 +139,16 @@ def _totals(tally: Tally, whole: OfModel, currency: str, conversations: int) -> 
     return Table("totals", "In total", columns, tuple(rows))
 
 
-def _finding(changes: Table, total: dict[str, Any], currency: str) -> str:
+def _finding(
+    changes: Table, total: dict[str, Any], currency: str, savings: Sequence[Saving]
+) -> str:
     """What to take home: how much was read, how much could be, and what would save most."""
     if total["hit_ratio"] is None:
         return ""
     said = f"{total['hit_ratio']:.1%} of the input tokens were read from the cache"
     if not changes.rows:
-        return f"{said}; nothing was found that keeps it from more."
+        nothing = f"{said}; nothing was found that keeps it from more."
+        return "\n".join([nothing, *map(_of_other_cache, savings[:1])])
     own = [row for row in changes.rows if row["kind"] != "provider"]
     how = "with all changes made" if own else "by the rules of the provider's cache"
     said += f"; {how} it would be {total['could_ratio']:.1%}"
@@ -153,7 +161,26 @@ def _finding(changes: Table, total: dict[str, Any], currency: str) -> str:
         share = own[0]["share"]
         saves = "" if share is None else f" (saves {share:.1%})"
         told.append(f"What to change first: {own[0]['change']}{saves}.")
+    first = own[0] if own else changes.rows[0]
+    told += [
+        _of_other_cache(one)
+        for one in savings[:1]
+        if one.units_before - one.units > (first["units"] or 0.0)
+    ]
     return "\n".join(told)
+
+
+def _of_other_cache(one: Saving) -> str:
+    """What another cache would have saved, in a sentence."""
+    if one.money is None or one.money_before is None:
+        cost, before, unit = one.units, one.units_before, "price units"
+    else:
+        cost, before, unit = one.money, one.money_before, one.currency
+    return (
+        f"With the {one.mode} cache of {one.model}, a cache point behind the system prompt and at "
+        f"the end of each request, the input of its {one.requests:,} requests as they are would "
+        f"cost about {cost:,.2f} {unit} instead of {before:,.2f} ({one.share:.0%} less)."
+    )
 
 
 def _of_provider(row: Mapping[str, Any]) -> str:
