@@ -227,7 +227,7 @@ def test_what_the_change_saves_is_what_it_saves() -> None:
         f"made it would be {told['could_ratio']:.1%}"
     )
     assert broken.rows[0]["change"] in broken.finding
-    assert mended.finding.endswith("nothing was found that keeps it from more.")
+    assert "; nothing was found that keeps it from more." in mended.finding
 
 
 def test_of_two_in_one_prompt_each_has_what_it_costs_behind_the_other() -> None:
@@ -254,6 +254,11 @@ def test_misses_of_the_provider_are_told_as_such() -> None:
     assert kinds(result) == ["provider"]
     [row] = result.rows
     assert "prompt_cache_key" in row["change"]
+    [total, first] = result.finding.splitlines()
+    assert "; by the rules of the provider's cache it would be " in total
+    assert first.startswith(f"Most is lost ({row['share']:.1%} of the cost) where nothing in the")
+    assert "What may help: send prompt_cache_key" in first
+    assert "to change" not in result.finding
     assert audited(several(12), misses=0.1).rows[0]["change"].endswith("it could have")
 
 
@@ -525,3 +530,34 @@ def test_a_prompt_that_changes_in_each_request_does_not_hide_the_names_in_anothe
     ]
 
     assert sorted(kinds(audited([*ids, *users]))) == ["system id", "system user"]
+
+
+# -- another cache of the same model ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("misses", [0.0, 0.2])
+def test_what_the_explicit_cache_would_save_is_what_it_saves(misses: float) -> None:
+    """The same log sent with cache points costs what the audit says it would."""
+    log = several(8, model="qwen-plus", steps=2)
+    implicit = audited(log, misses=misses)
+    explicit = audited(several(8, model="qwen-plus", steps=2, change=planted.marked))
+    [told] = implicit.details["other_caches"]
+    [now], [then] = implicit.tables[1].rows, explicit.tables[1].rows
+
+    assert (told["model"], told["mode"]) == ("qwen-plus", "explicit")
+    assert told["money_before"] == pytest.approx(now["money"])
+    assert told["money"] == pytest.approx(then["money"], rel=0.02)
+    assert f"instead of {told['money_before']:,.2f} (" in implicit.notes[0]
+    assert implicit.notes[0] in implicit.finding
+    assert not explicit.details["other_caches"]
+    assert "cache of qwen-plus" not in " ".join(explicit.notes)
+
+
+def test_of_another_cache_nothing_is_said_where_it_saves_nothing_or_that_is_not_sure() -> None:
+    seldom = several(12, model="qwen-plus", gap=400.0)  # it would have expired each time
+    broken = several(12, model="qwen-plus", change=planted.clock)
+    other = several(12, model="gpt-4o")  # has no other
+    for log in (seldom, broken, other):
+        assert audited(log).details["other_caches"] == []
+    timeless = [replace(one, at=None) for one in planted.log(several(12, model="qwen-plus"))]
+    assert audit(timeless).details["other_caches"] == []

@@ -66,6 +66,7 @@ def test_on_a_terminal_lines_fit_and_nothing_hostile_is_left(terminal):
     assert "\x1b" not in plain
     assert max(map(len, plain.splitlines())) <= 80
     assert r"\x1b[31mred" in plain
+    assert "Every column is explained on the page of --html" in plain
 
 
 def test_json_is_all_that_stands_on_stdout(capsys, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from contextkit.analysis.replay import LIMIT
 from contextkit.analysis.replaying.baselines import Function
 from contextkit.analysis.replaying.built import Built
 from contextkit.analysis.replaying.charged import Charge, charges, moments_of
+from contextkit.analysis.replaying.growing import Taken, longest
 from contextkit.analysis.replaying.joining import session
 from contextkit.analysis.replaying.settings import (
     DEFAULT_POLICIES,
@@ -413,6 +415,17 @@ def test_rows_stand_by_profile_the_cheapest_first_with_what_they_cost() -> None:
     assert "what" in found.finding
 
 
+def test_what_keeps_more_for_little_is_named_beside_the_cheapest() -> None:
+    policies = ["window:2400", "window:2500", "window:2600", "all"]
+    found = ck.replay([talk(60, 100)], policies=policies, profiles=["qwen-plus:none"])
+    near, keeps = found.rows[1], 100 * found.rows[1]["kept"]
+    more = 100 * (near["relative"] / found.rows[0]["relative"] - 1)
+
+    assert [one["policy"] for one in found.rows] == policies
+    assert found.finding.endswith(f"For {more:.1f} % more, window:2500 keeps {keeps:.0f} %.")
+    assert " more" not in ck.replay([talk(60, 100)], policies=["window:1000", "all"]).finding
+
+
 def test_sums_are_those_of_the_conversations() -> None:
     found = ck.replay([talk(30), talk(20, name="b")], policies=["drop@at-limit"], limit=600)
     told = found.to_json()["details"]["conversations"]
@@ -676,3 +689,60 @@ def test_a_conversation_that_one_policy_cannot_hold_is_in_no_row() -> None:
         ck.replay([transcript], policies=["all", "drop@at-limit"])
     with pytest.raises(BudgetExceeded):
         held("drop@at-limit", transcript, setting("qwen-plus", "implicit", 600))
+
+
+# -- requests of one conversation -----------------------------------------------------------
+
+
+def logged(whole: Transcript) -> list[dict[str, Any]]:
+    """A request for each reply of a conversation, as a log has them: marked, and with the reply."""
+    found = []
+    for at, message in enumerate(whole.messages):
+        if message["role"] == "assistant":
+            sent = [dict(one) for one in whole.messages[:at]]
+            part = {"type": "text", "text": sent[-1]["content"], "cache_control": {"type": "e"}}
+            sent[-1]["content"] = [part]
+            reply = {**message, "refusal": None, "reasoning_content": f"thought {at}"}
+            found.append({"request": {"messages": sent}, "response": reply})
+    return found
+
+
+def test_the_requests_of_one_conversation_are_held_once() -> None:
+    one, other = talk(6, name="a"), drawn(1, requests=5)
+    both = [*logged(one), *logged(other)]
+    found = ck.replay(both[::-1] + both, policies=["all"])
+
+    assert found.title == "Replay of 4 conversations"  # the two longest, read twice
+    assert found.rows[0]["requests"] == 2 * (7 + 5)
+    assert any(note.startswith("20 transcripts left out") for note in found.notes)
+    assert any(note.startswith("2 conversations held though the same") for note in found.notes)
+    assert ck.replay(iter(both), policies=["all"]).rows[0]["requests"] == 7 + 5
+
+
+def test_conversations_that_only_begin_alike_are_all_held() -> None:
+    start = [system("rules"), user("Hello"), answer("Hi")]
+    forks = [
+        [*start, user("One?"), answer("1")],
+        [*start, user("Two?"), answer("2")],
+        [system("other rules"), user("Hello"), answer("Hi")],
+        [system("rules"), user("Good day"), answer("Hi")],
+    ]
+    found = ck.replay([*forks, start], policies=["all"])
+
+    assert found.rows[0]["requests"] == 2 + 2 + 1 + 1
+    assert any(note.startswith("1 transcript left out") for note in found.notes)
+    assert not any("the same" in note for note in ck.replay(forks, policies=["all"]).notes[:2])
+
+
+def test_a_stream_of_requests_is_held_back_only_so_far() -> None:
+    read: list[int] = []
+
+    def stream() -> Iterator[Transcript]:
+        for number in range(10):
+            read.append(number)
+            yield talk(2, name=f"t{number}") if number else talk(1, 3, "other")
+
+    taken = Taken()
+    first = next(iter(longest(stream(), taken, waiting=4)))
+    assert isinstance(first, Transcript)
+    assert (first.source, len(read)) == ("other", 5)

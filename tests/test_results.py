@@ -271,3 +271,13 @@ def test_tables_and_plots_are_found_by_name():
         result.markdown("others")
     with pytest.raises(InputError, match="there are: frontier, split"):
         result.plot("others")
+
+
+def test_what_puzzles_is_explained_below_the_table_and_nothing_else():
+    kept = Column("kept", "kept", "share", "Of the messages.", puzzling=True)
+    cost = Column("cost", "cost", "units", "Of the input.")
+    gone = Column("gone", "gone", "text", "What is nowhere.", puzzling=True)
+    table = Table("t", "T", (kept, cost, gone), ({"kept": 0.5, "cost": 1.0},), "A note.")
+    found = str(made(tables=[table], notes=(), problems=())).splitlines()
+
+    assert found[found.index("A note.") + 1 :] == ["  kept: Of the messages."]

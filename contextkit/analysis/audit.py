@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from contextkit.analysis.auditing.lines import Line, Lines
 from contextkit.analysis.auditing.losses import Losses
+from contextkit.analysis.auditing.other_cache import OtherCaches
 from contextkit.analysis.auditing.requests import Requests
 from contextkit.analysis.auditing.tables import result_of
 from contextkit.analysis.auditing.tally import Tally
@@ -51,7 +52,8 @@ def audit(
 
     Returns:
         tables `changes`, the main one, `totals`, and where there are some `cuts` and
-        `conversations`; what could not be read is in its `problems`.
+        `conversations`; what another cache of the same model would save, in its notes and under
+        `other_caches` in its details; what could not be read, in its `problems`.
 
     Raises:
         InputError: `records` is nothing of that kind.
@@ -72,6 +74,7 @@ def audit(
         'Move the clock out of the system prompt, behind the newest user message'
     """
     requests, lines, losses, tally = Requests(profiles, counter), Lines(), Losses(), Tally()
+    others = OtherCaches()
     for number, item in enumerate(_in_order(_each(records))):
         if progress is not None and number % 20 == 0:
             progress(number, None)
@@ -86,11 +89,12 @@ def audit(
         related = lines.add(now)
         simulated = losses.simulated(now)
         tally.add(now, related, simulated, losses.of(now, related, simulated))
+        others.add(now, related, simulated)
         _settle(tally, lines.leaving())
     _settle(tally, lines.all())
     if progress is not None:
         progress(tally.requests, tally.requests)
-    return result_of(tally, lines.count, tuple(requests.unknown))
+    return result_of(tally, lines.count, tuple(requests.unknown), others.savings())
 
 
 def _settle(tally: Tally, lines: Iterable[Line]) -> None:

@@ -38,6 +38,7 @@ class Column:
         unit: of the values where the kind does not say: `tokens`, a currency.
         quiet: left out of what is shown where no row has anything but zero in it; a column in
             which nothing is known always is. CSV and JSON have every column.
+        puzzling: what it means stands below the table where there is no room for every column's.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Column:
     meaning: str = ""
     unit: str = ""
     quiet: bool = False
+    puzzling: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -22,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with local variables could show a key
     epilog=EXIT_CODES,
 )
+
+
+_Number = TypeVar("_Number", int, float)
 
 
 class Cache(StrEnum):
@@ -303,6 +306,17 @@ def lint(
         raise typer.Exit(run(files, clock, ignore or (), as_json=as_json))
 
 
+def _once(option: str, given: list[_Number] | None) -> _Number | None:
+    """The value of an option that a run has once."""
+    if given and len(given) > 1:
+        values = ", ".join(f"{value:g}" for value in given)
+        raise typer.BadParameter(
+            f"given {len(given)} times ({values}): a run has one; for several, run once for each",
+            param_hint=option,
+        )
+    return given[0] if given else None
+
+
 @app.command(epilog=EXIT_CODES)
 def replay(
     transcripts: Annotated[
@@ -332,19 +346,23 @@ def replay(
         Path | None, typer.Option(help="TOML file with profiles of your own models.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]")
+        list[int] | None,
+        typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]"),
     ] = None,
     target: Annotated[
-        int | None,
+        list[int] | None,
         typer.Option(min=1, help="Tokens that a cut comes down to.  [default: half the limit]"),
     ] = None,
     gap: Annotated[
-        float | None,
+        list[float] | None,
         typer.Option(min=0, help="Seconds between requests that have no times.  [default: 20]"),
     ] = None,
     join: Annotated[
-        int, typer.Option(min=1, help="Conversations in a row that make one long session.")
-    ] = 1,
+        list[int] | None,
+        typer.Option(
+            min=1, help="Conversations in a row that make one long session.  [default: 1]"
+        ),
+    ] = None,
     tools: Annotated[
         Path | None,
         typer.Option(help="JSON file with the tools of conversations that name none."),
@@ -370,10 +388,10 @@ def replay(
         schedules=schedule or (),
         models=profile or (),
         profiles=profiles,
-        limit=limit,
-        target=target,
-        gap=gap,
-        join=join,
+        limit=_once("--limit", limit),
+        target=_once("--target", target),
+        gap=_once("--gap", gap),
+        join=_once("--join", join) or 1,
         tools=tools,
         as_json=as_json,
         csv=csv,

@@ -13,12 +13,13 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from contextkit.analysis.results import Result
-from contextkit.analysis.showing.layout import counted, lines
+from contextkit.analysis.showing.layout import counted, lines, wrapped
 from contextkit.caching.prefix import printable
 from contextkit.cli import FAILED, PROBLEMS, require, say
 from contextkit.errors import ContextKitError, InputError
 
 _PROBLEMS = 20  # that are named on stderr
+_EXPLAINED = "Every column is explained on the page of --html, and by `definitions` of --json."
 _STYLES = {
     "title": "bold",
     "finding": "bold",
@@ -168,6 +169,8 @@ def _print(result: Result) -> None:
         return
     for line in lines(result, console.width):
         console.print(Text(line.text, style=_STYLES.get(line.role, "")), soft_wrap=True)
+    for text in wrapped(_EXPLAINED, console.width):
+        console.print(Text(text, style="dim"), soft_wrap=True)
 
 
 def _say_problems(result: Result) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from contextkit.analysis.auditing.kinds import ADVICE, NEEDS_SEVERAL, PLANNED, ROUTING
+from contextkit.analysis.auditing.other_cache import Saving
 from contextkit.analysis.auditing.tally import Group, OfModel, Sum, Tally
 from contextkit.analysis.results import Column, Result, Split, Table
 
 _SHOWN_NAMES = 5
 
 
-def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Result:
+def result_of(
+    tally: Tally, conversations: int, unknown: tuple[str, ...], savings: Sequence[Saving]
+) -> Result:
     """The result of an audit."""
     shown = _shown(tally)
     whole = _all(tally)
@@ -31,9 +35,10 @@ def result_of(tally: Tally, conversations: int, unknown: tuple[str, ...]) -> Res
         {},
         tuple(tables),
         _plots(tally),
-        _notes(tally, whole, unknown),
+        (*map(_of_other_cache, savings), *_notes(tally, whole, unknown)),
         tuple(tally.problems),
-        finding=_finding(tables[0], _total("all", whole, currency), currency),
+        {"other_caches": [asdict(one) for one in savings]},
+        finding=_finding(tables[0], _total("all", whole, currency), currency, savings),
     )
 
 
@@ -63,9 +68,21 @@ def _changes(shown: dict[str, Group], whole: OfModel, currency: str) -> Table:
     columns = (
         Column("number", "#", "count", "rank: what would save most is 1"),
         Column("change", "change", "text", "what to do"),
-        Column("share", "saves", "share", "of what the input cost that this change would save"),
-        Column("money", "cost", "money", "what the miss cost more than a read", unit=currency),
-        Column("units", "units", "units", "the same in prices of an uncached input token"),
+        Column(
+            "share",
+            "saves",
+            "share",
+            "of what the input cost that this change would save",
+            puzzling=True,
+        ),
+        Column("money", "lost", "money", "what the miss cost more than a read", unit=currency),
+        Column(
+            "units",
+            "price units lost",
+            "units",
+            "the same; 1 is the price of an uncached input token of the lowest tier",
+            puzzling=True,
+        ),
         Column("tokens", "tokens missed", "count", "sent before and not read", unit="tokens"),
         Column("requests", "requests", "count", "that missed them"),
         Column("conversations", "conversations", "count", "that those belong to"),
@@ -77,6 +94,7 @@ def _changes(shown: dict[str, Group], whole: OfModel, currency: str) -> Table:
             "text",
             "in some of its requests it saves only once these are done as well: they stand before "
             "it in the prompt. What each saves is counted once",
+            puzzling=True,
         ),
         Column("example", "example", "text", "the two requests in which it was first seen"),
     )
@@ -102,31 +120,78 @@ def _totals(tally: Tally, whole: OfModel, currency: str, conversations: int) -> 
         Column("input", "input tokens", "count", unit="tokens"),
         Column("read", "cached tokens", "count", "read from the cache", unit="tokens"),
         Column("hit_ratio", "hit ratio", "share", "cached tokens by input tokens"),
-        Column("could", "could be read", "count", "with all changes made", unit="tokens"),
-        Column("could_ratio", "could be", "share", "the hit ratio with all changes made"),
+        Column("could", "cached with changes", "count", "with all changes made", unit="tokens"),
+        Column(
+            "could_ratio", "hit ratio with changes", "share", "the hit ratio with all changes made"
+        ),
         Column("money", "cost", "money", "of the input", unit=currency),
         Column("money_uncached", "without cache", "money", "without any cache", unit=currency),
-        Column("money_least", "least", "money", "with all changes made", unit=currency),
-        Column("units", "units", "units", "cost in prices of an uncached input token"),
-        Column("units_uncached", "units without cache", "units"),
-        Column("units_least", "least units", "units"),
+        Column("money_least", "with changes", "money", "with all changes made", unit=currency),
+        Column(
+            "units",
+            "price units",
+            "units",
+            "the cost; 1 is the price of an uncached input token of the lowest tier",
+        ),
+        Column("units_uncached", "price units without cache", "units"),
+        Column("units_least", "price units with changes", "units"),
     )
     return Table("totals", "In total", columns, tuple(rows))
 
 
-def _finding(changes: Table, total: dict[str, Any], currency: str) -> str:
+def _finding(
+    changes: Table, total: dict[str, Any], currency: str, savings: Sequence[Saving]
+) -> str:
     """What to take home: how much was read, how much could be, and what would save most."""
     if total["hit_ratio"] is None:
         return ""
     said = f"{total['hit_ratio']:.1%} of the input tokens were read from the cache"
     if not changes.rows:
-        return f"{said}; nothing was found that keeps it from more."
-    said += f"; with all changes made it would be {total['could_ratio']:.1%}"
+        nothing = f"{said}; nothing was found that keeps it from more."
+        return "\n".join([nothing, *map(_of_other_cache, savings[:1])])
+    own = [row for row in changes.rows if row["kind"] != "provider"]
+    how = "with all changes made" if own else "by the rules of the provider's cache"
+    said += f"; {how} it would be {total['could_ratio']:.1%}"
     if total["money"] is not None and total["money_least"] is not None:
         said += f", at {total['money_least']:,.2f} {currency} instead of {total['money']:,.2f}"
-    first = changes.rows[0]
-    saves = "" if first["share"] is None else f" (saves {first['share']:.1%})"
-    return f"{said}.\nWhat to change first: {first['change']}{saves}."
+    told = [f"{said}."]
+    if changes.rows[0]["kind"] == "provider":
+        told.append(_of_provider(changes.rows[0]))
+    if own:
+        share = own[0]["share"]
+        saves = "" if share is None else f" (saves {share:.1%})"
+        told.append(f"What to change first: {own[0]['change']}{saves}.")
+    first = own[0] if own else changes.rows[0]
+    told += [
+        _of_other_cache(one)
+        for one in savings[:1]
+        if one.units_before - one.units > (first["units"] or 0.0)
+    ]
+    return "\n".join(told)
+
+
+def _of_other_cache(one: Saving) -> str:
+    """What another cache would have saved, in a sentence."""
+    if one.money is None or one.money_before is None:
+        cost, before, unit = one.units, one.units_before, "price units"
+    else:
+        cost, before, unit = one.money, one.money_before, one.currency
+    return (
+        f"With the {one.mode} cache of {one.model}, a cache point behind the system prompt and at "
+        f"the end of each request, the input of its {one.requests:,} requests as they are would "
+        f"cost about {cost:,.2f} {unit} instead of {before:,.2f} ({one.share:.0%} less)."
+    )
+
+
+def _of_provider(row: Mapping[str, Any]) -> str:
+    """That most is lost where nothing in the requests is at fault, in a sentence or two."""
+    share = "" if row["share"] is None else f" ({row['share']:.1%} of the cost)"
+    advice = row["change"].partition("; ")[2]
+    helps = f" What may help: {advice}." if advice else ""
+    return (
+        f"Most is lost{share} where nothing in the requests is at fault: the provider did not keep "
+        f"what its rules say.{helps}"
+    )
 
 
 def _total(name: str, model: OfModel, currency: str) -> dict[str, Any]:
@@ -173,7 +238,7 @@ def _planned(tally: Tally, currency: str) -> Table:
         Column("conversations", "conversations", "count"),
         Column("tokens", "tokens", "count", "behind the cut, read anew once", unit="tokens"),
         Column("money", "cost", "money", "of reading them anew", unit=currency),
-        Column("units", "units", "units"),
+        Column("units", "price units", "units"),
         Column("example", "example"),
     )
     note = "Seldom, as cuts should be: no fault. They make later requests shorter."
@@ -201,8 +266,8 @@ def _conversations(tally: Tally, shown: list[str], currency: str) -> Table:
         Column("model", "model"),
         Column("requests", "requests", "count"),
         Column("tokens", "tokens missed", "count", unit="tokens"),
-        Column("money", "cost", "money", "of the misses", unit=currency),
-        Column("units", "units", "units"),
+        Column("money", "lost", "money", "of the misses", unit=currency),
+        Column("units", "price units lost", "units"),
         Column("most", "what would save most of it"),
     )
     return Table("conversations", "Conversations that lost most", columns, tuple(rows))
@@ -256,7 +321,7 @@ def _notes(tally: Tally, whole: OfModel, unknown: tuple[str, ...]) -> tuple[str,
         notes.append(f"Prices are not known of {whole.cost.unknown:,} requests: not in the costs")
     if len(whole.cost.money) > 1:
         named = ", ".join(sorted(whole.cost.money))
-        notes.append(f"Prices are in {named}: only units are added up")
+        notes.append(f"Prices are in {named}: only price units are added up")
     return tuple(notes)
 
 

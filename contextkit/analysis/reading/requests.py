@@ -230,7 +230,10 @@ def _what(record: Any) -> str:
         for keys, reason in _KNOWN.items():
             if all(key in record for key in keys):
                 return reason
-    return "holds no messages in a form that is known"
+    return (
+        "holds no messages in a form that is known: looked for were `messages`, `input` or "
+        "`conversations`, at the top or within `request`, `body`, …; docs/analysis.md has them all"
+    )
 
 
 _KINDS = {str: "a text", int: "a number", float: "a number", bool: "a truth value"}

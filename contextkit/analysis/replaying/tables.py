@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from contextkit.analysis.replaying.charged import TOOK, Sums
+from contextkit.analysis.replaying.growing import Taken
 from contextkit.analysis.replaying.settings import Named
 from contextkit.analysis.results import (
     Column,
@@ -20,6 +21,10 @@ from contextkit.analysis.results import (
 if TYPE_CHECKING:
     from contextkit.analysis.replay import Run
 
+NEAR, MORE = 1.05, 0.01
+"""What keeps more is named beside the cheapest where it costs at most so much more, and keeps at
+least so much more of the messages."""
+
 COLUMNS = (
     Column("policy", "policy"),
     Column("profile", "profile", meaning="The model, and the kind of its prompt cache."),
@@ -32,9 +37,16 @@ COLUMNS = (
         "price units",
         "units",
         "The same; 1 is the price of an uncached input token of the lowest tier.",
+        puzzling=True,
     ),
     Column("per_request", "per request", "units", "Price units by requests."),
-    Column("relative", "of dearest", "ratio", "Cost by that of the profile's dearest policy."),
+    Column(
+        "relative",
+        "of dearest",
+        "ratio",
+        "Cost by that of the profile's dearest policy.",
+        puzzling=True,
+    ),
     Column("hit_ratio", "hit ratio", "share", "Tokens read from the cache by tokens sent."),
     Column(
         "written",
@@ -57,6 +69,7 @@ COLUMNS = (
         "kept",
         "share",
         "Messages of the conversation so far that a request shows as they were; mean of requests.",
+        puzzling=True,
     ),
     Column(
         "optimum_ratio",
@@ -65,6 +78,7 @@ COLUMNS = (
         "Cost by the least that any choice of times for dropping the oldest turns to the target "
         "can cost, under the same limit; of the conversations for which that is known, to within "
         "0.1 %.",
+        puzzling=True,
     ),
     Column("requests", "requests", "count", "One before each assistant message."),
     Column(
@@ -176,6 +190,13 @@ def _finding(rows: list[dict[str, Any]]) -> str:
                 f"{100 * best['kept']:.0f} % of the messages to its {100 * worst['kept']:.0f} %."
                 f"{over}"
             )
+            near = [row for row in priced if row["relative"] <= NEAR * best["relative"]]
+            most = max(near, key=lambda row: row["kept"])
+            if most["kept"] >= best["kept"] + MORE:
+                dearer = 100 * (most["relative"] / best["relative"] - 1)
+                said[-1] += (
+                    f" For {dearer:.1f} % more, {most['policy']} keeps {100 * most['kept']:.0f} %."
+                )
     if len(cheapest) > 1 and len({row["currency"] for row in cheapest}) == 1:
         best, *_, worst = sorted(cheapest, key=lambda row: row["cost"])
         said.append(
@@ -236,6 +257,7 @@ def _plots(run: Run, rows: list[dict[str, Any]]) -> tuple[Plot, ...]:
 def _notes(run: Run, join: int) -> list[str]:
     count = len(run.sources)
     notes = ["Each conversation is held by itself, from an empty cache; hits are taken as sure."]
+    notes += _of_one_conversation(run.taken)
     if join > 1:
         notes.append(f"Joined into long sessions: {join} conversations in a row make one.")
     if untimed := count - run.timed:
@@ -279,6 +301,22 @@ def _notes(run: Run, join: int) -> list[str]:
         notes.append(
             "Summaries are stand-ins of a stated length that say nothing; their calls are in the "
             "cost, replies included."
+        )
+    return notes
+
+
+def _of_one_conversation(taken: Taken) -> list[str]:
+    """What was found of transcripts that are the beginning of another one, or the same."""
+    notes = []
+    if taken.beginnings:
+        notes.append(
+            f"{_count(taken.beginnings, 'transcript')} left out: each is the beginning of a longer "
+            "one, as the earlier requests of a conversation are; the longest is held."
+        )
+    if taken.same:
+        notes.append(
+            f"{_count(taken.same, 'conversation')} held though the same as another one, message "
+            "for message: see that no file was read twice."
         )
     return notes
 

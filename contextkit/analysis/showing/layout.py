@@ -40,6 +40,10 @@ def lines(result: Result, width: int | None = None) -> Iterator[Line]:
         yield from table_lines(table, width)
         if table.note:
             yield from _text("note", table.note, width)
+        for column in visible(table).columns if table.rows else ():
+            if column.puzzling:
+                told = f"{heading(column)}: {column.meaning}"
+                yield from _text("note", told, width, indent="    ", mark="  ")
     if result.notes:
         yield Line("space", "")
         for note in result.notes:
