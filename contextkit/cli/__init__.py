@@ -1,4 +1,4 @@
-"""The command line: `contextkit demo`, `contextkit chat` and `contextkit lint`.
+"""The command line, `contextkit`: what its commands have in common.
 
 Exit codes, the same for every command:
 
@@ -22,6 +22,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from contextkit.errors import ContextKitError, MissingExtra, ReplyError, ServerError, StoreError
@@ -46,7 +47,9 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows "?"
     try:
         require("typer", "the command line")
-        from contextkit.cli.commands import app
+        for module in ("commands", "analysis_commands"):  # in the order of the help
+            import_module(f"contextkit.cli.{module}")
+        from contextkit.cli.app import app
 
         app(prog_name="contextkit")
     except ContextKitError as error:
