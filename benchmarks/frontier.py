@@ -28,11 +28,11 @@ from benchmarks.measuring import (
     markdown,
 )
 from benchmarks.workloads import Workload, long_sessions, outgrown, reaching
-from contextkit.analysis.charged import Sums, charges, moments_of
-from contextkit.analysis.drawing import draw
 from contextkit.analysis.replay import GAP
+from contextkit.analysis.replaying.charged import Sums, charges, moments_of
+from contextkit.analysis.replaying.settings import Named, policies_of, settings_of
 from contextkit.analysis.results import Frontier, Point
-from contextkit.analysis.settings import Named, policies_of, settings_of
+from contextkit.analysis.showing.drawing import draw
 from contextkit.analysis.transcripts import Transcript
 
 if TYPE_CHECKING:
@@ -159,13 +159,14 @@ def table(result: Outcome, *, every: bool = True) -> str:
 
     Args:
         result: of `measure`.
-        every: all targets and windows; else our targets of half the limit alone.
+        every: all policies, targets and windows; else cuts when they pay to half the limit alone.
     """
     heads = ["workload", "provider", "limit", "policy", "target, or window", "mean tokens"]
     heads += ["kept", "read", "cost", "cuts", *(f"by {name}" for name in KINDS.values())]
     rows = []
     for row in result["rows"]:
-        if not every and row["target"] != row["limit"] // 2:
+        half = row["target"] == row["limit"] // 2 and row["policy"].endswith("when-it-pays")
+        if not every and not half:
             continue
         ratios = [row[f"by {name}"] for name in KINDS.values()]
         rows.append(
@@ -193,12 +194,15 @@ def table(result: Outcome, *, every: bool = True) -> str:
 
 
 def short(result: Outcome) -> str:
-    """The targets of half the limit alone."""
+    """Cuts when they pay, to half the limit, alone."""
     return table(result, every=False)
 
 
 def frontiers(result: Outcome) -> list[Frontier]:
-    """A frontier for each workload and limit, with a panel for each provider."""
+    """A frontier for each workload and limit, with a panel for each provider.
+
+    They are named by limit and number of the workload, whatever it is measured on.
+    """
     found: dict[tuple[str, int], dict[str, list[Point]]] = {}
     for row in result["rows"]:
         panels = found.setdefault((row["workload"], row["limit"]), {})
@@ -206,9 +210,10 @@ def frontiers(result: Outcome) -> list[Frontier]:
         name = f"{kind} {row['target'] or row['window']:,}"
         point = Point(name, row["mean tokens"], row["cost"])
         panels.setdefault(row["profile"], []).append(point)
+    limits = [limit for _, limit in found]
     return [
         Frontier(
-            f"frontier-{workload.replace(', ', '-').replace(' ', '-')}-{limit}",
+            f"frontier-{limit}-{limits[: place + 1].count(limit)}",
             f"Kept context and its cost: {workload}, limit {limit:,}",
             "mean tokens of a request",
             "cost of a request (price units)",
@@ -216,7 +221,7 @@ def frontiers(result: Outcome) -> list[Frontier]:
             x_better="more",
             y_better="less",
         )
-        for (workload, limit), panels in found.items()
+        for place, ((workload, limit), panels) in enumerate(found.items())
     ]
 
 

@@ -255,7 +255,7 @@ def main() -> int:
     runs: list[Exactness] = []
 
     def run(given: Any) -> Outcome:
-        requests = 40 if given.quick else given.requests
+        requests = 20 if given.quick else given.requests
         runs.extend(measure(slots, requests) for slots in (1, 2))
         return {
             "benchmark": "simulator_exact",
@@ -267,7 +267,7 @@ def main() -> int:
         __doc__,
         run,
         table,
-        quick="40 requests for each number of slots",
+        quick="20 requests for each number of slots",
         options=lambda parser: parser.add_argument(
             "--requests", type=int, default=240, help="for each number of slots"
         ),

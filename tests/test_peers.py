@@ -15,15 +15,15 @@ import pytest
 
 import contextkit as ck
 from benchmarks.peers import __main__ as command
-from benchmarks.peers import correctness, costs, tables, times
+from benchmarks.peers import correctness, costs, times
 from benchmarks.peers.cases import families
 from benchmarks.peers.child import Names
-from benchmarks.peers.libraries import FLOOR, OURS, PEERS, peer
+from benchmarks.peers.libraries import FLOOR, OURS, OURS_SUMMARIZING, PEERS, peer
 from benchmarks.peers.library import Remembering
 from benchmarks.peers.process import Failed, NotInstalled, Process, TookTooLong
 from benchmarks.workloads import Workload, written_dialogue, written_loop
 from contextkit.analysis.policies import Setting, points_of
-from contextkit.analysis.settings import policies_of
+from contextkit.analysis.replaying.settings import policies_of
 from contextkit.tokens import counter_for
 from tests.support import answer, call, result, system, user
 
@@ -230,18 +230,20 @@ def stored() -> dict[str, Any]:
 
 
 def test_stored_results_have_every_library_and_what_the_page_claims() -> None:
-    result_ = stored()
+    found = stored()
     names = {one.name for one in PEERS}
 
-    assert {row["name"] for row in result_["correctness"]["rows"]} == names
-    ours = next(row for row in result_["correctness"]["rows"] if row["name"] == OURS)
+    assert {row["name"] for row in found["correctness"]["rows"]} == names
+    ours = next(row for row in found["correctness"]["rows"] if row["name"] == OURS)
     assert ours["counts"].get("wrong", 0) == 0
     assert ours["errors"] == {}
-    assert {one.package for one in PEERS if one.package} <= result_["made"]["costs"].keys()
-    assert {row["name"] for row in result_["times"]} >= names - {"contextkit, SummarizeOldest"}
-    for table in tables.ALL.values():
-        assert "|" in table(result_)
-    assert len(command.frontier(result_).panels) >= 5
+    for part, made in found["made"].items():
+        assert {one.package for one in PEERS if one.package} <= made.keys(), part
+    if "times" in found:
+        assert {row["name"] for row in found["times"]} >= names - {OURS_SUMMARIZING}
+    if "costs" in found:
+        assert {row["name"] for row in found["costs"]} >= names - {OURS, OURS_SUMMARIZING}
+        assert len(command.frontier(found).panels) >= 3
 
 
 def test_the_environments_have_what_the_project_asks_for() -> None:

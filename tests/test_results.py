@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextkit.analysis.forms import cells, heading, shown
-from contextkit.analysis.layout import letters, lines, table_lines, wrapped
 from contextkit.analysis.results import Column, Table
+from contextkit.analysis.showing.forms import cells, heading, shown
+from contextkit.analysis.showing.layout import letters, lines, table_lines, wrapped
 from contextkit.errors import InputError
 from tests.made_results import EVERY_KIND, HOSTILE, made, named
 

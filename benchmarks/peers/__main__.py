@@ -121,7 +121,7 @@ def frontier(result: Outcome) -> Frontier:
 
 def plots(result: Outcome) -> dict[str, Figure]:
     """By name, drawn."""
-    from contextkit.analysis.drawing import draw as drawn
+    from contextkit.analysis.showing.drawing import draw as drawn
 
     return {"peers-cost": drawn(frontier(result))} if "costs" in result else {}
 
@@ -134,10 +134,9 @@ def write(result: Outcome) -> None:
         result = {**before, **result, "made": {**before["made"], **result["made"]}}
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    if set(PARTS) <= result["made"].keys():
-        draw(plots(result), ROOT / "docs")
-        page = ROOT / "docs" / "peers.md"
-        page.write_text(figures.written(page.read_text(encoding="utf-8")), encoding="utf-8")
+    draw(plots(result), ROOT / "docs")
+    page = ROOT / "docs" / "peers.md"
+    page.write_text(figures.written(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def main() -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
+from itertools import count, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from contextkit.analysis.audit_lines import Line, Lines
-from contextkit.analysis.audit_losses import Losses
-from contextkit.analysis.audit_other_cache import OtherCaches
-from contextkit.analysis.audit_requests import Requests
-from contextkit.analysis.audit_tables import result_of
-from contextkit.analysis.audit_tally import Tally
+from contextkit.analysis.auditing.lines import Line, Lines
+from contextkit.analysis.auditing.losses import Losses
+from contextkit.analysis.auditing.other_cache import OtherCaches
+from contextkit.analysis.auditing.requests import Requests
+from contextkit.analysis.auditing.tables import result_of
+from contextkit.analysis.auditing.tally import Tally
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.recorded import Recorded, as_recorded, read_recorded
 from contextkit.analysis.results import Result
@@ -108,16 +109,25 @@ def _each(records: Iterable[Given] | str | Path) -> Iterator[Recorded | Problem]
         raise InputError(
             f"are paths or an iterable of records, not {type(records).__name__}", place="records"
         )
-    for number, given in enumerate(records):
-        if isinstance(given, str | Path):
-            yield from read_recorded([given])
-        elif isinstance(given, Problem):
-            yield given
+    numbers = count()
+    for are_paths, group in groupby(records, _is_path):
+        if are_paths:  # all at once: the two files of a batch belong together
+            yield from read_recorded(cast("Iterator[str | Path]", group))
         else:
-            try:
-                yield as_recorded(given, number)
-            except InputError as error:
-                yield _problem(f"record {number}", error)
+            yield from (_one(given, next(numbers)) for given in group)
+
+
+def _is_path(given: Given) -> bool:
+    return isinstance(given, str | Path)
+
+
+def _one(given: Any, number: int) -> Recorded | Problem:
+    if isinstance(given, Problem):
+        return given
+    try:
+        return as_recorded(given, number)
+    except InputError as error:
+        return _problem(f"record {number}", error)
 
 
 def _in_order(records: Iterable[Recorded | Problem]) -> Iterator[Recorded | Problem]:

@@ -8,17 +8,17 @@ from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
-from contextkit.analysis.built import DropAt
-from contextkit.analysis.charged import Charge, Moment, Sums, charges, moments_of
-from contextkit.analysis.droppable import Droppable, droppable
-from contextkit.analysis.growing import WAITING, Taken, longest
-from contextkit.analysis.joining import joined
-from contextkit.analysis.least_cost import least_cost
 from contextkit.analysis.policies import NoRequest, Policy, Setting
 from contextkit.analysis.problems import Problem
-from contextkit.analysis.replay_result import result_of
+from contextkit.analysis.replaying.built import DropAt
+from contextkit.analysis.replaying.charged import Charge, Moment, Sums, charges, moments_of
+from contextkit.analysis.replaying.droppable import Droppable, droppable
+from contextkit.analysis.replaying.growing import WAITING, Taken, longest
+from contextkit.analysis.replaying.joining import joined
+from contextkit.analysis.replaying.least_cost import least_cost
+from contextkit.analysis.replaying.settings import DEFAULT_POLICIES, Named, policies_of, settings_of
+from contextkit.analysis.replaying.tables import result_of
 from contextkit.analysis.results import Result
-from contextkit.analysis.settings import DEFAULT_POLICIES, Named, policies_of, settings_of
 from contextkit.analysis.transcripts import (
     Transcript,
     TranscriptLike,
@@ -286,5 +286,5 @@ def _one(given: Any, number: int) -> Transcript | Problem:
         return given
     try:
         return as_transcript(given, number)
-    except InputError as error:
-        return Problem(f"transcript {number}", _reason(error))
+    except InputError as error:  # of its form, and says nothing of content
+        return Problem(error.place, str(error).removeprefix(f"{error.place}: "))

@@ -20,7 +20,9 @@ never outlives the command.
 from __future__ import annotations
 
 import io
+import os
 import sys
+from pathlib import Path
 
 from contextkit.errors import ContextKitError, MissingExtra, ReplyError, ServerError, StoreError
 
@@ -36,6 +38,9 @@ EXIT_CODES = (
 
 def main() -> None:
     """Run the command line; the console script `contextkit`."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows "?"

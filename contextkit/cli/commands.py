@@ -327,8 +327,8 @@ def replay(
         list[str] | None,
         typer.Option(
             help="drop, clear, keep:TURNS, summarize:TOKENS, joined by + such as clear+drop; or a "
-            "baseline: all, window, window-turns, window:TOKENS. Repeatable.  [default: drop, "
-            "clear+drop, window, all]"
+            "baseline: all, window, window-turns, window:TOKENS. Repeatable.  [default: drop (by "
+            "both schedules), clear+drop, window, all]"
         ),
     ] = None,
     schedule: Annotated[

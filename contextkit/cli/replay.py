@@ -10,7 +10,7 @@ from typing import Any
 
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.replay import GAP, replay
-from contextkit.analysis.settings import DEFAULT_POLICIES, combined
+from contextkit.analysis.replaying.settings import DEFAULT_POLICIES, combined
 from contextkit.analysis.transcripts import Transcript, read_transcripts
 from contextkit.cli import outputs
 from contextkit.cli.progress import progress
