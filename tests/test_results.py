@@ -281,3 +281,17 @@ def test_what_puzzles_is_explained_below_the_table_and_nothing_else():
     found = str(made(tables=[table], notes=(), problems=())).splitlines()
 
     assert found[found.index("A note.") + 1 :] == ["  kept: Of the messages."]
+
+
+def test_a_column_that_another_one_says_better_is_shown_where_that_one_is_not_known():
+    columns = (
+        Column("name", "name"),
+        Column("money", "cost", "money", unit="CNY"),
+        Column("units", "price units", "units", unless="money"),
+    )
+    known, unknown = {"name": "a", "money": 1.0, "units": 2.0}, {"name": "b", "units": 3.0}
+    priced, mixed = (Table("t", "T", columns, rows) for rows in ((known,), (known, unknown)))
+
+    assert " units" not in str(made(tables=[priced]))
+    assert " units" in str(made(tables=[mixed]))
+    assert "units" in made(tables=[priced]).csv()

@@ -39,6 +39,8 @@ class Column:
         quiet: left out of what is shown where no row has anything but zero in it; a column in
             which nothing is known always is. CSV and JSON have every column.
         puzzling: what it means stands below the table where there is no room for every column's.
+        unless: key of a column that says the same better: where every row has a value there, this
+            one is left out of what is shown.
     """
 
     key: str
@@ -48,6 +50,7 @@ class Column:
     unit: str = ""
     quiet: bool = False
     puzzling: bool = False
+    unless: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from contextkit.analysis.auditing.tally import Group, OfModel, Sum, Tally
 from contextkit.analysis.results import Column, Result, Split, Table
 
 _SHOWN_NAMES = 5
+_UNIT = "1 is the price of an uncached input token of the lowest tier"
 
 
 def result_of(
@@ -80,8 +81,9 @@ def _changes(shown: dict[str, Group], whole: OfModel, currency: str) -> Table:
             "units",
             "price units lost",
             "units",
-            "the same; 1 is the price of an uncached input token of the lowest tier",
+            f"the same; {_UNIT}",
             puzzling=True,
+            unless="money",
         ),
         Column("tokens", "tokens missed", "count", "sent before and not read", unit="tokens"),
         Column("requests", "requests", "count", "that missed them"),
@@ -90,7 +92,7 @@ def _changes(shown: dict[str, Group], whole: OfModel, currency: str) -> Table:
         Column("cause", "cause", "text", "as ck.explain says it, of the example"),
         Column(
             "after",
-            "only after",
+            "after #",
             "text",
             "in some of its requests it saves only once these are done as well: they stand before "
             "it in the prompt. What each saves is counted once",
@@ -131,10 +133,11 @@ def _totals(tally: Tally, whole: OfModel, currency: str, conversations: int) -> 
             "units",
             "price units",
             "units",
-            "the cost; 1 is the price of an uncached input token of the lowest tier",
+            f"the cost; {_UNIT}",
+            unless="money",
         ),
-        Column("units_uncached", "price units without cache", "units"),
-        Column("units_least", "price units with changes", "units"),
+        Column("units_uncached", "price units without cache", "units", unless="money_uncached"),
+        Column("units_least", "price units with changes", "units", unless="money_least"),
     )
     return Table("totals", "In total", columns, tuple(rows))
 
@@ -238,7 +241,7 @@ def _planned(tally: Tally, currency: str) -> Table:
         Column("conversations", "conversations", "count"),
         Column("tokens", "tokens", "count", "behind the cut, read anew once", unit="tokens"),
         Column("money", "cost", "money", "of reading them anew", unit=currency),
-        Column("units", "price units", "units"),
+        Column("units", "price units", "units", unless="money"),
         Column("example", "example"),
     )
     note = "Seldom, as cuts should be: no fault. They make later requests shorter."
@@ -267,7 +270,7 @@ def _conversations(tally: Tally, shown: list[str], currency: str) -> Table:
         Column("requests", "requests", "count"),
         Column("tokens", "tokens missed", "count", unit="tokens"),
         Column("money", "lost", "money", "of the misses", unit=currency),
-        Column("units", "price units lost", "units"),
+        Column("units", "price units lost", "units", unless="money"),
         Column("most", "what would save most of it"),
     )
     return Table("conversations", "Conversations that lost most", columns, tuple(rows))

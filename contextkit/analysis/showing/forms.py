@@ -81,9 +81,15 @@ def visible(table: Table) -> Table:
     kept = [
         column
         for at, column in enumerate(table.columns)
-        if not at or not table.rows or any(_says(row.get(column.key), column) for row in table.rows)
+        if not at or not table.rows or _is_shown(column, table.rows)
     ]
     return replace(table, columns=tuple(kept))
+
+
+def _is_shown(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
+    if column.unless and all(row.get(column.unless) is not None for row in rows):
+        return False
+    return any(_says(row.get(column.key), column) for row in rows)
 
 
 def _says(value: Any, column: Column) -> bool:
