@@ -28,11 +28,11 @@ from benchmarks.measuring import (
     markdown,
 )
 from benchmarks.workloads import Workload, long_sessions, outgrown, reaching
-from contextkit.analysis.charged import Sums, charges, moments_of
-from contextkit.analysis.drawing import draw
 from contextkit.analysis.replay import GAP
+from contextkit.analysis.replaying.charged import Sums, charges, moments_of
+from contextkit.analysis.replaying.settings import Named, policies_of, settings_of
 from contextkit.analysis.results import Frontier, Point
-from contextkit.analysis.settings import Named, policies_of, settings_of
+from contextkit.analysis.showing.drawing import draw
 from contextkit.analysis.transcripts import Transcript
 
 if TYPE_CHECKING:

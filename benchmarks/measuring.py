@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contextkit.analysis.drawing import as_png
 from contextkit.analysis.results import versions_of
+from contextkit.analysis.showing.drawing import as_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from contextkit.analysis.panels import INK, drawn_alike, sheet, short_figure
+from contextkit.analysis.showing.panels import INK, drawn_alike, sheet, short_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

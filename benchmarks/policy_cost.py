@@ -28,9 +28,9 @@ import contextkit as ck
 from benchmarks.measuring import FOLDER, WRITTEN, below, command, data_folder, made
 from benchmarks.plots import bars
 from benchmarks.workloads import Workload, long_sessions, outgrown, reaching
-from contextkit.analysis.baselines import window_start
-from contextkit.analysis.charged import Moment, Provider
 from contextkit.analysis.policies import Made, Setting
+from contextkit.analysis.replaying.baselines import window_start
+from contextkit.analysis.replaying.charged import Moment, Provider
 from contextkit.caching.blocks import Block, blocks_of
 from contextkit.figures import figures_at
 from contextkit.tokens import counter_for

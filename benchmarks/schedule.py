@@ -35,7 +35,7 @@ from benchmarks.workloads import (
     written_agent,
     written_dialogue,
 )
-from contextkit.analysis.optimum import START, cheapest_cuts
+from contextkit.analysis.replaying.optimum import START, cheapest_cuts
 from contextkit.figures import Figures
 
 if TYPE_CHECKING:

@@ -322,7 +322,13 @@ def _check_shape(data: dict[str, Any], place: str) -> None:
     role = data.get("role")
     if not isinstance(role, str) or role not in ROLES:
         hint = " (the deprecated form of 'tool')" if role == "function" else ""
-        what = "there is no role" if role is None else f"unknown role {role!r:.60}{hint}"
+        # A word is quoted; anything else may be what the message says, in the wrong place.
+        word = (
+            f" {role!r}"
+            if isinstance(role, str) and role.isidentifier() and len(role) <= 20
+            else ""
+        )
+        what = "there is no role" if role is None else f"unknown role{word}{hint}"
         raise MessageError(f"{what}; known are {', '.join(sorted(ROLES))}", place=f"{place}.role")
     if "name" in data and not isinstance(data["name"], str | None):
         raise MessageError("is a string, or absent", place=f"{place}.name")

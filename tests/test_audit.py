@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ import contextkit as ck
 from benchmarks import planted_logs as planted
 from benchmarks.planted_logs import Talk
 from contextkit.analysis.audit import audit
-from contextkit.analysis.audit_lines import LIVE_TOKENS
+from contextkit.analysis.auditing.lines import LIVE_TOKENS, Lines
+from contextkit.analysis.auditing.requests import Requests
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.recorded import Recorded
 from contextkit.analysis.results import Result
@@ -225,7 +227,7 @@ def test_what_the_change_saves_is_what_it_saves() -> None:
         f"made it would be {told['could_ratio']:.1%}"
     )
     assert broken.rows[0]["change"] in broken.finding
-    assert mended.finding.endswith("nothing was found that keeps it from more.")
+    assert "; nothing was found that keeps it from more." in mended.finding
 
 
 def test_of_two_in_one_prompt_each_has_what_it_costs_behind_the_other() -> None:
@@ -252,6 +254,11 @@ def test_misses_of_the_provider_are_told_as_such() -> None:
     assert kinds(result) == ["provider"]
     [row] = result.rows
     assert "prompt_cache_key" in row["change"]
+    [total, first] = result.finding.splitlines()
+    assert "; by the rules of the provider's cache it would be " in total
+    assert first.startswith(f"Most is lost ({row['share']:.1%} of the cost) where nothing in the")
+    assert "What may help: send prompt_cache_key" in first
+    assert "to change" not in result.finding
     assert audited(several(12), misses=0.1).rows[0]["change"].endswith("it could have")
 
 
@@ -340,15 +347,43 @@ def test_what_is_no_request_is_a_problem_and_the_rest_goes_on() -> None:
             audit(wrong)  # type: ignore[arg-type]
 
 
+def test_the_two_files_of_a_batch_are_audited_together(tmp_path: Path) -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+    usage = {"prompt_tokens": 8, "prompt_tokens_details": {"cached_tokens": 0}}
+    batch = {
+        "in.jsonl": {"custom_id": "1", "url": "/v1/chat/completions", "body": body},
+        "out.jsonl": {"custom_id": "1", "response": {"status_code": 200, "body": {"usage": usage}}},
+    }
+    for name, line in batch.items():
+        (tmp_path / name).write_text(json.dumps(line) + "\n")
+    result = audit([tmp_path / name for name in batch])
+
+    assert result.problems == ()
+    assert result.tables[1].rows[0]["input"] == 8
+
+
 def test_what_is_held_does_not_grow_with_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Conversations that are let go were settled: what was found in them stays."""
     assert LIVE_TOKENS >= 1_000_000
-    monkeypatch.setattr("contextkit.analysis.audit_lines.LIVE_TOKENS", 12_000)
+    monkeypatch.setattr("contextkit.analysis.auditing.lines.LIVE_TOKENS", 12_000)
     talks = [Talk(n, start=n * 900.0, turns=8, change=planted.slide) for n in range(8)]
     result = audited(talks)
 
     assert kinds(result) == ["history slides"]
     assert result.rows[0]["conversations"] == 8
+
+
+def test_short_conversations_are_let_go_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contextkit.analysis.auditing.lines.LIVE_LINES", 3)
+    lines = Lines()
+    requests = Requests(None, Characters())
+    for number in range(9):
+        said = [{"role": "user", "content": f"question {number}"}]
+        record = Recorded(f"log.jsonl:{number}", {"model": "gpt-4o", "messages": said})
+        lines.add(requests.of(number, record))
+        lines.leaving()
+
+    assert [line.source[-1] for line in lines.all()] == ["6", "7", "8"]
 
 
 def test_the_command_says_what_was_found(tmp_path: Path) -> None:
@@ -388,3 +423,141 @@ def test_a_usage_that_says_nothing_of_the_cache_is_foretold() -> None:
 
     assert result.tables[1].rows[0]["reported"] == 0
     assert result.rows == []
+
+
+ESTIMATED: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "sliding window": ("history slides", {"change": planted.slide, "turns": 10}),
+    "white space": ("history bytes", {"change": planted.whitespace}),
+    "results cleared one by one": ("history cleared", {"change": planted.cleared, "steps": 4}),
+    "nothing": (None, {"turns": 10}),
+    "nothing, in a lively log": (None, {"turns": 10, "lively": True}),
+}
+
+
+@pytest.mark.parametrize("model", ["deepseek-v4-flash", POINTS])
+@pytest.mark.parametrize("name", ESTIMATED)
+def test_where_tokens_are_estimated_the_reported_whole_says_how_far_off(
+    name: str, model: str
+) -> None:
+    """Such an estimate of an unknown vocabulary may be off by more than what is missed."""
+    kind, options = ESTIMATED[name]
+    planted_change = options.get("change", planted.clean)
+
+    def change(request: planted.Request, n: int, talk: Talk) -> None:
+        planted_change(request, n, talk)
+        if model == POINTS:
+            planted.marked(request, n, talk)
+
+    given: dict[str, Any] = {**options, "change": change, "model": model, "rules": 4_000}
+    talks = several(**given)
+    result = audit(planted.log(talks, counter=Characters()))
+
+    assert kinds(result) == ([kind] if kind else [])
+    for row in result.rows:
+        assert row["tokens"] < result.tables[1].rows[0]["input"] * 0.9
+        assert row["money"] > 0
+
+
+@pytest.mark.parametrize("models", [("gpt-4o", "gpt-5.2", "qwen-plus"), ("gpt-4o",) * 3])
+def test_two_applications_that_are_asked_the_same_are_two(models: tuple[str, ...]) -> None:
+    """Also without ids: "hi" is said to many, and no reply is in common."""
+
+    def greeting(request: planted.Request, n: int, talk: Talk) -> None:
+        request["messages"][1]["content"] = "hi"
+
+    talks = [
+        Talk(n, app=n % 3, model=models[n % 3], tools=n % 3 > 0, named=False, change=greeting)
+        for n in range(9)
+    ]
+    assert kinds(audited(replace(talk, start=talk.number * 7.0) for talk in talks)) == []
+
+
+def test_an_evaluation_that_asks_several_models_the_same_switches_none() -> None:
+    def asked(request: planted.Request, n: int, talk: Talk) -> None:
+        request["messages"][1]["content"] = f"Question {talk.number // 3}"
+
+    models = ("gpt-4o", "gpt-5.2", "qwen-plus")
+    talks = [
+        Talk(n, model=models[n % 3], turns=1, steps=0, named=False, change=asked, start=n * 5.0)
+        for n in range(12)
+    ]
+    assert kinds(audited(talks)) == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [
+        ("## Relevant documents", "passages"),
+        ("<context>", "passages"),
+        ("Use the following pieces of context to answer the question.", "passages"),
+        ("## Conversation summary", "summary"),
+        ("<summary>", "summary"),
+        ("今天是2026年11月{n}日", "time"),
+    ],
+)
+def test_what_changes_in_a_system_prompt_is_told_by_its_heading(heading: str, kind: str) -> None:
+    def change(request: planted.Request, n: int, talk: Talk) -> None:
+        lines = [f"{planted.text(random.Random(f'{n} {k}'), 90)}" for k in range(2 + n % 3)]
+        said = heading.replace("{n}", str(n + 1))
+        content = [request["messages"][0]["content"], "", said, *(lines if said == heading else [])]
+        request["messages"][0]["content"] = "\n".join(content)
+
+    assert kinds(audited(several(change=change))) == [f"system {kind}"]
+
+
+def test_what_is_put_in_the_newest_message_alone_is_one_finding_with_tools_or_without() -> None:
+    def change(request: planted.Request, n: int, talk: Talk) -> None:
+        newest = [one for one in request["messages"] if one["role"] == "user"][-1]
+        newest["content"] = planted.text(random.Random(newest["content"]), 900) + newest["content"]
+
+    for steps in (0, 1):
+        assert kinds(audited(several(change=change, steps=steps))) == ["history newest"]
+
+
+def test_a_block_at_the_top_that_is_written_anew_each_turn_is_no_block_that_moves() -> None:
+    def change(request: planted.Request, n: int, talk: Talk) -> None:
+        turn = sum(one["role"] == "user" for one in request["messages"])
+        said = planted.text(random.Random(f"{talk.number} {turn}"), 300)
+        request["messages"].insert(1, planted.user(f"Known by now: {said}"))
+
+    assert kinds(audited(several(change=change))) == ["history rewritten"]
+
+
+def test_a_prompt_that_changes_in_each_request_does_not_hide_the_names_in_another() -> None:
+    ids = [Talk(n, app=1, change=planted.request_id, turns=12, start=n * 5.0) for n in range(8)]
+    users = [
+        Talk(50 + n, app=2, turns=1, change=planted.user_name, start=n * 160.0) for n in range(4)
+    ]
+
+    assert sorted(kinds(audited([*ids, *users]))) == ["system id", "system user"]
+
+
+# -- another cache of the same model ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("misses", [0.0, 0.2])
+def test_what_the_explicit_cache_would_save_is_what_it_saves(misses: float) -> None:
+    """The same log sent with cache points costs what the audit says it would."""
+    log = several(8, model="qwen-plus", steps=2)
+    implicit = audited(log, misses=misses)
+    explicit = audited(several(8, model="qwen-plus", steps=2, change=planted.marked))
+    [told] = implicit.details["other_caches"]
+    [now], [then] = implicit.tables[1].rows, explicit.tables[1].rows
+
+    assert (told["model"], told["mode"]) == ("qwen-plus", "explicit")
+    assert told["money_before"] == pytest.approx(now["money"])
+    assert told["money"] == pytest.approx(then["money"], rel=0.02)
+    assert f"instead of {told['money_before']:,.2f} (" in implicit.notes[0]
+    assert implicit.notes[0] in implicit.finding
+    assert not explicit.details["other_caches"]
+    assert "cache of qwen-plus" not in " ".join(explicit.notes)
+
+
+def test_of_another_cache_nothing_is_said_where_it_saves_nothing_or_that_is_not_sure() -> None:
+    seldom = several(12, model="qwen-plus", gap=400.0)  # it would have expired each time
+    broken = several(12, model="qwen-plus", change=planted.clock)
+    other = several(12, model="gpt-4o")  # has no other
+    for log in (seldom, broken, other):
+        assert audited(log).details["other_caches"] == []
+    timeless = [replace(one, at=None) for one in planted.log(several(12, model="qwen-plus"))]
+    assert audit(timeless).details["other_caches"] == []

@@ -240,3 +240,11 @@ def test_calls_and_results_keep_unknown_fields() -> None:
     step[0]["tool_calls"][0]["index"] = 0
 
     assert builder().build([user("x"), *step]).messages[1:] == step
+
+
+def test_a_role_that_may_be_what_was_said_is_not_quoted() -> None:
+    with pytest.raises(MessageError, match="unknown role 'wizard'"):
+        Message.of({"role": "wizard", "content": "x"})
+    with pytest.raises(MessageError) as caught:
+        Message.of({"role": "my account is 12345", "content": "user"})
+    assert "12345" not in str(caught.value)

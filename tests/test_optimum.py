@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextkit.analysis.built import DropAt, own_policy
-from contextkit.analysis.charged import Sums, charges, moments_of
-from contextkit.analysis.droppable import droppable
-from contextkit.analysis.least_cost import cost_at, least_cost
-from contextkit.analysis.optimum import START, cheapest_cuts
 from contextkit.analysis.policies import Policy, Setting
+from contextkit.analysis.replaying.built import DropAt, own_policy
+from contextkit.analysis.replaying.charged import Sums, charges, moments_of
+from contextkit.analysis.replaying.droppable import droppable
+from contextkit.analysis.replaying.least_cost import cost_at, least_cost
+from contextkit.analysis.replaying.optimum import START, cheapest_cuts
 from contextkit.analysis.transcripts import Transcript
 from contextkit.errors import BudgetExceeded
 from tests.replayed import drawn, setting
+from tests.support import answer, user
 
 SMALL = {"minimum": 16}
 CACHES = {
@@ -134,6 +135,17 @@ def test_what_is_said_again_word_for_word_makes_nothing_cheaper_than_the_optimum
         for schedule in ("at-limit", "when-it-pays"):
             units, _ = charged(own_policy("drop", schedule), transcript, made)
             assert found.units <= units * (1 + 1e-9)
+
+
+def test_a_cut_is_made_where_messages_stand_that_nobody_asked_for() -> None:
+    # The builder decides before the second assistant message as well, in the same request.
+    texts = [user("a" * 120), answer("b" * 120), answer("c" * 120), user("d" * 120), answer("e")]
+    transcript = Transcript("greeting", texts)
+    made = of("no cache", 400)
+    made = replace(made, target=50)
+
+    assert charged(DropAt(frozenset({1})), transcript, made)[1] == [1]
+    assert charged(DropAt(frozenset()), transcript, made)[1] == []
 
 
 def test_where_prices_or_rules_are_not_known_there_is_no_optimum() -> None:

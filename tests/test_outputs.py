@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,7 @@ def test_on_a_terminal_lines_fit_and_nothing_hostile_is_left(terminal):
     assert "\x1b" not in plain
     assert max(map(len, plain.splitlines())) <= 80
     assert r"\x1b[31mred" in plain
+    assert "Every column is explained on the page of --html" in plain
 
 
 def test_json_is_all_that_stands_on_stdout(capsys, tmp_path):
@@ -138,6 +140,39 @@ def test_who_stops_reading_costs_no_file(tmp_path):
     assert err == "contextkit: wrote t.csv\n0\n"
     assert process.returncode == 0
     assert (tmp_path / "t.csv").read_text().count("\n") == 100_001
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_stdout_that_cannot_be_written_costs_no_file(tmp_path, as_json):
+    code = "from tests.made_results import *; from contextkit.cli.outputs import show; "
+    code += f"from pathlib import Path; print(show(made(problems=()), as_json={as_json}, "
+    code += "csv=Path('t.csv'), png=None, html=None), file=__import__('sys').stderr)"
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment(), check=False,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=120,
+        )  # fmt: skip
+
+    said = "contextkit: what was found cannot be printed: No space left on device"
+    assert process.stderr == f"{said}\ncontextkit: wrote t.csv\n{FAILED}\n"
+    assert (tmp_path / "t.csv").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of its own")
+def test_a_stream_that_is_closed_breaks_nothing(tmp_path, closed):
+    (tmp_path / "t.json").write_text(
+        '[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]'
+    )
+    code = "from contextkit.cli import main; main()"
+    command = f"{sys.executable} -c '{code}' replay t.json {closed}"
+    process = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=tmp_path, env=environment(), check=False,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 def test_what_was_there_stays_where_writing_breaks_off(tmp_path, monkeypatch):

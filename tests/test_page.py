@@ -16,8 +16,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from benchmarks import planted_logs as planted
+from benchmarks.planted_logs import Talk
+from contextkit.analysis.audit import audit
 from contextkit.analysis.problems import Problem
 from tests.made_results import EVERY_KIND, HOSTILE, made, named
+from tests.support import Characters
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(
@@ -263,3 +267,20 @@ def test_in_a_browser_nothing_is_wider_than_the_window(width, tmp_path):
     assert max(seen["first"]) <= width / 2
     if width == 1280:
         assert all(inner == outer for outer, inner in seen["boxes"])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed on this machine")
+def test_in_a_browser_the_changes_of_an_audit_are_seen_whole(tmp_path):
+    def two(request, n, talk):
+        planted.clock(request, n, talk)
+        planted.slide(request, n, talk)
+
+    changes = [two, planted.passages, planted.image, planted.tool_added, planted.tools_order]
+    talks = [Talk(n, start=n * 95.0, turns=20, change=one) for n, one in enumerate(changes)]
+    log = planted.log(talks, counter=Characters())
+    named = (replace(one, source=one.source.replace("log", "requests-2026-11-03")) for one in log)
+    result = audit(named, counter=Characters())
+    seen = rendered(result.html(), 1280, tmp_path)
+
+    assert any(row["after"] for row in result.rows)
+    assert [inner == outer for outer, inner in seen["boxes"][:2]] == [True, True]

@@ -23,7 +23,7 @@ from benchmarks.peers.library import Remembering
 from benchmarks.peers.process import Failed, NotInstalled, Process, TookTooLong
 from benchmarks.workloads import Workload, written_dialogue, written_loop
 from contextkit.analysis.policies import Setting, points_of
-from contextkit.analysis.settings import policies_of
+from contextkit.analysis.replaying.settings import policies_of
 from contextkit.tokens import counter_for
 from tests.support import answer, call, result, system, user
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai import OpenAI
 
-from contextkit.analysis.findings import Finding, Findings
-from contextkit.analysis.minimum_probe import minimum_from
-from contextkit.analysis.probing import Probing
-from contextkit.analysis.trials import Trials
+from contextkit.analysis.probes.findings import Finding, Findings
+from contextkit.analysis.probes.minimum_probe import minimum_from
+from contextkit.analysis.probes.probing import Probing
+from contextkit.analysis.probes.trials import Trials
 from contextkit.errors import ProfileError
 from contextkit.profiles import CacheRules, known_profiles, load_profiles, profile_for
 from contextkit.usage import Usage

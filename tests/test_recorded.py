@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contextkit.analysis.problems import Problem
+from contextkit.analysis.reading.times import seconds_of
 from contextkit.analysis.recorded import Recorded, as_recorded, read_recorded
-from contextkit.analysis.times import seconds_of
 from contextkit.errors import InputError
 from contextkit.messages import text_of
 from contextkit.usage import Usage

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import contextkit as ck
-from contextkit.analysis.baselines import Function
-from contextkit.analysis.built import Built
-from contextkit.analysis.charged import Charge, charges, moments_of
-from contextkit.analysis.joining import session
 from contextkit.analysis.policies import Made, Setting, points_of
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.replay import LIMIT
+from contextkit.analysis.replaying.baselines import Function
+from contextkit.analysis.replaying.built import Built
+from contextkit.analysis.replaying.charged import Charge, charges, moments_of
+from contextkit.analysis.replaying.growing import Taken, longest
+from contextkit.analysis.replaying.joining import session
+from contextkit.analysis.replaying.settings import (
+    DEFAULT_POLICIES,
+    combined,
+    policies_of,
+    settings_of,
+)
 from contextkit.analysis.results import Frontier, Split
-from contextkit.analysis.settings import DEFAULT_POLICIES, combined, policies_of, settings_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.errors import BudgetExceeded, InputError, ProfileError
 from tests.replayed import drawn, setting
@@ -350,6 +357,22 @@ def test_a_policy_that_makes_too_few_requests_is_found_out() -> None:
         list(charges(Lazy(), talk(3), made, moments_of(talk(3), 20.0)))
 
 
+def test_a_policy_that_makes_too_many_requests_is_found_out_and_a_list_of_them_will_do() -> None:
+    class Eager:
+        name = "eager"
+        more = 1
+
+        def requests(self, transcript: Transcript, made: Setting) -> Any:
+            whole = list(policies_of(["all"])[0].requests(transcript, made))
+            return whole + whole[-1:] * self.more
+
+    made, policy = setting("qwen-plus", "implicit", 600), Eager()
+    with pytest.raises(InputError, match="more requests than the 4 of the conversation"):
+        list(charges(policy, talk(3), made, moments_of(talk(3), 20.0)))
+    policy.more = 0
+    assert len(list(charges(policy, talk(3), made, moments_of(talk(3), 20.0)))) == 4
+
+
 # -- the result ----------------------------------------------------------------------------
 
 
@@ -392,6 +415,17 @@ def test_rows_stand_by_profile_the_cheapest_first_with_what_they_cost() -> None:
     assert "what" in found.finding
 
 
+def test_what_keeps_more_for_little_is_named_beside_the_cheapest() -> None:
+    policies = ["window:2400", "window:2500", "window:2600", "all"]
+    found = ck.replay([talk(60, 100)], policies=policies, profiles=["qwen-plus:none"])
+    near, keeps = found.rows[1], 100 * found.rows[1]["kept"]
+    more = 100 * (near["relative"] / found.rows[0]["relative"] - 1)
+
+    assert [one["policy"] for one in found.rows] == policies
+    assert found.finding.endswith(f"For {more:.1f} % more, window:2500 keeps {keeps:.0f} %.")
+    assert " more" not in ck.replay([talk(60, 100)], policies=["window:1000", "all"]).finding
+
+
 def test_sums_are_those_of_the_conversations() -> None:
     found = ck.replay([talk(30), talk(20, name="b")], policies=["drop@at-limit"], limit=600)
     told = found.to_json()["details"]["conversations"]
@@ -405,6 +439,55 @@ def test_sums_are_those_of_the_conversations() -> None:
     tokens = sum(each["tokens"] for each in figures)
     assert one["mean_tokens"] == pytest.approx(tokens / one["requests"])
     assert one["hit_ratio"] == pytest.approx(sum(each["read"] for each in figures) / tokens)
+
+
+def test_where_all_policies_cost_the_same_nothing_is_made_of_it() -> None:
+    found = ck.replay([talk(3)])
+
+    assert found.finding == "With qwen-plus:implicit, all policies cost the same, to within 1 %."
+    assert any("1 of 1 conversation never outgrows the target" in note for note in found.notes)
+
+
+def test_that_the_cheapest_policy_breaks_the_limit_is_said_with_it() -> None:
+    found = ck.replay([talk(60)], policies=["all", "window"], limit=3_500)
+    [cheap, _] = found.rows
+
+    assert cheap["policy"] == "all"
+    assert 0 < cheap["over_limit"] < cheap["requests"]
+    said = f"Of its {cheap['requests']} requests {cheap['over_limit']} are over the limit."
+    assert found.finding.endswith(said)
+
+
+def test_policies_far_over_the_limit_that_the_plot_leaves_out_are_named_in_it() -> None:
+    found = ck.replay([talk(60)], policies=["all", "window"], limit=1_500)
+    split = found.plot("requests")
+
+    assert isinstance(split, Split)
+    assert list(split.panels) == ["window"]
+    assert split.title.endswith("; far over the limit, and not shown: all")
+
+
+def test_that_nobody_can_tell_what_pays_is_said() -> None:
+    profiles = ["qwen-plus", "qwen-plus:none", "qwen4"]
+    found = ck.replay([talk(12)], policies=["drop@when-it-pays"], profiles=profiles)
+    said = [note for note in found.notes if "at the limit alone" in note]
+
+    assert [note.partition(", so")[0] for note in said] == [
+        "qwen-plus:none: there is no cache",
+        "qwen4:implicit: the prices of its cache are not known",
+    ]
+    found = ck.replay([talk(12)], policies=["drop@at-limit"], profiles=profiles)
+    assert not any("at the limit alone" in note for note in found.notes)
+
+
+def test_what_is_no_conversation_is_said_to_be_one_of_what() -> None:
+    with pytest.raises(InputError, match="is a message by itself, and no request"):
+        ck.replay(talk(3).messages)
+
+
+def test_a_limit_of_one_token_is_too_small_and_no_target_is_blamed() -> None:
+    with pytest.raises(InputError, match="more than the limit of 1 "):
+        ck.replay([talk(3)], limit=1)
 
 
 def test_conversations_that_outgrow_nothing_are_said_to_be_vacuous() -> None:
@@ -542,9 +625,12 @@ def test_without_anything_to_replay_it_says_why() -> None:
         (["keep"], "keep:TURNS"),
         (["all:3"], "no number"),
         (["window:0"], "no number"),
+        (["window:" + 5_000 * "9"], "no number"),
+        (["keep:" + 5_000 * "9"], "no number"),
         (["all", "all"], "twice"),
         ([], "none"),
         ([3], "policies"),
+        (None, "NoneType"),
     ],
 )
 def test_policies_that_there_are_not_are_refused_before_anything_is_done(
@@ -555,6 +641,8 @@ def test_policies_that_there_are_not_are_refused_before_anything_is_done(
 
 
 def test_profiles_that_there_are_not_are_refused() -> None:
+    with pytest.raises(InputError, match="in a list, not NoneType"):
+        settings_of(None, 8_000, None)  # type: ignore[arg-type]
     with pytest.raises(ProfileError):
         settings_of(["no-such-model"], 8_000, None)
     with pytest.raises(ProfileError, match="no session cache"):
@@ -601,3 +689,60 @@ def test_a_conversation_that_one_policy_cannot_hold_is_in_no_row() -> None:
         ck.replay([transcript], policies=["all", "drop@at-limit"])
     with pytest.raises(BudgetExceeded):
         held("drop@at-limit", transcript, setting("qwen-plus", "implicit", 600))
+
+
+# -- requests of one conversation -----------------------------------------------------------
+
+
+def logged(whole: Transcript) -> list[dict[str, Any]]:
+    """A request for each reply of a conversation, as a log has them: marked, and with the reply."""
+    found = []
+    for at, message in enumerate(whole.messages):
+        if message["role"] == "assistant":
+            sent = [dict(one) for one in whole.messages[:at]]
+            part = {"type": "text", "text": sent[-1]["content"], "cache_control": {"type": "e"}}
+            sent[-1]["content"] = [part]
+            reply = {**message, "refusal": None, "reasoning_content": f"thought {at}"}
+            found.append({"request": {"messages": sent}, "response": reply})
+    return found
+
+
+def test_the_requests_of_one_conversation_are_held_once() -> None:
+    one, other = talk(6, name="a"), drawn(1, requests=5)
+    both = [*logged(one), *logged(other)]
+    found = ck.replay(both[::-1] + both, policies=["all"])
+
+    assert found.title == "Replay of 4 conversations"  # the two longest, read twice
+    assert found.rows[0]["requests"] == 2 * (7 + 5)
+    assert any(note.startswith("20 transcripts left out") for note in found.notes)
+    assert any(note.startswith("2 conversations held though the same") for note in found.notes)
+    assert ck.replay(iter(both), policies=["all"]).rows[0]["requests"] == 7 + 5
+
+
+def test_conversations_that_only_begin_alike_are_all_held() -> None:
+    start = [system("rules"), user("Hello"), answer("Hi")]
+    forks = [
+        [*start, user("One?"), answer("1")],
+        [*start, user("Two?"), answer("2")],
+        [system("other rules"), user("Hello"), answer("Hi")],
+        [system("rules"), user("Good day"), answer("Hi")],
+    ]
+    found = ck.replay([*forks, start], policies=["all"])
+
+    assert found.rows[0]["requests"] == 2 + 2 + 1 + 1
+    assert any(note.startswith("1 transcript left out") for note in found.notes)
+    assert not any("the same" in note for note in ck.replay(forks, policies=["all"]).notes[:2])
+
+
+def test_a_stream_of_requests_is_held_back_only_so_far() -> None:
+    read: list[int] = []
+
+    def stream() -> Iterator[Transcript]:
+        for number in range(10):
+            read.append(number)
+            yield talk(2, name=f"t{number}") if number else talk(1, 3, "other")
+
+    taken = Taken()
+    first = next(iter(longest(stream(), taken, waiting=4)))
+    assert isinstance(first, Transcript)
+    assert (first.source, len(read)) == ("other", 5)

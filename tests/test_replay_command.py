@@ -115,3 +115,13 @@ def test_ones_own_profiles_come_from_a_file(tmp_path: Path) -> None:
     [row] = json.loads(ran.stdout)["tables"]["policies"]
     assert row["profile"] == "mine-1:implicit"
     assert row["cost"] == row["units"] / 1_000
+
+
+def test_what_a_run_has_once_is_refused_when_given_twice(tmp_path: Path) -> None:
+    path = written(tmp_path, turns=3)
+    for option in ("--limit", "--target", "--gap", "--join"):
+        ran = run("replay", path, f"{option}=4000", f"{option}=8000", folder=tmp_path)
+        assert ran.returncode == 2, option
+        said = " ".join(ran.stderr.replace("│", " ").split())
+        assert f"Invalid value for {option}: given 2 times (4000, 8000): a run has one" in said
+        assert "run once for each" in said

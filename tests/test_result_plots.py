@@ -2,10 +2,10 @@
 
 import pytest
 
-from contextkit.analysis.captions import best, caption
-from contextkit.analysis.drawing import as_png, as_svg, draw
-from contextkit.analysis.panels import fitted, short_figure
 from contextkit.analysis.results import Frontier, Point, Split
+from contextkit.analysis.showing.captions import best, caption
+from contextkit.analysis.showing.drawing import as_png, as_svg, draw
+from contextkit.analysis.showing.panels import fitted, short_figure
 from contextkit.errors import MissingExtra
 from tests.made_results import HOSTILE, made, run
 

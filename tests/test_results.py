@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextkit.analysis.forms import cells, heading, shown
-from contextkit.analysis.layout import letters, lines, table_lines, wrapped
 from contextkit.analysis.results import Column, Table
+from contextkit.analysis.showing.forms import cells, heading, shown
+from contextkit.analysis.showing.layout import letters, lines, table_lines, wrapped
 from contextkit.errors import InputError
 from tests.made_results import EVERY_KIND, HOSTILE, made, named
 
@@ -271,3 +271,27 @@ def test_tables_and_plots_are_found_by_name():
         result.markdown("others")
     with pytest.raises(InputError, match="there are: frontier, split"):
         result.plot("others")
+
+
+def test_what_puzzles_is_explained_below_the_table_and_nothing_else():
+    kept = Column("kept", "kept", "share", "Of the messages.", puzzling=True)
+    cost = Column("cost", "cost", "units", "Of the input.")
+    gone = Column("gone", "gone", "text", "What is nowhere.", puzzling=True)
+    table = Table("t", "T", (kept, cost, gone), ({"kept": 0.5, "cost": 1.0},), "A note.")
+    found = str(made(tables=[table], notes=(), problems=())).splitlines()
+
+    assert found[found.index("A note.") + 1 :] == ["  kept: Of the messages."]
+
+
+def test_a_column_that_another_one_says_better_is_shown_where_that_one_is_not_known():
+    columns = (
+        Column("name", "name"),
+        Column("money", "cost", "money", unit="CNY"),
+        Column("units", "price units", "units", unless="money"),
+    )
+    known, unknown = {"name": "a", "money": 1.0, "units": 2.0}, {"name": "b", "units": 3.0}
+    priced, mixed = (Table("t", "T", columns, rows) for rows in ((known,), (known, unknown)))
+
+    assert " units" not in str(made(tables=[priced]))
+    assert " units" in str(made(tables=[mixed]))
+    assert "units" in made(tables=[priced]).csv()

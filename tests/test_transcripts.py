@@ -172,7 +172,7 @@ BAD = {
     "nested": (lines(OTHER) + "[" * 100_000 + "\n", 2, "nested too deep"),
     "a key twice": (lines(OTHER) + '{"a": 1, "a": 2}\n', 2, "the key 'a' stands twice"),
     "a number": (lines(OTHER) + "17\n", 2, "is a number, no conversation"),
-    "another object": (lines(OTHER, {"a": 1}), 2, "holds no messages in a form that is known"),
+    "another object": (lines(OTHER, {"a": 1}), 2, "looked for were `messages`, `input`"),
     "no message": (lines(OTHER, {"messages": []}), 2, "holds no message"),
     "an unknown role": (
         lines(OTHER, [{"role": "user", "content": "Hi"}, {"role": "robot", "content": "x"}]),

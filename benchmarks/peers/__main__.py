@@ -121,7 +121,7 @@ def frontier(result: Outcome) -> Frontier:
 
 def plots(result: Outcome) -> dict[str, Figure]:
     """By name, drawn."""
-    from contextkit.analysis.drawing import draw as drawn
+    from contextkit.analysis.showing.drawing import draw as drawn
 
     return {"peers-cost": drawn(frontier(result))} if "costs" in result else {}
 

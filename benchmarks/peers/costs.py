@@ -19,10 +19,10 @@ from benchmarks.peers.libraries import OURS, OURS_SUMMARIZING, Peer
 from benchmarks.peers.library import Message, Remembering
 from benchmarks.peers.process import Failed, Process, TookTooLong
 from benchmarks.workloads import Workload, joined, long_sessions, trajectories, written_loop
-from contextkit.analysis.built import own_policy
-from contextkit.analysis.charged import Sums, charges, moments_of
 from contextkit.analysis.policies import Made, Policy, Setting, points_of
 from contextkit.analysis.replay import GAP
+from contextkit.analysis.replaying.built import own_policy
+from contextkit.analysis.replaying.charged import Sums, charges, moments_of
 from contextkit.analysis.transcripts import Transcript
 from contextkit.caching.blocks import Block, blocks_of
 from contextkit.caching.blocks import Made as Known

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
+from itertools import count, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from contextkit.analysis.audit_lines import Line, Lines
-from contextkit.analysis.audit_losses import Losses
-from contextkit.analysis.audit_requests import Requests
-from contextkit.analysis.audit_tables import result_of
-from contextkit.analysis.audit_tally import Tally
+from contextkit.analysis.auditing.lines import Line, Lines
+from contextkit.analysis.auditing.losses import Losses
+from contextkit.analysis.auditing.other_cache import OtherCaches
+from contextkit.analysis.auditing.requests import Requests
+from contextkit.analysis.auditing.tables import result_of
+from contextkit.analysis.auditing.tally import Tally
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.recorded import Recorded, as_recorded, read_recorded
 from contextkit.analysis.results import Result
@@ -50,7 +52,8 @@ def audit(
 
     Returns:
         tables `changes`, the main one, `totals`, and where there are some `cuts` and
-        `conversations`; what could not be read is in its `problems`.
+        `conversations`; what another cache of the same model would save, in its notes and under
+        `other_caches` in its details; what could not be read, in its `problems`.
 
     Raises:
         InputError: `records` is nothing of that kind.
@@ -71,6 +74,7 @@ def audit(
         'Move the clock out of the system prompt, behind the newest user message'
     """
     requests, lines, losses, tally = Requests(profiles, counter), Lines(), Losses(), Tally()
+    others = OtherCaches()
     for number, item in enumerate(_in_order(_each(records))):
         if progress is not None and number % 20 == 0:
             progress(number, None)
@@ -85,11 +89,12 @@ def audit(
         related = lines.add(now)
         simulated = losses.simulated(now)
         tally.add(now, related, simulated, losses.of(now, related, simulated))
+        others.add(now, related, simulated)
         _settle(tally, lines.leaving())
     _settle(tally, lines.all())
     if progress is not None:
         progress(tally.requests, tally.requests)
-    return result_of(tally, lines.count, tuple(requests.unknown))
+    return result_of(tally, lines.count, tuple(requests.unknown), others.savings())
 
 
 def _settle(tally: Tally, lines: Iterable[Line]) -> None:
@@ -104,16 +109,25 @@ def _each(records: Iterable[Given] | str | Path) -> Iterator[Recorded | Problem]
         raise InputError(
             f"are paths or an iterable of records, not {type(records).__name__}", place="records"
         )
-    for number, given in enumerate(records):
-        if isinstance(given, str | Path):
-            yield from read_recorded([given])
-        elif isinstance(given, Problem):
-            yield given
+    numbers = count()
+    for are_paths, group in groupby(records, _is_path):
+        if are_paths:  # all at once: the two files of a batch belong together
+            yield from read_recorded(cast("Iterator[str | Path]", group))
         else:
-            try:
-                yield as_recorded(given, number)
-            except InputError as error:
-                yield _problem(f"record {number}", error)
+            yield from (_one(given, next(numbers)) for given in group)
+
+
+def _is_path(given: Given) -> bool:
+    return isinstance(given, str | Path)
+
+
+def _one(given: Any, number: int) -> Recorded | Problem:
+    if isinstance(given, Problem):
+        return given
+    try:
+        return as_recorded(given, number)
+    except InputError as error:
+        return _problem(f"record {number}", error)
 
 
 def _in_order(records: Iterable[Recorded | Problem]) -> Iterator[Recorded | Problem]:

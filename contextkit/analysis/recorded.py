@@ -26,12 +26,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contextkit.analysis.importers import said
 from contextkit.analysis.problems import Problem
-from contextkit.analysis.reading import Piece, limited, read_files
-from contextkit.analysis.records import conversation_of, merged, reply_of, times_of
-from contextkit.analysis.reported import usage_of
-from contextkit.analysis.requests import find_request, is_line_of_messages, spread
+from contextkit.analysis.reading.files import Piece, limited, read_files
+from contextkit.analysis.reading.importers import said
+from contextkit.analysis.reading.records import conversation_of, merged, reply_of, times_of
+from contextkit.analysis.reading.reported import usage_of
+from contextkit.analysis.reading.requests import find_request, is_line_of_messages, spread
 from contextkit.errors import InputError
 from contextkit.messages import SCHEMA
 from contextkit.usage import Usage

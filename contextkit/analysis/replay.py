@@ -8,16 +8,17 @@ from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
-from contextkit.analysis.built import DropAt
-from contextkit.analysis.charged import Charge, Moment, Sums, charges, moments_of
-from contextkit.analysis.droppable import Droppable, droppable
-from contextkit.analysis.joining import joined
-from contextkit.analysis.least_cost import least_cost
 from contextkit.analysis.policies import NoRequest, Policy, Setting
 from contextkit.analysis.problems import Problem
-from contextkit.analysis.replay_result import result_of
+from contextkit.analysis.replaying.built import DropAt
+from contextkit.analysis.replaying.charged import Charge, Moment, Sums, charges, moments_of
+from contextkit.analysis.replaying.droppable import Droppable, droppable
+from contextkit.analysis.replaying.growing import WAITING, Taken, longest
+from contextkit.analysis.replaying.joining import joined
+from contextkit.analysis.replaying.least_cost import least_cost
+from contextkit.analysis.replaying.settings import DEFAULT_POLICIES, Named, policies_of, settings_of
+from contextkit.analysis.replaying.tables import result_of
 from contextkit.analysis.results import Result
-from contextkit.analysis.settings import DEFAULT_POLICIES, Named, policies_of, settings_of
 from contextkit.analysis.transcripts import (
     Transcript,
     TranscriptLike,
@@ -59,11 +60,13 @@ def replay(
 
     Each conversation is held again, request by request, once for each policy and profile: the
     policy makes the requests, a simulator of the provider's cache serves them, and the profile's
-    prices charge them. Nothing is sent to anybody.
+    prices charge them. Nothing is sent to anybody. Of transcripts of which one is the beginning of
+    another, as the requests of one conversation are, the longest is held.
 
     Args:
         transcripts: conversations, as messages, dicts with `messages`, `Transcript` objects, or
-            paths of files and folders.
+            paths of files and folders. Of an iterator, 1,000 wait for a longer one; all else is
+            read to its end first.
         policies: names such as `drop@when-it-pays`, `window`, `all` (`policies_of` has them all),
             strategies, `Policy` objects, or functions that get the messages so far and give those
             to send.
@@ -88,7 +91,7 @@ def replay(
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
         raise InputError(f"are seconds, not {gap!r:.60}", place="gap")
     run = Run(chosen, named, gap)
-    given, count = _given(transcripts)
+    given, count = _given(transcripts, run.taken)
     steps = len(chosen) * len(named)
     of = None if count is None else ceil(count / join) * steps
     told: Progress = _say_nothing if progress is None else progress
@@ -137,6 +140,7 @@ class Run:
         timed: how many conversations have times.
         problems: of conversations that were left out, and what was handed in.
         longest: by policy, the split of the requests of the longest conversation.
+        taken: transcripts that were found to be of one conversation.
     """
 
     policies: list[Policy]
@@ -149,6 +153,7 @@ class Run:
     timed: int = 0
     problems: list[Problem] = field(default_factory=list)
     longest: tuple[str, int, dict[str, list[tuple[int, int, int]]]] = ("", 0, {})
+    taken: Taken = field(default_factory=Taken)
 
     def hold(self, transcript: Transcript) -> Iterator[int]:
         """Hold a conversation under everything, or leave it out; gives how much of it is done."""
@@ -253,7 +258,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}{place}"
 
 
-def _given(transcripts: Any) -> tuple[Iterable[Transcript | Problem], int | None]:
+def _given(transcripts: Any, taken: Taken) -> tuple[Iterable[Transcript | Problem], int | None]:
     """Transcripts of whatever was handed in, and how many there are, if that is known."""
     if isinstance(transcripts, str | Path):
         transcripts = [transcripts]
@@ -261,13 +266,19 @@ def _given(transcripts: Any) -> tuple[Iterable[Transcript | Problem], int | None
         raise InputError(
             f"are conversations or paths, not {type(transcripts).__name__}", place="transcripts"
         )
-    if not isinstance(transcripts, list | tuple):
-        return (_one(one, number) for number, one in enumerate(transcripts)), None
-    if transcripts and all(isinstance(one, str | Path) for one in transcripts):
-        read = list(read_transcripts(transcripts))
+    found: Iterable[Transcript | Problem]
+    if isinstance(transcripts, list | tuple) and _are_paths(transcripts):
+        found = read_transcripts(transcripts)
     else:
-        read = [_one(one, number) for number, one in enumerate(transcripts)]
+        found = (_one(one, number) for number, one in enumerate(transcripts))
+        if isinstance(transcripts, Iterator):  # may be longer than memory; all else is read first
+            return longest(found, taken, WAITING), None
+    read = list(longest(found, taken))
     return read, sum(isinstance(one, Transcript) for one in read)
+
+
+def _are_paths(given: Sequence[Any]) -> bool:
+    return bool(given) and all(isinstance(one, str | Path) for one in given)
 
 
 def _one(given: Any, number: int) -> Transcript | Problem:
@@ -275,5 +286,5 @@ def _one(given: Any, number: int) -> Transcript | Problem:
         return given
     try:
         return as_transcript(given, number)
-    except InputError as error:
-        return Problem(f"transcript {number}", _reason(error))
+    except InputError as error:  # of its form, and says nothing of content
+        return Problem(error.place, str(error).removeprefix(f"{error.place}: "))

@@ -38,6 +38,9 @@ class Column:
         unit: of the values where the kind does not say: `tokens`, a currency.
         quiet: left out of what is shown where no row has anything but zero in it; a column in
             which nothing is known always is. CSV and JSON have every column.
+        puzzling: what it means stands below the table where there is no room for every column's.
+        unless: key of a column that says the same better: where every row has a value there, this
+            one is left out of what is shown.
     """
 
     key: str
@@ -46,6 +49,8 @@ class Column:
     meaning: str = ""
     unit: str = ""
     quiet: bool = False
+    puzzling: bool = False
+    unless: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +189,7 @@ class Result:
         raise InputError(f"is no plot of this result; there are: {there}", place=str(name))
 
     def __str__(self) -> str:
-        from contextkit.analysis.layout import lines
+        from contextkit.analysis.showing.layout import lines
 
         return "\n".join(line.text for line in lines(self))
 
@@ -194,7 +199,7 @@ class Result:
         Raises:
             InputError: where there is no such table.
         """
-        from contextkit.analysis.forms import markdown
+        from contextkit.analysis.showing.forms import markdown
 
         return markdown(self.table(table))
 
@@ -206,7 +211,7 @@ class Result:
         Raises:
             InputError: where there is no such table.
         """
-        from contextkit.analysis.forms import to_csv
+        from contextkit.analysis.showing.forms import to_csv
 
         return to_csv(self.table(table))
 
@@ -221,7 +226,7 @@ class Result:
             InputError: where there is no such plot.
             MissingExtra: without matplotlib.
         """
-        from contextkit.analysis.drawing import draw
+        from contextkit.analysis.showing.drawing import draw
 
         return draw(self.plot(plot), narrow=narrow)
 
@@ -232,7 +237,7 @@ class Result:
             InputError: where there is no such plot.
             MissingExtra: without matplotlib.
         """
-        from contextkit.analysis.drawing import as_png
+        from contextkit.analysis.showing.drawing import as_png
 
         return as_png(self.figure(plot, narrow=narrow))
 
@@ -242,12 +247,12 @@ class Result:
         Raises:
             MissingExtra: where there are plots, without matplotlib.
         """
-        from contextkit.analysis.page import page
+        from contextkit.analysis.showing.page import page
 
         return page(self)
 
     def _repr_html_(self) -> str:
-        from contextkit.analysis.notebook_form import fragment
+        from contextkit.analysis.showing.notebook_form import fragment
 
         return fragment(self)
 

@@ -10,11 +10,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from contextkit.analysis.importers import said
 from contextkit.analysis.problems import Problem
-from contextkit.analysis.reading import Piece, limited, read_files
-from contextkit.analysis.records import reply_of
-from contextkit.analysis.requests import (
+from contextkit.analysis.reading.files import Piece, limited, read_files
+from contextkit.analysis.reading.importers import said
+from contextkit.analysis.reading.records import reply_of
+from contextkit.analysis.reading.requests import (
     Request,
     are_tools,
     check_tools,
@@ -22,7 +22,7 @@ from contextkit.analysis.requests import (
     is_line_of_messages,
     spread,
 )
-from contextkit.analysis.times import seconds_of
+from contextkit.analysis.reading.times import seconds_of
 from contextkit.errors import InputError, StoreCorrupt
 from contextkit.history import History
 from contextkit.messages import SCHEMA

@@ -13,7 +13,7 @@ from typing import Any
 
 from contextkit.caching.consecutive import Answered, Asked, Consecutive, rules_in_use
 from contextkit.caching.costs import Cost, cost_of
-from contextkit.caching.faults import Cause, fault_of_provider, faults_of, slack_of
+from contextkit.caching.faults import Cause, as_counted, fault_of_provider, faults_of, slack_of
 from contextkit.caching.prefix import Level, PrefixDiff, diff
 from contextkit.errors import InputError, ProfileError
 from contextkit.profiles import CacheRules, Profile, profile_for
@@ -142,9 +142,10 @@ def explained(
         moved_by: what moved the prefix, where that is known.
         foretold: whether the usage is a forecast, in which nothing lies with the provider.
     """
-    read = usage.cache_read_tokens or 0
+    counted = as_counted(pair, usage)
+    read = counted.cache_read_tokens or 0
     full = pair.readable
-    slack = slack_of(pair, usage)
+    slack = slack_of(pair, counted)
     missed = (min(full, pair.resent) if pair.moved else full) - read
     if missed <= slack:
         return Explanation(None)
@@ -165,6 +166,8 @@ def explained(
             cause, source = likely, why
     elif foretold and cause == "not kept by the provider":
         return Explanation(None)
+    if counted.input_tokens and usage.input_tokens:  # as reported
+        missed = round(missed * usage.input_tokens / counted.input_tokens)
     cost = _cost_of_miss(pair, usage, missed)
     if cause == "prefix moved":
         source = moved_by or source

@@ -13,6 +13,9 @@ from contextkit.caching.prefix import PrefixDiff
 from contextkit.messages import has_reasoning
 from contextkit.usage import Usage
 
+_OF_PARTS = 0.1
+"""By how much the share of a part may be off, where the tokens of the whole are known."""
+
 Cause = Literal[
     "model changed",
     "settings changed",
@@ -106,15 +109,37 @@ def _out_of_time(pair: Consecutive, whole: tuple[Block, ...]) -> list[tuple[Caus
     return [("expired", f"{pair.elapsed:,.0f} s between the requests", reads)]
 
 
+def as_counted(pair: Consecutive, usage: Usage) -> Usage:
+    """A usage in tokens as they are counted here, where those are estimated.
+
+    What was reported for the whole request then says how far the estimate of its parts is off.
+    """
+    if not pair.counter.error or not usage.input_tokens or not pair.counted:
+        return usage
+    scale = pair.counted / usage.input_tokens
+    read = usage.cache_read_tokens
+    return replace(
+        usage,
+        input_tokens=pair.counted,
+        cache_read_tokens=None if read is None else round(read * scale),
+    )
+
+
 def slack_of(pair: Consecutive, usage: Usage) -> int:
-    """By how many tokens a count may be off without a miss."""
+    """By how many tokens a count may be off without a miss.
+
+    Args:
+        pair: the requests.
+        usage: of the later one, `as_counted`.
+    """
     rules, counter = pair.rules, pair.counter
     counted = pair.counted
     exact = usage.input_tokens == counted and not counter.error
     if exact and rules.match == "slots":
         return 0
     off = abs((usage.input_tokens or counted) - counted)
-    return max(rules.block, 16, off, int(counted * (0.02 + counter.error)))
+    error = counter.error if usage.input_tokens is None else min(counter.error, _OF_PARTS)
+    return max(rules.block + off, 16, int(counted * (0.02 + error)))
 
 
 def _without_dropped(pair: Consecutive) -> tuple[Block, ...] | None:

@@ -57,6 +57,24 @@ _BLOCK = re.compile(
     r"|context|documents|passages|knowledge)(?: [^<>\n]{0,80})?>",
     re.IGNORECASE,
 )
+# Headings that say nothing by themselves, but do so where it is known that the text changes.
+_HEADINGS = (
+    (
+        "summary",
+        re.compile(r"^#{1,6} [^:\n]{0,40}\bsummary\b[^:\n]{0,40}$", re.IGNORECASE | re.MULTILINE),
+    ),
+    ("summary", re.compile(r"<(?:\w{1,20}[_-])?summary>", re.IGNORECASE)),
+    (
+        "passages",
+        re.compile(
+            r"^#{1,6} (?![^\n]*\b(?:user|customer|account)\b)[^:\n]{0,40}\b(?:context|documents"
+            r"|passages|knowledge|excerpts|snippets|sources|search results|memories)\b[^:\n]{0,40}$"
+            r"|\bfollowing (?:pieces of )?(?:context|documents|passages|excerpts|sources)\b"
+            r"|<(?:context|documents|passages|knowledge)(?: [^<>\n]{0,80})?>",
+            re.IGNORECASE | re.MULTILINE,
+        ),
+    ),
+)
 _SCORE = re.compile(
     r"\b(?:score|similarity|relevance|distance|rank)\"?\s?[:=]\s?\"?-?[01]?\.\d+"
     r"|\bchunk[_ -]?(?:id|no|index)?\"?\s?[:=#]\s?\"?\w+",
@@ -99,6 +117,9 @@ def insertions(text: str, *, changed: bool = False) -> Iterator[tuple[str, int, 
         for found in pattern.finditer(text):
             if changed or not _NOTHING.match(text, found.end(), found.end() + 400):
                 yield kind, found.start() + _indent(found[0]), found.end()
+    for kind, pattern in _HEADINGS if changed else ():
+        for found in pattern.finditer(text):
+            yield kind, found.start(), found.end()
     position = 0
     unclosed = set()
     while (tag := _BLOCK.search(text, position)) is not None:

@@ -1,4 +1,4 @@
-"""The command line: `contextkit demo`, `contextkit chat` and `contextkit lint`.
+"""The command line, `contextkit`: what its commands have in common.
 
 Exit codes, the same for every command:
 
@@ -20,7 +20,10 @@ never outlives the command.
 from __future__ import annotations
 
 import io
+import os
 import sys
+from importlib import import_module
+from pathlib import Path
 
 from contextkit.errors import ContextKitError, MissingExtra, ReplyError, ServerError, StoreError
 
@@ -36,12 +39,17 @@ EXIT_CODES = (
 
 def main() -> None:
     """Run the command line; the console script `contextkit`."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows "?"
     try:
         require("typer", "the command line")
-        from contextkit.cli.commands import app
+        for module in ("commands", "analysis_commands"):  # in the order of the help
+            import_module(f"contextkit.cli.{module}")
+        from contextkit.cli.app import app
 
         app(prog_name="contextkit")
     except ContextKitError as error:

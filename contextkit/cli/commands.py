@@ -1,86 +1,32 @@
-"""The commands and their options, as typer takes them; what they do is imported when they run."""
+"""The commands that hold and check conversations, and their options, as typer takes them.
+
+What they do is imported when they run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from contextkit import __version__
-from contextkit.cli import EXIT_CODES, INTERRUPTED, say
-
-app = typer.Typer(
-    name="contextkit",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,  # plain help: quick, and brackets stay brackets
-    pretty_exceptions_enable=False,  # a traceback with local variables could show a key
-    epilog=EXIT_CODES,
+from contextkit.cli import EXIT_CODES
+from contextkit.cli.app import app, ctrl_c
+from contextkit.cli.options import (
+    AsJson,
+    BaseUrl,
+    Cache,
+    CacheOption,
+    Limit,
+    Model,
+    Options,
+    Port,
+    SpendAtMost,
+    Target,
+    Threads,
+    Yes,
 )
-
-
-class Cache(StrEnum):
-    """The kinds of caches that providers have."""
-
-    implicit = "implicit"
-    explicit = "explicit"
-    session = "session"
-
-
-# Options that several commands have.
-Model = Annotated[
-    str | None,
-    typer.Option(help="qwen-plus, gpt-5.6, …; without it the embedded model answers."),
-]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(help="The provider's address, else OPENAI_BASE_URL or DASHSCOPE_BASE_URL."),
-]
-SpendAtMost = Annotated[
-    int | None,
-    typer.Option(min=1, help="Tokens of input and output that are never passed."),
-]
-Limit = Annotated[
-    int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: the window]")
-]
-Target = Annotated[int | None, typer.Option(min=1, help="Tokens that a cut comes down to.")]
-Options = Annotated[
-    str | None,
-    typer.Option(
-        help='Further parameters of each request, as JSON: {"temperature":0}. Those that only '
-        'the provider knows: {"extra_body":{"enable_thinking":false}}'
-    ),
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="Of the embedded server; 0: any free.")]
-Threads = Annotated[int, typer.Option(min=1, help="That the server computes with.")]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout; progress on stderr.")
-]
-Csv = Annotated[Path | None, typer.Option(help="Write the main table there, as CSV.")]
-Png = Annotated[Path | None, typer.Option(help="Folder to write every plot into, as PNG.")]
-Html = Annotated[Path | None, typer.Option(help="Write one page there with all of it.")]
-CacheOption = Annotated[Cache, typer.Option(help="Which cache of the provider.")]
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"contextkit {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def contextkit(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Build LLM chat requests within a token budget, with a prefix that stays put."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -116,7 +62,7 @@ def demo(
     settings = Settings.of(
         turns=turns, limit=limit, target=target, seed=seed, port=port, threads=threads, quick=quick
     )
-    with _ctrl_c():
+    with ctrl_c():
         raise typer.Exit(run(settings, png, as_json=as_json))
 
 
@@ -165,7 +111,7 @@ def chat(
         threads=threads,
         as_json=as_json,
     )
-    with _ctrl_c():
+    with ctrl_c():
         raise typer.Exit(run(settings))
 
 
@@ -217,7 +163,7 @@ def bench(
         threads=threads,
         as_json=as_json,
     )
-    with _ctrl_c():
+    with ctrl_c():
         raise typer.Exit(run(settings))
 
 
@@ -265,7 +211,7 @@ def probe(
         threads=threads,
         as_json=as_json,
     )
-    with _ctrl_c():
+    with ctrl_c():
         raise typer.Exit(run(settings))
 
 
@@ -299,124 +245,5 @@ def lint(
     """
     from contextkit.cli.lint import run
 
-    with _ctrl_c():
+    with ctrl_c():
         raise typer.Exit(run(files, clock, ignore or (), as_json=as_json))
-
-
-@app.command(epilog=EXIT_CODES)
-def replay(
-    transcripts: Annotated[
-        list[Path], typer.Argument(help="Conversations: files, folders; - is standard input.")
-    ],
-    *,
-    compaction: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="drop, clear, keep:TURNS, summarize:TOKENS, joined by + such as clear+drop; or a "
-            "baseline: all, window, window-turns, window:TOKENS. Repeatable.  [default: drop, "
-            "clear+drop, window, all]"
-        ),
-    ] = None,
-    schedule: Annotated[
-        list[str] | None,
-        typer.Option(help="when-it-pays, at-limit. Repeatable: all combinations are made."),
-    ] = None,
-    profile: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A model, perhaps with its cache: qwen-plus, qwen-plus:explicit, gpt-5.6:none. "
-            "Repeatable.  [default: qwen-plus]"
-        ),
-    ] = None,
-    profiles: Annotated[
-        Path | None, typer.Option(help="TOML file with profiles of your own models.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]")
-    ] = None,
-    target: Annotated[
-        int | None,
-        typer.Option(min=1, help="Tokens that a cut comes down to.  [default: half the limit]"),
-    ] = None,
-    gap: Annotated[
-        float | None,
-        typer.Option(min=0, help="Seconds between requests that have no times.  [default: 20]"),
-    ] = None,
-    join: Annotated[
-        int, typer.Option(min=1, help="Conversations in a row that make one long session.")
-    ] = 1,
-    tools: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with the tools of conversations that name none."),
-    ] = None,
-    as_json: AsJson = False,
-    csv: Csv = None,
-    png: Png = None,
-    html: Html = None,
-) -> None:
-    """Hold conversations again under several policies and providers, offline, side by side.
-
-    Shows for each policy and profile, the cheapest first, what the requests would cost, how much
-    of them the provider's cache would have, how long they are, how much of the conversation they
-    keep, and how far that is from the least that any choice of cuts could cost. Nothing is sent;
-    no text of a message is shown. Ends with 8 where a conversation was left out, with 1 where
-    there was none.
-    """
-    from contextkit.cli.replay import Settings, run
-
-    settings = Settings(
-        transcripts=transcripts,
-        compactions=compaction or (),
-        schedules=schedule or (),
-        models=profile or (),
-        profiles=profiles,
-        limit=limit,
-        target=target,
-        gap=gap,
-        join=join,
-        tools=tools,
-        as_json=as_json,
-        csv=csv,
-        png=png,
-        html=html,
-    )
-    with _ctrl_c():
-        raise typer.Exit(run(settings))
-
-
-@app.command(epilog=EXIT_CODES)
-def audit(
-    logs: Annotated[
-        list[Path], typer.Argument(help="Logs of requests with their usage: files, folders.")
-    ],
-    *,
-    profiles: Annotated[
-        Path | None, typer.Option(help="TOML file with profiles of your own models.")
-    ] = None,
-    as_json: AsJson = False,
-    csv: Csv = None,
-    png: Png = None,
-    html: Html = None,
-) -> None:
-    """Find in recorded requests what keeps a prompt cache from hitting, and what to change first.
-
-    Shows the changes that would save most, in order, with the cause of each, where it stands, how
-    many requests it hits, the tokens that were sent before and not read, and what that cost; and
-    in total the hit ratio and cost as they are, without a cache, and with all changes made. Works
-    offline; no text of a message is shown. Ends with 8 where a record could not be read, with 1
-    where none could.
-    """
-    from contextkit.cli.audit import run
-
-    with _ctrl_c():
-        raise typer.Exit(run(logs, profiles, as_json=as_json, csv=csv, png=png, html=html))
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[None]:
-    """Ctrl-C where a command has nothing more to say about it."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("stopped by Ctrl-C")
-        raise typer.Exit(INTERRUPTED) from None

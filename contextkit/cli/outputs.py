@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from contextkit.analysis.layout import counted, lines
 from contextkit.analysis.results import Result
+from contextkit.analysis.showing.layout import counted, lines, wrapped
 from contextkit.caching.prefix import printable
 from contextkit.cli import FAILED, PROBLEMS, require, say
 from contextkit.errors import ContextKitError, InputError
 
 _PROBLEMS = 20  # that are named on stderr
+_EXPLAINED = "Every column is explained on the page of --html, and by `definitions` of --json."
 _STYLES = {
     "title": "bold",
     "finding": "bold",
@@ -68,16 +69,20 @@ def show(
     Returns:
         0; 8 where something in the input could not be read; 1 where a file could not be written.
     """
+    printed = True
     try:
         if as_json:
             sys.stdout.write(json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
         else:
             _print(result)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads it has seen enough; the files are written all the same
+    except OSError as error:  # the files are written all the same
         with Path(os.devnull).open("wb") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
-    failed = not all([*_files(result, csv=csv, png=png, html=html)])
+        if not isinstance(error, BrokenPipeError):  # then whoever reads it has seen enough
+            say(f"what was found cannot be printed: {error.strerror or error}")
+            printed = False
+    failed = not all([printed, *_files(result, csv=csv, png=png, html=html)])
     _say_problems(result)
     return FAILED if failed else PROBLEMS if result.problems else 0
 
@@ -164,6 +169,8 @@ def _print(result: Result) -> None:
         return
     for line in lines(result, console.width):
         console.print(Text(line.text, style=_STYLES.get(line.role, "")), soft_wrap=True)
+    for text in wrapped(_EXPLAINED, console.width):
+        console.print(Text(text, style="dim"), soft_wrap=True)
 
 
 def _say_problems(result: Result) -> None:

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contextkit.analysis.findings import Finding, Findings, shown
-from contextkit.analysis.probing import Probing
+from contextkit.analysis.probes.findings import Finding, Findings, shown
+from contextkit.analysis.probes.probing import Probing
 from contextkit.cli import FAILED, require, say
 from contextkit.cli.consent import consent, other_api
 from contextkit.cli.endpoints import Endpoint, endpoint_for, json_options

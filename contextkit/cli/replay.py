@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contextkit.analysis.problems import Problem
 from contextkit.analysis.replay import GAP, replay
-from contextkit.analysis.settings import DEFAULT_POLICIES, combined
-from contextkit.analysis.transcripts import read_transcripts
+from contextkit.analysis.replaying.settings import DEFAULT_POLICIES, combined
+from contextkit.analysis.transcripts import Transcript, read_transcripts
 from contextkit.cli import outputs
 from contextkit.cli.progress import progress
 from contextkit.errors import InputError
@@ -57,7 +58,7 @@ def run(settings: Settings) -> int:
     known = None if settings.profiles is None else load_profiles(settings.profiles)
     with progress("replaying") as told:
         result = replay(
-            list(read_transcripts(settings.transcripts, tools=tools)),
+            _Files(settings.transcripts, tools),
             policies=settings.policies,
             profiles=settings.models or ("qwen-plus",),
             limit=settings.limit,
@@ -74,6 +75,17 @@ def run(settings: Settings) -> int:
         png=settings.png,
         html=settings.html,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The transcripts of files, read one at a time: not all requests of a log need be held."""
+
+    paths: Sequence[Path]
+    tools: Any
+
+    def __iter__(self) -> Iterator[Transcript | Problem]:
+        return read_transcripts(self.paths, tools=self.tools)
 
 
 def _tools(path: Path) -> Any:

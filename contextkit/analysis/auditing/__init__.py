@@ -1,0 +1,1 @@
+"""Auditing: what recorded requests did not read from the cache, and why."""

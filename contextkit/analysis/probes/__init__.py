@@ -1,0 +1,1 @@
+"""Probes: what is asked of a provider's cache to find out what it does."""

@@ -1,0 +1,1 @@
+"""Replaying: conversations held again under policies, charged, beside the least possible."""

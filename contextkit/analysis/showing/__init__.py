@@ -1,0 +1,1 @@
+"""Showing: a result as text, plots, and a page."""

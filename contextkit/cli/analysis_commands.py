@@ -1,0 +1,121 @@
+"""The commands that analyse files, and their options; what they do is imported when they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contextkit.cli import EXIT_CODES
+from contextkit.cli.app import app, ctrl_c
+from contextkit.cli.options import AsJson, Csv, Html, Png, Profiles, once
+
+
+@app.command(epilog=EXIT_CODES)
+def replay(
+    transcripts: Annotated[
+        list[Path], typer.Argument(help="Conversations: files, folders; - is standard input.")
+    ],
+    *,
+    compaction: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="drop, clear, keep:TURNS, summarize:TOKENS, joined by + such as clear+drop; or a "
+            "baseline: all, window, window-turns, window:TOKENS. Repeatable.  [default: drop (by "
+            "both schedules), clear+drop, window, all]"
+        ),
+    ] = None,
+    schedule: Annotated[
+        list[str] | None,
+        typer.Option(help="when-it-pays, at-limit. Repeatable: all combinations are made."),
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model, perhaps with its cache: qwen-plus, qwen-plus:explicit, gpt-5.6:none. "
+            "Repeatable.  [default: qwen-plus]"
+        ),
+    ] = None,
+    profiles: Profiles = None,
+    limit: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]"),
+    ] = None,
+    target: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Tokens that a cut comes down to.  [default: half the limit]"),
+    ] = None,
+    gap: Annotated[
+        list[float] | None,
+        typer.Option(min=0, help="Seconds between requests that have no times.  [default: 20]"),
+    ] = None,
+    join: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="Conversations in a row that make one long session.  [default: 1]"
+        ),
+    ] = None,
+    tools: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with the tools of conversations that name none."),
+    ] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    png: Png = None,
+    html: Html = None,
+) -> None:
+    """Hold conversations again under several policies and providers, offline, side by side.
+
+    Shows for each policy and profile, the cheapest first, what the requests would cost, how much
+    of them the provider's cache would have, how long they are, how much of the conversation they
+    keep, and how far that is from the least that any choice of cuts could cost. Nothing is sent;
+    no text of a message is shown. Ends with 8 where a conversation was left out, with 1 where
+    there was none.
+    """
+    from contextkit.cli.replay import Settings, run
+
+    settings = Settings(
+        transcripts=transcripts,
+        compactions=compaction or (),
+        schedules=schedule or (),
+        models=profile or (),
+        profiles=profiles,
+        limit=once("--limit", limit),
+        target=once("--target", target),
+        gap=once("--gap", gap),
+        join=once("--join", join) or 1,
+        tools=tools,
+        as_json=as_json,
+        csv=csv,
+        png=png,
+        html=html,
+    )
+    with ctrl_c():
+        raise typer.Exit(run(settings))
+
+
+@app.command(epilog=EXIT_CODES)
+def audit(
+    logs: Annotated[
+        list[Path], typer.Argument(help="Logs of requests with their usage: files, folders.")
+    ],
+    *,
+    profiles: Profiles = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    png: Png = None,
+    html: Html = None,
+) -> None:
+    """Find in recorded requests what keeps a prompt cache from hitting, and what to change first.
+
+    Shows the changes that would save most, in order, with the cause of each, where it stands, how
+    many requests it hits, the tokens that were sent before and not read, and what that cost; and
+    in total the hit ratio and cost as they are, without a cache, and with all changes made. Works
+    offline; no text of a message is shown. Ends with 8 where a record could not be read, with 1
+    where none could.
+    """
+    from contextkit.cli.audit import run
+
+    with ctrl_c():
+        raise typer.Exit(run(logs, profiles, as_json=as_json, csv=csv, png=png, html=html))
