@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 import contextkit as ck
-from benchmarks.peers import __main__ as command
-from benchmarks.peers import correctness, costs, times
+from benchmarks.peers import correctness, costs, plots, times
 from benchmarks.peers.cases import families
 from benchmarks.peers.child import Names
 from benchmarks.peers.libraries import FLOOR, OURS, OURS_SUMMARIZING, PEERS, peer
@@ -233,17 +232,24 @@ def test_stored_results_have_every_library_and_what_the_page_claims() -> None:
     found = stored()
     names = {one.name for one in PEERS}
 
-    assert {row["name"] for row in found["correctness"]["rows"]} == names
+    for made in found["made"].values():
+        assert {one.package for one in PEERS if one.package} <= made.keys()
     ours = next(row for row in found["correctness"]["rows"] if row["name"] == OURS)
     assert ours["counts"].get("wrong", 0) == 0
     assert ours["errors"] == {}
-    for part, made in found["made"].items():
-        assert {one.package for one in PEERS if one.package} <= made.keys(), part
-    if "times" in found:
-        assert {row["name"] for row in found["times"]} >= names - {OURS_SUMMARIZING}
-    if "costs" in found:
-        assert {row["name"] for row in found["costs"]} >= names - {OURS, OURS_SUMMARIZING}
-        assert len(command.frontier(found).panels) >= 3
+    assert {row["name"] for row in found["correctness"]["rows"]} == names
+    assert {row["name"] for row in found["times"]} == names - {OURS_SUMMARIZING} | {FLOOR.name}
+    assert {row["name"] for row in found["costs"]} > names - {OURS, OURS_SUMMARIZING}
+    assert {row["name"] for row in found["server"]["rows"]} == names - {"append only"}
+    sliding = {one.name for one in PEERS if one.cuts == "slides"}
+    evaluated = {row["name"]: row["evaluated tokens"] for row in found["server"]["rows"]}
+    assert evaluated[OURS] * 5 <= min(evaluated[name] for name in sliding)
+    for limit in times.LIMITS:
+        for length in times.LENGTHS[1:]:
+            assert times.fastest(found["times"], limit, length) == OURS
+    shown = plots.points(found)
+    assert len(shown) >= 5
+    assert all(kinds[OURS] and kinds["slides"] for kinds in shown.values())
 
 
 def test_the_environments_have_what_the_project_asks_for() -> None:

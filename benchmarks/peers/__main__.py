@@ -18,18 +18,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import figures
 from benchmarks.measuring import FOLDER, WRITTEN, Outcome, data_folder, draw, made
 from benchmarks.peers import correctness, costs, server, tables, times
 from benchmarks.peers.libraries import OURS, OURS_SUMMARIZING, PEERS, ROOT
+from benchmarks.peers.plots import plots
 from benchmarks.peers.process import Failed, NotInstalled, Process, TookTooLong
 from benchmarks.workloads import reaching
-from contextkit.analysis.results import Frontier, Point
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PARTS = ("correctness", "costs", "server", "times")
 PROVIDERS = (("gpt-5", "implicit"), ("qwen-plus", "explicit"), ("qwen-plus", "implicit"))
@@ -96,34 +93,6 @@ def _costs(
             for model, cache in PROVIDERS[:1] if quick or limit > LIMITS[0] else PROVIDERS:
                 rows += costs.rows(workload, policies, (model, cache, limit), say=say)
     return {"costs": rows, "sessions": sessions}
-
-
-def frontier(result: Outcome) -> Frontier:
-    """Mean tokens and cost of every library, a panel for each workload."""
-    panels: dict[str, list[Point]] = {}
-    for row in result["costs"]:
-        if (row["model"], row["cache"], row["limit"]) != tables.MAIN:
-            continue
-        points = panels.setdefault(row["workload"], [])
-        if "cost" in row and row["name"] != "append only":
-            points.append(Point(row["name"], row["mean tokens"], row["cost"]))
-    model, cache, limit = tables.MAIN
-    return Frontier(
-        "peers-cost",
-        f"Kept context and its cost: {model}, {cache} cache, limit {limit:,}",
-        "mean tokens of a request",
-        "cost of a request (price units)",
-        panels,
-        x_better="more",
-        y_better="less",
-    )
-
-
-def plots(result: Outcome) -> dict[str, Figure]:
-    """By name, drawn."""
-    from contextkit.analysis.showing.drawing import draw as drawn
-
-    return {"peers-cost": drawn(frontier(result))} if "costs" in result else {}
 
 
 def write(result: Outcome) -> None:

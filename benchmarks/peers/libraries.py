@@ -25,8 +25,8 @@ class Peer:
         package: whose version is reported; empty for what is written by hand.
         environment: that it is installed in; empty for the one of the project.
         counts: what its limit is in.
-        cuts: `slides` (drops something at every request once full), `chunks` (drops much, seldom),
-            `summarizes`, or `never`.
+        cuts: `slides` (drops the oldest at every request once full), `drops from the middle` (at
+            every request, too), `chunks` (drops much, seldom), `summarizes`, or `never`.
         settings: what it is given, in words.
     """
 
@@ -35,7 +35,7 @@ class Peer:
     package: str
     environment: str
     counts: Counts
-    cuts: Literal["slides", "chunks", "summarizes", "never"]
+    cuts: Literal["slides", "drops from the middle", "chunks", "summarizes", "never"]
     settings: str
 
     def library(self, setting: Setting) -> Library:
@@ -120,7 +120,7 @@ PEERS = (
     ),
     Peer(
         "autogen TokenLimited", "autogen:TokenLimited", "autogen-core", "current",
-        "tokens", "slides",
+        "tokens", "drops from the middle",
         "`token_limit=room, tool_schema=tools`, a client that counts like contextkit",
     ),
     Peer(

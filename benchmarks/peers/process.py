@@ -123,7 +123,8 @@ class Process:
         if self._child is None:
             python = self.peer.python or sys.executable
             if not os.access(python, os.X_OK):
-                raise NotInstalled(f"{python} is not there; `make peers` sets it up")
+                where = self.peer.environment
+                raise NotInstalled(f"environment {where!r} is not there; `make peers` sets it up")
             self._child = subprocess.Popen(  # noqa: S603 - this module's own child
                 [str(python), "-m", "benchmarks.peers.child", self.peer.name],
                 stdin=subprocess.PIPE,

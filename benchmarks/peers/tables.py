@@ -151,6 +151,11 @@ def _cost(row: dict[str, Any] | None) -> str:
     return cell + (f" ({100 * row['over'] / row['requests']:.0f} %)" if row["over"] else "")
 
 
+def held_badly(row: dict[str, Any]) -> bool:
+    """Whether more than a tenth of the requests are over the limit."""
+    return bool(row["over"] > row["requests"] / 10)
+
+
 def ratios(result: Outcome) -> str:
     """Our cost by each library's, for every provider, limit and workload."""
     rows = [row for row in result["costs"] if "ratio" in row]
@@ -167,7 +172,7 @@ def ratios(result: Outcome) -> str:
         cells = []
         for name in names:
             row = by.get((name, *column))
-            mark = "°" if row and row["over"] > row["requests"] / 10 else ""
+            mark = "°" if row and held_badly(row) else ""
             cells.append(f"{row['ratio']:.2f}{mark}" if row else "")
         workload, limit, model, cache = column
         lines.append([workload, f"{limit:,}", f"{model} {cache}", *cells])
@@ -210,7 +215,10 @@ def server(result: Outcome) -> str:
         "first token: median ms",
         "all, s",
     ]
-    what = f"{found['model']} in llama.cpp's server, one slot, started anew for each."
+    what = (
+        f"{found['model']} in llama.cpp's server, one slot, started anew for each. Calls of a "
+        "summarizer are not sent, so those that have one compute more than is shown."
+    )
     return "\n".join([markdown(heads, lines), "", what, _below(result, "server")])
 
 
