@@ -178,7 +178,7 @@ def ratios(result: Outcome) -> str:
         lines.append([workload, f"{limit:,}", f"{model} {cache}", *cells])
     what = (
         "contextkit's cost by theirs, at the same mean tokens of a request; ° where more than a "
-        "tenth of its requests are over the limit."
+        "tenth of its requests are over the limit; empty where it was not done in time."
     )
     heads = ["workload", "limit", "provider", *names]
     return "\n".join([markdown(heads, lines), "", what, _below(result, "costs")])
