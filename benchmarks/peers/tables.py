@@ -202,8 +202,8 @@ def server(result: Outcome) -> str:
                 f"{row['evaluated tokens']:,}",
                 f"{100 * row['cached tokens'] / row['prompt tokens']:.0f} %",
                 f"{ours / row['evaluated tokens']:.2f}" if ours else "",
-                f"{1_000 * row['first token, median seconds']:,.0f}",
-                f"{row['first token, all seconds']:,.1f}",
+                _seconds(row, "first token, median seconds", 1_000, "{:,.0f}"),
+                _seconds(row, "first token, all seconds", 1, "{:,.1f}"),
             ]
         )
     heads = [
@@ -217,9 +217,15 @@ def server(result: Outcome) -> str:
     ]
     what = (
         f"{found['model']} in llama.cpp's server, one slot, started anew for each. Calls of a "
-        "summarizer are not sent, so those that have one compute more than is shown."
+        "summarizer are not sent, so those that have one compute more than is shown. - where "
+        "other work ran on the machine, so that seconds mean nothing."
     )
     return "\n".join([markdown(heads, lines), "", what, _below(result, "server")])
+
+
+def _seconds(row: dict[str, Any], key: str, times: int, form: str) -> str:
+    """Seconds of a row; they are taken out of the results of a machine that was not quiet."""
+    return form.format(times * row[key]) if key in row else "-"
 
 
 def _of(part: str, table: Callable[[Outcome], str]) -> Callable[[Outcome], str]:
