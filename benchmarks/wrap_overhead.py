@@ -5,9 +5,8 @@
 Both clients talk to a transport in this process that answers at once and reports usage, as a
 provider does that reads from its cache all but what is new; so the difference is contextkit alone,
 with the ledger's row of each request. A conversation grows by a turn with each call; the bare
-client and the wrapped one
-take turns at the same list: without a limit that cuts, so that both send the same messages, and
-with one.
+client and the wrapped one take turns at the same list: without a limit that cuts, so that both send
+the same messages, and with one.
 
 The client itself takes a hundred times as long as what is measured, so that the difference of two
 calls says little on a busy machine. Its own time inside each wrapped call is taken too: the rest of
@@ -26,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
+from unittest.mock import patch
 
 import httpx2
 from openai import AsyncOpenAI, OpenAI
@@ -98,6 +98,14 @@ class Inside:
     """The microseconds that the last call spent in the client's own `create`."""
 
     last = 0.0
+
+
+class BareOpenAI(OpenAI):
+    """The official client; `wrap` keeps what it made for a class, and this one is timed."""
+
+
+class BareAsyncOpenAI(AsyncOpenAI):
+    """The async twin."""
 
 
 class TimedCompletions(Completions):
@@ -191,7 +199,7 @@ def sync_pairs(
 ) -> Any:
     """One way of calling, with the official sync client."""
     transport = httpx2.Client(transport=httpx2.MockTransport(respond))
-    with OpenAI(api_key="none", base_url="http://bench", http_client=transport) as bare:
+    with BareOpenAI(api_key="none", base_url="http://bench", http_client=transport) as bare:
         clients = (bare, ck.wrap(bare, limit=limit))
 
         def call(number: int, messages: Any) -> list[Any]:
@@ -210,7 +218,7 @@ def async_pairs(model: str, length: int, calls: int, limit: int | None = None) -
     """`create` with the official async client."""
     transport = httpx2.AsyncClient(transport=httpx2.MockTransport(respond))
     with asyncio.Runner() as runner:
-        bare = AsyncOpenAI(api_key="none", base_url="http://bench", http_client=transport)
+        bare = BareAsyncOpenAI(api_key="none", base_url="http://bench", http_client=transport)
         clients = (bare, ck.wrap(bare, limit=limit))
 
         def call(number: int, messages: Any) -> list[Any]:
@@ -228,12 +236,21 @@ def async_pairs(model: str, length: int, calls: int, limit: int | None = None) -
 
 def measured(*, quick: bool, sizes: Sequence[tuple[int, int | None]] = SIZES) -> dict[str, Any]:
     """Everything, as JSON data; microseconds."""
-    for module in (chat, chat.chat):  # where wrap, and where the bare client, finds them
-        vars(module).update(Completions=TimedCompletions, AsyncCompletions=TimedAsyncCompletions)
     calls = 10 if quick else CALLS
-    rows = []
+    rows: list[dict[str, Any]] = []
+    timed = {"Completions": TimedCompletions, "AsyncCompletions": TimedAsyncCompletions}
+    # Where wrap, and where the bare client, finds them.
+    with patch.multiple(chat, **timed), patch.multiple(chat.chat, **timed):
+        _measure_all(rows, calls, sizes[:2] if quick else sizes)
+    head = made(SEED, "openai", "tiktoken", calls=calls, quick=quick)
+    return {"benchmark": "wrap_overhead", "made": head, "unit": "microseconds", "rows": rows}
+
+
+def _measure_all(
+    rows: list[dict[str, Any]], calls: int, sizes: Sequence[tuple[int, int | None]]
+) -> None:
     for model in MODELS:
-        for length, limit in sizes[:2] if quick else sizes:
+        for length, limit in sizes:
             ways = {
                 "create": partial(sync_pairs, create),
                 "first chunk": partial(sync_pairs, first_chunk),
@@ -245,8 +262,6 @@ def measured(*, quick: bool, sizes: Sequence[tuple[int, int | None]] = SIZES) ->
                 rows.append(
                     {"model": model, "messages": length, "limit": limit, "way": way, **found}
                 )
-    head = made(SEED, "openai", "tiktoken", calls=calls, quick=quick)
-    return {"benchmark": "wrap_overhead", "made": head, "unit": "microseconds", "rows": rows}
 
 
 def table(result: dict[str, Any]) -> str:

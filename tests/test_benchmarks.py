@@ -218,3 +218,16 @@ def test_a_lower_target_costs_less_and_keeps_less() -> None:
     assert pays[1]["mean tokens"] < pays[0]["mean tokens"]
     assert pays[0]["by window of messages"] < 0.6
     assert {row["requests"] for row in rows} == {90}
+
+
+def test_a_benchmark_leaves_the_official_client_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from openai.resources import chat
+
+    before = vars(chat)["Completions"], vars(chat.chat)["AsyncCompletions"]
+    module = importlib.import_module("benchmarks.wrap_overhead")
+    monkeypatch.setattr(module, "CALLS", 2)
+    module.measured(quick=True, sizes=((10, None),))
+
+    assert (vars(chat)["Completions"], vars(chat.chat)["AsyncCompletions"]) == before
