@@ -15,6 +15,7 @@ ContextKitError
 │   ├── IndexLocked        another process has its directory open
 │   └── IndexCorrupt       it holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
+├── SummarizerPaused       a summarizer that failed repeatedly is not asked for a while
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
 │   ├── StoreConflict      somebody else appended first
@@ -119,7 +120,40 @@ class EmbeddingError(ContextKitError):
 
 
 class SummaryRejected(ContextKitError):
-    """What a summarizer gave cannot stand for the messages: empty, too long, not shorter."""
+    """What a summarizer gave cannot stand for the messages: empty, too long, not shorter.
+
+    Attributes:
+        tokens: of the text; None where it was not the length.
+        allowed: the most that they may be.
+        again: whether another attempt, told of this one, can help.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        tokens: int | None = None,
+        allowed: int | None = None,
+        again: bool = False,
+    ) -> None:
+        self.tokens = tokens
+        self.allowed = allowed
+        self.again = again
+        super().__init__(what)
+
+
+class SummarizerPaused(ContextKitError):
+    """A summarizer failed so often in a row that it is not asked for a while.
+
+    Attributes:
+        failures: how often.
+        seconds: until it is asked again.
+    """
+
+    def __init__(self, failures: int, seconds: float) -> None:
+        self.failures = failures
+        self.seconds = seconds
+        super().__init__(f"failed {failures} times in a row: it is asked again in {seconds:,.0f} s")
 
 
 class MissingExtra(ContextKitError, ImportError):

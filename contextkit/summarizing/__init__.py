@@ -1,0 +1,1 @@
+"""Summarizing: what a summary is asked for, what it must carry, and who writes it."""
