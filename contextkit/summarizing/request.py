@@ -1,4 +1,4 @@
-"""SummaryRequest: what a summarizer is given. Written: what it gives, where that is more than text."""
+"""What a summarizer is given, and what it gives where that is more than a text."""
 
 from __future__ import annotations
 
