@@ -43,7 +43,12 @@ def clamped(
 
 def marker_of(number: int) -> Marker:
     """Says in square brackets how much of a message is left out."""
-    return lambda count, what: f"[{count:,} {what} of message {number} left out]"
+
+    def said(count: int, what: str) -> str:
+        named = what.removesuffix("s") if count == 1 else what
+        return f"[{count:,} {named} of message {number} left out]"
+
+    return said
 
 
 def _forms(content: Any, number: int, most: int, messages: Sequence[Message]) -> Iterator[Form]:
