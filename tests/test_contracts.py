@@ -23,6 +23,7 @@ STRATEGIES = [
     (ck.KeepLast(2), "compaction"),
     (ck.ClearToolResults(keep_last=2), "compaction"),
     (ck.ClearToolResults(keep_last=1, at_least=200), "compaction"),
+    (ck.ClearMedia(keep_last=0), "compaction"),
     (ck.SummarizeOldest(lambda _: "They looked orders up."), "compaction"),
     (ck.ClampToolResults(50), "arrival"),
     (ck.Volatile("now", lambda: "12:01"), "tail"),

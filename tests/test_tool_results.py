@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import contextkit as ck
 from contextkit.errors import BudgetError, InputError
 from contextkit.grammar import violations
+from contextkit.strategies.retrieval import hidden_numbers
 from tests.support import SCOPE, Messages, answer, builder, call, kinds, result, system, user, wire
 
 STUB = re.compile(r"\[result of look cleared: ([\d,]+) tokens; message (\d+) has it\]")
@@ -219,6 +220,17 @@ def test_clearing_is_the_same_from_a_list_and_from_a_log() -> None:
     history, contexts = grown(built, 30, lambda n: 10 + 37 * n % 200)
 
     assert wire(builder(700, **options).build(list(history))) == wire(contexts[-1])
+
+
+def test_what_lost_its_media_alone_is_not_hidden() -> None:
+    history = ck.History(album(4))
+    view = builder(100_000).build(history).view
+    for edit in ck.ClearMedia(0).propose(view, 10**6):
+        view.apply(edit)
+
+    assert hidden_numbers(view) == []
+    view.apply(view.replace(view.groups[0].entries[0], "gone", kind="clear", reason="r"))
+    assert hidden_numbers(view) == [1]
 
 
 def test_an_exclusion_is_a_set_of_names() -> None:
