@@ -27,7 +27,7 @@ from contextkit.strategies.segments import (
     oldest_spans,
     other_spans,
 )
-from contextkit.strategies.summary_calls import Call, aligned, own_prompt
+from contextkit.strategies.summary_calls import Call, aligned, fits, own_prompt
 from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.checking import TEXT_SHARE, checked
 from contextkit.summarizing.extractive import ExtractiveSummarizer
