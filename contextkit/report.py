@@ -209,9 +209,13 @@ def _summary_words(edit: Edit) -> str:
         }
         words.append("facts " + ", ".join(f"{name} {count:,}" for name, count in found.items()))
     prices = said.get("price") or {}
-    known = [f"{way} {price:,.0f}" for way, price in prices.items() if price is not None]
+    known = [
+        f"{way} {price:,.0f}{' (asked)' if way == said.get('asked') else ''}"
+        for way, price in prices.items()
+        if price is not None
+    ]
     if known:
-        words.append("price units of the call: " + ", ".join(known))
+        words.append("the call in price units: " + ", ".join(known))
     return "; ".join(words)
 
 
