@@ -232,7 +232,7 @@ def test_a_plan_calls_nobody_and_knows_what_the_call_would_take(plans: Watched) 
 
     compaction = [ck.SummarizeOldest(summarizer, share=40)]
     built = builder(budget=TARGET, schedule=ck.WhenItPays(0.3, 1.0), compaction=compaction)
-    contexts = replayed(built, chat(80))
+    contexts = replayed(built, chat(50))  # so few that no summaries are merged
     cuts = [context for context in contexts if kinds(context)]
     carried_out = [dry for dry in plans.made if built.schedule.due(dry.figures)]
 
