@@ -35,6 +35,7 @@ class Context:
         decision: what was decided at this decision point.
         edits: the edits that this build recorded; none when the point was decided before.
         failures: what this build passed over, and why.
+        events: what happened in this build, in order: what each strategy did, or why not.
         options: further parameters of the request that are counted, such as `response_format`.
         counter: counted the tokens; it has the profile.
         rendering: what the request has that the view has not: documents, content blocks, markers.
@@ -56,6 +57,7 @@ class Context:
     options: Mapping[str, Any]
     notes: tuple[str, ...]
     failures: tuple[str, ...]
+    events: tuple[str, ...]
     counter: RequestCounter
     rendering: Rendering
     again: bool = False
@@ -229,6 +231,7 @@ class Context:
             target=self.target,
             edits=self.edits,
             failures=self.failures,
+            events=self.events,
             warnings=(
                 *self.notes,
                 *_control_tokens(view, self.counter),

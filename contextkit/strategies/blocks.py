@@ -42,6 +42,11 @@ def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str
     return _delimited(name, "\n".join(lines), mark)
 
 
+def text_in(delimited: str) -> str:
+    """The text between the delimiters of a block."""
+    return "\n".join(delimited.split("\n")[1:-1])
+
+
 def delimiter_mark(history: History) -> str:
     """The mark of a conversation's delimiters: eight hex digits that nobody can guess."""
     return blake2b(history.id.encode(), digest_size=4, person=b"ck delimiter").hexdigest()

@@ -9,6 +9,9 @@ from typing import Any
 from contextkit.errors import SummaryRejected
 from contextkit.summarizing.request import CountText
 
+TEXT_SHARE = 0.5
+"""The part of a summary's share that a summarizer is told; the rest is for what it loses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
