@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,8 @@ def make(stack: str, limit: int = 400, **more: Any) -> ck.ContextBuilder:
         ]
     else:
         options |= STACKS[stack]
+        # Of its own: whether a summarizer is paused is no part of what is promised.
+        options["compaction"] = [*map(replace, options.get("compaction", []))]
     if "budget" not in options:
         options["limit"] = limit
     return ck.ContextBuilder("qwen-plus", **{**options, **more})
