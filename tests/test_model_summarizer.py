@@ -20,7 +20,7 @@ from contextkit.summarizing.completions import summary_of
 from contextkit.summarizing.model import REASONING, ModelSummarizer
 from contextkit.summarizing.request import SummaryRequest, Written
 from tests.scripted_provider import ScriptedProvider
-from tests.support import answer, call, system, tool, user
+from tests.support import answer, builder, call, chat, system, tool, user
 
 HIDDEN = "the vault opens with 7731"
 PROSE = "Ann wants the report by Friday. Bob agreed, and it goes to Carol"
@@ -127,6 +127,18 @@ def test_another_model_is_asked_where_one_is_named() -> None:
     written = ModelSummarizer(other, model="qwen-flash")(asked())
     assert isinstance(written, Written)
     assert written.model == other.s[0]["model"] == "qwen-flash"
+
+
+def test_a_sync_build_refuses_it_and_leaves_nothing_to_be_awaited() -> None:
+    async def later() -> Any:
+        return completion(answer("They said hello."))
+
+    told = ModelSummarizer(openai.AsyncOpenAI(api_key="none"))
+    with pytest.raises(InputError, match="use abuild"):
+        builder(compaction=[ck.SummarizeOldest(told)]).build(ck.History(chat(12)))
+    compaction = [ck.SummarizeOldest(ModelSummarizer(says(later())))]
+    with pytest.raises(InputError, match="use abuild"):
+        builder(compaction=compaction).build(ck.History(chat(12)))
 
 
 @pytest.mark.parametrize(
@@ -337,7 +349,6 @@ def test_options_are_as_they_were_when_it_was_made() -> None:
         *(({"timeout": odd}, "timeout") for odd in (0, -1, "x", float("nan"), True)),
         ({"breaker": None}, "breaker"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_is_said_when_it_is_made(settings: dict[str, Any], place: str) -> None:
     with pytest.raises(ContextKitError, match=place) as caught:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Generator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -95,7 +95,7 @@ class ModelSummarizer:
             return self._later(parameters)
         completion = self.client.chat.completions.create(**parameters)
         if inspect.isawaitable(completion):
-            return _awaited(completion, parameters)
+            return _Later(completion, parameters)
         return _written(completion, parameters)
 
     async def _later(self, parameters: dict[str, Any]) -> Written:
@@ -118,8 +118,20 @@ def _written(completion: Any, parameters: Mapping[str, Any]) -> Written:
     return Written(text, str(parameters.get("model", "")), usage)
 
 
-async def _awaited(completion: Awaitable[Any], parameters: Mapping[str, Any]) -> Written:
-    return _written(await completion, parameters)
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """The summary, once the completion has come; closed where nobody can await it."""
+
+    completion: Any
+    parameters: Mapping[str, Any]
+
+    def __await__(self) -> Generator[Any, Any, Written]:
+        completion = yield from self.completion.__await__()
+        return _written(completion, self.parameters)
+
+    def close(self) -> None:
+        if callable(close := getattr(self.completion, "close", None)):
+            close()
 
 
 @lru_cache(maxsize=64)
