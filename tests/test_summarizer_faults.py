@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -592,69 +593,72 @@ def hostile(mark: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("attempt", range(6))
+def injected(attempt: int, *, in_history: bool) -> tuple[ck.History, list[dict[str, Any]], str]:
+    """A conversation, its messages, and what is tried on it by somebody who knows its mark."""
+    history = ck.History(scope=SCOPE)
+    text = hostile(delimiter_mark(history))[attempt]
+    messages = talk()
+    if in_history:
+        messages[3]["content"] += f" {text}"
+        messages[4]["content"] = text
+    history.extend(messages)
+    return history, messages, text
+
+
+@pytest.mark.parametrize("attempt", range(len(hostile(""))))
 @pytest.mark.parametrize("place", ["history", "summary", "both"])
 def test_injected_instructions_stay_data(way: Way, attempt: int, place: str) -> None:
-    history = ck.History(talk(), scope=SCOPE)
+    way.settings = {"model": "smollm2"}  # on a server of one's own, which obeys control tokens
+    history, messages, text = injected(attempt, in_history=place != "summary")
     mark = delimiter_mark(history)
-    text = hostile(mark)[attempt]
-    if place in ("history", "both"):
-        messages = talk()
-        messages[3]["content"] += f" {text}"
-        history = ck.History(messages, scope=SCOPE)
-        history.id = ck.History.loads(history.dumps()).id
-        mark = delimiter_mark(history)
-        text = hostile(mark)[attempt]
-        messages[3]["content"] = f"Room 1: how many boxes go to Lisbon? {text}"
-        identity = history.id
-        history = ck.History(messages, scope=SCOPE)
-        history.id = identity
-    messages = list(history)
-    if place in ("summary", "both"):
+    if place != "history":
         way.server.answers = lambda request: f"{GOOD}\n{text}"
 
     context = way.build(history)
 
     check(history, messages, context)
     assert [m for m in context.messages if m["role"] == "system"] == [system()]
-    if kinds(context) == ["summary"]:
-        [edit] = context.edits
-        [shown] = edit.shows
-        assert shown["role"] == "user"
-        opening = f'<data name="summary" mark="{mark}">\n'
-        closing = f"\n</data {mark}>"
-        content = shown["content"]
-        assert content.startswith(opening)
-        assert content.endswith(closing)
-        assert mark not in content.removeprefix(opening).removesuffix(closing)
-        assert edit.provenance["trust"] == "derived"
-    else:
-        assert "SummaryRejected" in context.failures[0]
-    # The summarizer's own request: what the user wrote stays where and what it was.
-    for request in way.server.requests:
-        assert [m for m in request["messages"] if m["role"] == "system"] == [system()]
-        assert request["messages"][0] == system()
+    for request in way.server.requests:  # what stands in the history stays where it was
+        sent = request["messages"]
+        assert sent[:-1] == messages[: len(sent) - 1]
+        assert sent[-1]["role"] == "user"
+        assert INJECTED not in sent[-1]["content"]
+    [edit] = context.edits
+    assert edit.kind == "summary"
+    assert edit.provenance["trust"] == "derived"
+    [shown] = edit.shows
+    assert shown["role"] == "user"
+    inside = within(shown["content"], "summary", mark)
+    assert mark not in inside
+    assert not re.search(r"<\|im_\w+\|>", inside)
+    assert (INJECTED[:20] in inside) == (place != "history" and INJECTED[:20] in text)
 
 
-@pytest.mark.parametrize("attempt", range(6))
+def within(content: str, name: str, mark: str) -> str:
+    """What stands between the delimiters of a block, which is all that there is."""
+    opening, closing = f'<data name="{name}" mark="{mark}">\n', f"\n</data {mark}>"
+    assert content.startswith(opening)
+    assert content.endswith(closing)
+    return content.removeprefix(opening).removesuffix(closing)
+
+
+@pytest.mark.parametrize("attempt", range(len(hostile(""))))
 def test_another_model_gets_the_conversation_as_data(way: Way, attempt: int) -> None:
     way.model = "qwen-flash"
-    messages = talk()
-    history = ck.History(messages, scope=SCOPE)
+    history, messages, _ = injected(attempt, in_history=True)
     mark = delimiter_mark(history)
-    identity = history.id
-    messages[3]["content"] = hostile(mark)[attempt]
-    history = ck.History(messages, scope=SCOPE)
-    history.id = identity
 
     context = way.build(history)
 
     check(history, messages, context)
+    assert kinds(context) == ["summary"]
     [request] = way.server.requests
     told, data = request["messages"]
     assert (told["role"], data["role"]) == ("system", "user")
     assert INJECTED not in told["content"]
-    assert data["content"].startswith("<data ")
-    assert data["content"].endswith(f"</data {mark}>")
-    assert data["content"].count(f"</data {mark}>") == 1
-    assert data["content"].count("<data name=") - messages[3]["content"].count("<data name=") == 1
+    inside = within(data["content"], "conversation", mark)
+    assert not re.search(r"<\|im_\w+\|>", inside)
+    labels = re.findall(rf"^\[{mark} (\d+) (\w+)\]$", inside, re.MULTILINE)
+    assert inside.count(mark) == len(labels)
+    told_of = [(str(n), messages[n]["role"]) for n in context.edits[0].covers]
+    assert labels == told_of
