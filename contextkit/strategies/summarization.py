@@ -313,8 +313,8 @@ class _Awaited:
 
     def close(self) -> None:
         """Where nobody will await it."""
-        if inspect.iscoroutine(self.result):
-            self.result.close()
+        if callable(close := getattr(self.result, "close", None)):
+            close()
 
 
 def _text_tokens(view: View, text: str) -> int:
