@@ -289,7 +289,7 @@ def fates_of(view: View, edits: tuple[Edit, ...]) -> tuple[Fate, ...]:
                     put(entry.number, fate)
             else:
                 for place, number in enumerate(entry.numbers):
-                    tokens = entry.tokens if place == 0 else 0
+                    tokens = entry.tokens - sum(taken) if place == 0 else 0
                     put(number, of(number, messages[number].role, edit, FATES[edit.kind], tokens))
             for insert, tokens in zip(entry.inserts, taken, strict=True):
                 put(entry.number, of(None, "user", insert, "inserted", tokens))
