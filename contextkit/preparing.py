@@ -56,7 +56,8 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
     if view.name in preparing:
         return Preparation((), "another preparation is under way")
     view.bounds = decider.bounds(view, plan)
-    figures = figures_at(view)
+    # Behind a reply no request is under way that would add something, as figures have it.
+    figures = replace(figures_at(view), requests=max(1, view.steps))
     coming = requests_until_cut(decider.schedule.due, figures, view.bounds.limit)
     idle = _idle(decider, view, figures)
     if not idle and (coming is None or coming > within):

@@ -365,7 +365,7 @@ def test_the_stacks_do_something(stack: str) -> None:
                     }
                 ],
             },
-            {"role": "tool", "tool_call_id": f"c{n}", "content": "result " * 40},
+            {"role": "tool", "tool_call_id": f"c{n}", "content": "result " * 60},
             {"role": "assistant", "content": f"answer {n} " * 6},
         ]
     messages.append({"role": "user", "content": "question 3 again"})
