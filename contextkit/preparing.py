@@ -66,6 +66,9 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
     added = 0  # until the cut; one request more, for what is asked then must not be longer
     if not idle and coming is not None:
         added = (coming + 1) * figures.held // max(1, figures.requests)
+    free = sum(span.tokens for span in view.free if span.kind != "summary")
+    if coming is not None and coming > 1 and view.body_tokens + added - view.bounds.target > free:
+        return Preparation((), "too early: the cut will take messages that are still in use")
     target = max(1, view.bounds.target - added)
     events: list[Event] = []
     preparing[view.name] = under_way = Preparing()

@@ -57,14 +57,14 @@ DETERMINISTIC: dict[str, dict[str, Any]] = {
     },
 }
 WITH_NEEDS: dict[str, dict[str, Any]] = {
-    "summarize": {"compaction": [ck.SummarizeOldest(summarizer, share=60)]},
+    "summarize": {"compaction": [ck.SummarizeOldest(summarizer, share=80)]},
     "both": {
-        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=60)]
+        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=80)]
     },
     "pays for a summary": {
         "budget": ck.Budget(900, target=200),
         "schedule": ck.WhenItPays(0.3, 1.0),
-        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=60)],
+        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=80)],
     },
     "failing": {"compaction": [ck.SummarizeOldest(failing, share=60)]},
     "volatile": {"tail": [ck.Volatile("now", lambda: "12:01", share=30)]},
