@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -63,6 +64,14 @@ def says(content: Any, finish: str = "stop", **more: Any) -> Failure:
     return Failure(body=completion({"content": content, **more}, finish))
 
 
+def wandering(words: int) -> str:
+    """A text that comes to no end, about what was said."""
+    known = sorted({w.strip("?.;") for m in talk()[1:] for w in m["content"].split()})
+    drawn = random.Random(7)
+    sentences = [" ".join(drawn.choices(known, k=10)) for _ in range(words // 10)]
+    return ". ".join(sentences)
+
+
 @dataclass(frozen=True)
 class Fault:
     """One way to go wrong: what the server does each time, and what the report then names."""
@@ -100,13 +109,27 @@ FAULTS = {
         ),
         "SummaryRejected: the model called a tool",
     ),
-    "longer than the input": Fault(
-        says("Ann plans the move of the archive to Lisbon. " * 400), "SummaryRejected"
+    "longer than the input": Fault(says(wandering(4_000)), "tokens, and its share is"),
+    "as long as the input": Fault(says(wandering(500)), "tokens, and its share is"),
+    "the same over and over": Fault(says("Ann plans the move. " * 40), "repeats itself"),
+    "cut off in the first sentence": Fault(
+        says("so on and " * 20, "length"), "less than half of it is whole sentences"
     ),
-    "as long as the input": Fault(
-        says("\n".join(m["content"] for m in talk()[1:-1])), "SummaryRejected"
+    "refusal in words": Fault(
+        says("I'm sorry, but I can't help with summarizing this conversation."),
+        "SummaryRejected: the summarizer refused",
     ),
-    "cut off in the first sentence": Fault(says("so on and " * 20, "length"), "SummaryRejected"),
+    "wrong language": Fault(
+        says(
+            "안나가 기록물을 다른 도시로 옮길 계획이며 상자는 방마다 세고 있고 "
+            "언제 옮길지는 아직 아무도 정하지 않았다."
+        ),
+        "Korean script, and the messages are not",
+    ),
+    "error text as content": Fault(
+        says(f"Error code: 429 - {{'error': {{'message': '{ERROR}', 'type': 'requests'}}}}"),
+        "SummaryRejected: the summarizer gave an error text",
+    ),
     "error with status 200": Fault(
         Failure(body=error_body(502)), "SummaryRejected: the provider answered without a message"
     ),
@@ -272,7 +295,7 @@ def test_the_next_strategy_takes_over_from_a_summarizer_with_a(kind: str, way: W
     assert dropped <= summarized, "what was dropped unsummarized is a source of the next summary"
 
 
-@pytest.mark.parametrize("kind", ["time-out", "500", "empty"])
+@pytest.mark.parametrize("kind", ["time-out", "500", "empty", "error text as content"])
 def test_a_summary_without_a_model_stands_in(kind: str, way: Way) -> None:
     fault = FAULTS[kind]
     way.timeout, way.server.failure = fault.timeout, fault.failure
@@ -329,6 +352,21 @@ def test_a_second_attempt_is_told_what_was_wrong(way: Way) -> None:
     told = first["messages"][-1]["content"]
     assert second["messages"][-1]["content"].startswith(told)
     assert "empty" in second["messages"][-1]["content"].removeprefix(told)
+
+
+def test_invented_identifiers_are_flagged_in_the_summary_and_counted(way: Way) -> None:
+    way.server.answers = lambda request: f"{GOOD} The order is ZX-99417-Q, see /srv/none/of/it.py."
+    messages = talk()
+    history = ck.History(messages, scope=SCOPE)
+
+    context = way.build(history)
+
+    check(history, messages, context)
+    assert kinds(context) == ["summary"]
+    assert context.edits[0].provenance["facts"]["unsupported"] == 2
+    _, _, flagged = text_of_summary(context).partition("Not in the messages:")
+    assert "ZX-99417-Q" in flagged
+    assert "/srv/none/of/it.py" in flagged
 
 
 def test_what_was_cut_off_is_taken_up_to_its_last_sentence(way: Way) -> None:
