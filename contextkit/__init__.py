@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextkit.edits import Edit
     from contextkit.errors import BudgetExceeded, ContextKitError
     from contextkit.history import History
+    from contextkit.originals import expand_tool
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
     from contextkit.strategies.base import Need, Strategy
+    from contextkit.strategies.media import ClearMedia
     from contextkit.strategies.retrieval import Retrieve
     from contextkit.strategies.summarization import SummarizeOldest
     from contextkit.strategies.tool_results import ClampToolResults, ClearToolResults
@@ -49,6 +51,7 @@ _MODULES = {
     "Chat": "chat",
     "ChromaIndex": "retrieval.chroma",
     "ClampToolResults": "strategies.tool_results",
+    "ClearMedia": "strategies.media",
     "ClearToolResults": "strategies.tool_results",
     "Context": "context",
     "ContextBuilder": "builder",
@@ -73,6 +76,7 @@ _MODULES = {
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
     "audit": "analysis.audit",
+    "expand_tool": "originals",
     "explain": "caching.explanation",
     "fold": "view",
     "load_profiles": "profiles",
@@ -89,6 +93,7 @@ __all__ = [
     "Chat",
     "ChromaIndex",
     "ClampToolResults",
+    "ClearMedia",
     "ClearToolResults",
     "Context",
     "ContextBuilder",
@@ -113,6 +118,7 @@ __all__ = [
     "Volatile",
     "WhenItPays",
     "audit",
+    "expand_tool",
     "explain",
     "fold",
     "load_profiles",

@@ -315,7 +315,7 @@ class ContextBuilder:
             plan = self.plans.coming(history)
         view.extend(end)
         self._equip(view, plan, KeptSummaries(history, self.store, self.view, waits=False))
-        return (yield from prepare(self.decider, plan, view, now=self._now(), within=within))
+        return (yield from prepare(self.decider, plan, view, within=within))
 
     def _under(self, view: str) -> Self:
         """The same builder for another view."""

@@ -102,7 +102,7 @@ class SummarizeOldest:
             return self._need(view, asked[0])
         if not merged:
             asked += [self._segment(view, others) for others in other_spans(view, spans)]
-        by_address = {segment.address: segment for segment in reversed(asked)}
+        by_address = {segment.address: segment for segment in asked}
         addresses = [segment.address for segment in asked]
         if found := self._standing(view, by_address, kept.held(addresses)):
             return found
@@ -169,7 +169,7 @@ class SummarizeOldest:
             self.breaker.failed()
             if last or not error.again:
                 raise
-            told = f"\n\nAn earlier attempt was refused: {error}. Do better."
+            told = f" An earlier attempt was refused: {error}. Mend that."
             return Need(
                 call=lambda: self._ask(view, segment, told),
                 finish=lambda result: self._finish(view, segment, result, last=True),
@@ -194,7 +194,7 @@ class SummarizeOldest:
         asked = SummaryRequest(
             copy_json(dict(request)),
             span=segment.source(view),
-            share=max(1, int(TEXT_SHARE * self._room(view, segment))),
+            share=self._text_share(view, segment),
             count=lambda text: _text_tokens(view, text),
         )
         try:
@@ -208,19 +208,20 @@ class SummarizeOldest:
 
     def _call(self, view: View, segment: Segment, told: str = "") -> Call:
         """The call that is made."""
-        instruction = self.instruction + told
+        words = max(1, self._text_share(view, segment) * 3 // 4)  # of English, to a token
+        instruction = f"{self.instruction} Use at most {words:,} words.{told}"
         model = getattr(self.summarizer, "model", None)
         spans, also = segment.spans, segment.also
         if isinstance(model, str) and model:
             return own_prompt(view, spans, also, instruction, share=self.share, model=model)
         return aligned(view, spans, also, instruction, share=self.share)
 
-    def _prices(self, view: View, segment: Segment) -> dict[str, float | None]:
-        """What each way to ask costs, in price units of the live model; the one taken first."""
+    def _prices(self, view: View, segment: Segment) -> tuple[str, dict[str, float | None]]:
+        """The way that was taken, and what each costs, in price units of the live model."""
         taken = self._call(view, segment)
         other = own_prompt if taken.way == "aligned" else aligned
         left = other(view, segment.spans, segment.also, self.instruction, share=self.share)
-        return {call.way: call.price(view) for call in (taken, left)}
+        return taken.way, {call.way: call.price(view) for call in (taken, left)}
 
     # -- what came -------------------------------------------------------------------------
 
@@ -267,7 +268,7 @@ class SummarizeOldest:
             },
         }
         if self.asks:
-            provenance["price"] = self._prices(view, segment)
+            provenance["asked"], provenance["price"] = self._prices(view, segment)
         if written.usage is not None:
             provenance["usage"] = written.usage.to_json()
         return {"covers": list(segment.covered), "text": passed.text, "provenance": provenance}
@@ -284,6 +285,10 @@ class SummarizeOldest:
             by=type(self).__name__,
             provenance=provenance,
         )
+
+    def _text_share(self, view: View, segment: Segment) -> int:
+        """What a summarizer is told that its text may take."""
+        return max(1, int(TEXT_SHARE * self._room(view, segment)))
 
     def _room(self, view: View, segment: Segment) -> int:
         """The most tokens of the text itself, without what stands around it."""

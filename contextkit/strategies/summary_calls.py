@@ -30,17 +30,19 @@ class Call:
         way: `aligned` or `own prompt`.
         request: for the client. Shares messages with the log: copied before it is handed out.
         calls: its tokens.
+        known: whether the price of the model that is asked is, by that of the live one.
     """
 
     way: str
     request: Mapping[str, Any]
     calls: Calls
+    known: bool = True
 
     def price(self, view: View) -> float | None:
         """In price units of the live model; None where a price is not known."""
         calls, profile = self.calls, view.profile
         if not (calls.read or calls.fresh or calls.output):
-            return calls.elsewhere
+            return calls.elsewhere if self.known else None
         rules = view.rendering.rules or (profile.cache() if profile else None)
         if profile is None or rules is None or rules.read is None or rules.write is None:
             return None
@@ -113,8 +115,11 @@ def own_prompt(
     fresh = sum(map(view.count, messages))
     if not model or model == view.model:
         return Call("own prompt", request, Calls(fresh=fresh, output=share))
-    elsewhere = _elsewhere(view.profile, profile_for(model), fresh, share)
-    return Call("own prompt", request, Calls(elsewhere=elsewhere))
+    price = profile_for(model).price(fresh)
+    ratio = _ratio(view.profile, price)
+    # Where it is not known, a schedule takes both models to ask the same.
+    elsewhere = (ratio or 1.0) * (fresh + share * _output_ratio(price))
+    return Call("own prompt", request, Calls(elsewhere=elsewhere), known=ratio is not None)
 
 
 def said(message: Mapping[str, Any]) -> str:
@@ -126,18 +131,12 @@ def said(message: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _elsewhere(live: Profile | None, other: Profile, fresh: int, output: int) -> float:
-    """What another model asks, in the price of an uncached input token of the live one.
-
-    Where a price is not known, both are taken to ask the same.
-    """
-    price = other.price(fresh)
-    ratio = 1.0
-    if live is not None and live.prices and price is not None:
-        lowest = live.prices[0]
-        if lowest.currency == price.currency:
-            ratio = price.input / lowest.input
-    return ratio * (fresh + output * _output_ratio(price))
+def _ratio(live: Profile | None, price: Price | None) -> float | None:
+    """The price of an input token by that of the live model; None where they do not compare."""
+    if live is None or not live.prices or price is None:
+        return None
+    lowest = live.prices[0]
+    return price.input / lowest.input if lowest.currency == price.currency else None
 
 
 def _output_ratio(price: Price | None) -> float:
