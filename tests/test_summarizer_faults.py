@@ -395,7 +395,7 @@ def test_the_reasoning_of_a_summarizer_is_no_part_of_the_summary(way: Way) -> No
     assert GOOD in text_of_summary(context)
 
 
-@pytest.mark.parametrize("named", [None, "qwen-flash"])
+@pytest.mark.parametrize("named", [None, "qwen-flash", "a model that no profile knows"])
 def test_the_live_model_is_asked_with_its_own_prefix_and_another_one_without(
     way: Way, named: str | None
 ) -> None:
@@ -451,9 +451,9 @@ def test_after_repeated_failures_nothing_is_asked_for_a_while(way: Way) -> None:
 def test_rejections_open_it_like_errors(way: Way) -> None:
     way.breaker = Breaker(failures=3, reset=60, clock=Clock())
     way.server.failure = says("")
-    for _ in range(4):
-        context = way.build(ck.History(talk(), scope=SCOPE))
-    assert "SummarizerPaused" in context.failures[0]
+    told = [way.build(ck.History(talk(), scope=SCOPE)).failures[0] for _ in range(3)]
+    assert ["empty text" in text for text in told] == [True, True, False], "each says why"
+    assert "SummarizerPaused" in told[2]
     assert len(way.server.requests) == 3
 
 
