@@ -167,8 +167,8 @@ class SummarizeOldest:
             summary = self._summary(view, segment, result)
         except SummaryRejected as error:
             self.breaker.failed()
-            if last or not error.again:
-                raise
+            if last or not error.again or self.breaker.seconds:
+                raise  # nobody is asked while it is open; the reason is this one
             told = f" An earlier attempt was refused: {error}. Mend that."
             return Need(
                 call=lambda: self._ask(view, segment, told),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.caching.markers import marked_for_reading
+from contextkit.errors import ProfileError
 from contextkit.figures import Calls
 from contextkit.grammar import violations
 from contextkit.groups import Span
@@ -115,7 +116,7 @@ def own_prompt(
     fresh = sum(map(view.count, messages))
     if not model or model == view.model:
         return Call("own prompt", request, Calls(fresh=fresh, output=share))
-    price = profile_for(model).price(fresh)
+    price = _price(model, fresh)
     ratio = _ratio(view.profile, price)
     # Where it is not known, a schedule takes both models to ask the same.
     elsewhere = (ratio or 1.0) * (fresh + share * _output_ratio(price))
@@ -129,6 +130,13 @@ def said(message: Mapping[str, Any]) -> str:
         function = call.get("function") or call.get("custom") or {}
         lines.append(f"calls {function.get('name', '')}: {function.get('arguments', '')}")
     return "\n".join(lines)
+
+
+def _price(model: str, tokens: int) -> Price | None:
+    try:
+        return profile_for(model).price(tokens)
+    except ProfileError:  # one's own, by its own name
+        return None
 
 
 def _ratio(live: Profile | None, price: Price | None) -> float | None:

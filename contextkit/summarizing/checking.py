@@ -20,9 +20,6 @@ UNSUPPORTED = "Not in the messages:"
 _NAMED = 8
 """How many things that are not in the messages a summary names, at most."""
 
-TEXT_SHARE = 0.5
-"""The part of a summary's share that a summarizer is told; the rest is for what it loses."""
-
 
 @dataclass(frozen=True, slots=True)
 class Checked:
