@@ -49,9 +49,13 @@ DETERMINISTIC: dict[str, dict[str, Any]] = {
         "arrival": [ck.ClampToolResults(40)],
         "compaction": [ck.ClearToolResults(keep_last=0), ck.DropOldest()],
     },
+    "media": {
+        "arrival": [ck.ClampToolResults(40)],
+        "compaction": [ck.ClearMedia(keep_last=0), ck.ClearToolResults(0, at_least=60)],
+    },
     "pays": {"budget": ck.Budget(400, target=100), "schedule": ck.WhenItPays(0.1, 1.25)},
     "pays by its plan": {
-        "budget": ck.Budget(900, target=250),
+        "budget": ck.Budget(900, target=300),
         "schedule": ck.WhenItPays(0.3, 1.0),
         "compaction": [ck.ClearToolResults(keep_last=1)],
     },

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from contextkit.messages import Message
+from contextkit.messages import Message, text_of
 from contextkit.originals import media_kind, shown_page
 from contextkit.strategies.json_text import Marker, ShortJSON, even_share
 
@@ -38,7 +38,7 @@ def clamped(
         best = _largest(form, most, fits)
         if best is not None:
             return best
-    return marker_of(number)(_characters(content), "characters")
+    return marker_of(number)(len(text_of({"content": content})), "characters")
 
 
 def marker_of(number: int) -> Marker:
@@ -61,7 +61,7 @@ def _forms(content: Any, number: int, most: int, messages: Sequence[Message]) ->
     yield _parts_form(content, most, marker)
     if without != content:
         yield _parts_form(without, most, marker)
-    yield _plain("\n\n".join(part["text"] for part in without if "text" in part), marker)
+    yield _plain(text_of({"content": without}), marker)
 
 
 def _text_forms(
@@ -129,10 +129,3 @@ def _largest(form: Form, most: int, fits: Fits) -> Any:
         else:
             high = room - 1
     return best
-
-
-def _characters(content: Any) -> int:
-    if isinstance(content, str):
-        return len(content)
-    texts: Iterable[Any] = (part.get("text") for part in content)
-    return sum(len(text) for text in texts if isinstance(text, str))

@@ -23,7 +23,8 @@ def result_stub(view: View, entry: Entry, name: str) -> str:
     """
     tokens = entry.tokens
     if entry.edit is not None:
-        tokens = int(entry.edit.provenance.get(ORIGINAL_TOKENS, tokens))
+        recorded = entry.edit.provenance.get(ORIGINAL_TOKENS)
+        tokens = recorded if type(recorded) is int else tokens
     parts = view.history.data[entry.number].get("content")
     held = [f"{tokens:,} tokens", *_counted(parts if isinstance(parts, list) else ())]
     source = source_of(view.history.messages, entry.number)
