@@ -64,6 +64,7 @@ def test_what_ends_a_sentence_in_spite_of_how_it_looks():
     assert sentences("Milk, eggs etc. Then we left.") == ["Milk, eggs etc.", "Then we left."]
     assert sentences("thanks. i need help") == ["thanks.", "i need help"]
     assert sentences("He said no. I left.") == ["He said no.", "I left."]
+    assert sentences("It costs 71. I paid.") == ["It costs 71.", "I paid."]
     assert sentences("So do I. Good.") == ["So do I.", "Good."]
     assert sentences("That was **it.** Next.") == ["That was **it.**", "Next."]
     assert sentences("Thanks!😊 See you") == ["Thanks!😊", "See you"]

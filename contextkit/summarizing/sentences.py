@@ -143,7 +143,7 @@ def _ends(word: str, following: str) -> bool:
     if small in _GOES_ON or (len(word) == 1 and word.isalpha() and word != "I"):
         return False  # J. Smith
     if word.isdecimal():
-        return len(word) > 2  # 3. Mai; the number of an item
+        return len(word) > 2 or int(word) > 31  # 3. Mai; the number of an item
     if small in _MAY_GO_ON:
         return following.isupper()
     return len(word) > 3 or not following.islower()  # an abbreviation that is not known
