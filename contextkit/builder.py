@@ -170,7 +170,7 @@ class ContextBuilder:
             "pin": describe(pin),
             "tools": list(chat_tools(tools)),
             "response_format": json_copy(response_format, "response_format"),
-            **recorded(asked, checked_documents(documents)),
+            **recorded(asked, checked_documents(documents), alternates=self.profile.alternates),
         }
         self.plans = Plans(view, self.counter, settings)
 

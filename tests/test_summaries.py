@@ -6,6 +6,8 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +248,34 @@ def test_the_same_span_is_written_once_whoever_decides(tmp_path: Path) -> None:
     assert len(summarizer.asked) == 1
     assert summaries(branch) == summaries(context)
     store.close()
+
+
+@pytest.mark.parametrize("cache", [None, "explicit"])
+def test_roles_take_turns_where_the_model_demands_it(cache: Any) -> None:
+    profile = replace(ck.profile_for("qwen-plus"), alternates=True)
+    summarizer = Summarizer()
+    history = ck.History(system="You are terse.")
+    built = summarizing(summarizer, profile=profile, share=80, segments=3, cache=cache)
+    contexts = converse(built, history, chat(40))
+    plain = converse(
+        summarizing(Summarizer(), share=80, segments=3),
+        ck.History(system="You are terse."),
+        chat(40),
+    )
+
+    for context, other in zip(contexts, plain, strict=True):
+        roles = [message["role"] for message in context.messages]
+        assert roles == ["system", *(["user", "assistant"] * 99)[: len(roles) - 1]]
+        said = (json.dumps(each.messages).count("Where is order") for each in (context, other))
+        assert len(set(said)) == 1
+    assert max(len(summaries(context)) for context in plain) > 1
+    assert (
+        contexts[-1].messages == ck.fold(history, at=len(history) - 1).request()["messages"]
+        or cache
+    )
+    for request in summarizer.asked:
+        roles = [message["role"] for message in request["messages"]]
+        assert all(one != other for one, other in pairwise(roles))
 
 
 # -- ahead of time -----------------------------------------------------------------------------

@@ -71,7 +71,8 @@ def aligned(
             break
     told = {"role": "user", "content": instruction}
     rendered = view.rendering.messages(len(view.system), [*sent, told])
-    request: dict[str, Any] = {"messages": marked_for_reading(view, rendered)}
+    marked = view.rendering.taking_turns(marked_for_reading(view, rendered))
+    request: dict[str, Any] = {"messages": marked}
     if view.model:
         request["model"] = view.model
     if view.tools:
