@@ -147,9 +147,10 @@ def test_results_whose_call_is_not_there_and_calls_of_other_types():
     assert "shell ls /data result: a.txt b.txt" in text
 
 
-def test_bare_numbers_are_kept_as_an_outcome_only():
+def test_bare_numbers_are_kept_where_they_are_not_shreds_of_a_table():
     table = "total\n" + "\n".join(str(n) for n in range(100, 160))
     assert summary([call("add", "{}"), result("1200.0")], 100).endswith("result: 1200.0")
+    assert summary([user("Sure.\n4471")], 100) == "user: Sure. 4471"
     assert summary([call("add", "{}"), result(table)], 1_000).endswith("result: total")
 
 

@@ -195,13 +195,14 @@ def _sentences(said: Sequence[Utterance], count: CountText) -> Iterator[_Sentenc
     """The sentences that may be picked; of those that stand several times the last."""
     last = {text: number for number, one in enumerate(said) for text in one.sentences}
     for number, one in enumerate(said):
+        # A bare number is an answer or an outcome; one of many is a shred of a table or a listing.
+        shreds = sum(not _LETTER.search(text) for text in one.sentences)
         for place, (start, end) in enumerate(one.places):
             text = one.text[start:end]
             if last.get(text) != number or _BLOB.search(text):
                 continue
             del last[text]
-            # Bare numbers are an outcome where a result begins with them; of a table a shred.
-            if place and not _LETTER.search(text):
+            if place and shreds > 2 and not _LETTER.search(text):
                 continue
             if found := tuple(dict.fromkeys(words(text))):
                 tokens = count(text) + _JOINT
