@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import log2
 
-from contextkit.summarizing.facts import Fact, Stated
-from contextkit.summarizing.mentions import FactKind
+from contextkit.summarizing.mention import Fact, FactKind
 from contextkit.summarizing.request import CountText
+from contextkit.summarizing.stated import Stated
 
 HEADING = "Kept word for word:"
 LABELS: dict[FactKind, str] = {
