@@ -85,7 +85,7 @@ def checked(
     new = [fact for fact in stated if (fact.kind, fact.key) not in own]
     check_answer(text, source, shared=len(stated) - len(new))
     check_words(text, source)
-    unsupported = _unsupported(new, facts, source, known)
+    unsupported = _unsupported(text, new, facts, source, known)
     written = _plain(text)
     head = _with_doubts(written, unsupported, share, count)
     said = Stated(text)
@@ -133,12 +133,15 @@ def _with_doubts(text: str, unsupported: Sequence[str], share: int, count: Count
 
 
 def _unsupported(
+    text: str,
     new: Sequence[Fact],
     facts: Sequence[Fact],
     source: str,
     known: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     """What a text states that neither the messages nor others that it was made from state."""
+    headings = {line.strip(" #*_-•:>") for line in text.split("\n")}
+    new = [fact for fact in new if fact.kind != "name" or fact.text not in headings]
     doubtful = not_in(new, facts, source) if new else []
     if doubtful and known:
         readings = read(known)

@@ -11,7 +11,8 @@ from contextkit.summarizing.mentions import mentions_of
 from contextkit.summarizing.reading import Reading
 
 _INSTRUCTING = frozenset({"user", "system", "developer"})
-_SMALL = re.compile(r"[^\W\d_]{2,}")
+# Words, not the parts of identifiers, addresses and paths.
+_SMALL = re.compile(r"(?<![\w@./-])[^\W\d_]{2,}(?![\w@/-]|\.\w)")
 
 
 @dataclass(slots=True)

@@ -13,7 +13,8 @@ from contextkit.summarizing.wording import content_words, is_loop
 # How a refusal begins, by language; compared without case, with straight quotes.
 _REFUSALS = {
     "English": (
-        r"(?:i['’]?m|i am) (?:very |really |so |truly )?(?:sorry|afraid)\b[^.!?\n]{0,60}"
+        r"(?:i'?m|i am|i) (?:very |really |so |truly )?(?:sorry|afraid|apologi[sz]e)\b"
+        r"[^.!?\n]{0,60}"
         r"\b(?:can(?:no|')t|can not|unable|not able|won't|couldn't|don't have|not possible)|"
         r"(?:sorry|apologies|my apologies|unfortunately)[,.]? (?:but )?(?:i|we) "
         r"(?:can(?:no|')t|can not|am unable|am not able|won't|couldn't|do not|don't|will not)|"
