@@ -54,9 +54,11 @@ class Choices:
         return " ".join(self.of(WORDS) for _ in range(1 + self.below(6)))
 
 
-def choices(size: int) -> st.SearchStrategy[Choices]:
-    """So many choices, to be made while a test runs."""
-    return st.binary(min_size=size, max_size=size).map(Choices)
+@st.composite
+def choices(draw: st.DrawFn, most: int) -> Choices:
+    """Up to so many choices, to be made while a test runs."""
+    size = draw(st.integers(most // 8, most))  # what is left out first where a failure is shrunk
+    return Choices(draw(st.binary(min_size=size, max_size=size)))
 
 
 def user_message(choose: Choices) -> dict[str, Any]:
@@ -155,9 +157,10 @@ def conversation(choose: Choices) -> Messages:
     return [message for coming in islice(chunks(choose), count) for message in coming]
 
 
-def conversations() -> st.SearchStrategy[Messages]:
+@st.composite
+def conversations(draw: st.DrawFn) -> Messages:
     """Whole conversations of some turns."""
-    return choices(500).map(conversation)
+    return conversation(draw(choices(500)))
 
 
 def points(messages: Messages) -> list[int]:
