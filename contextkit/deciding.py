@@ -209,10 +209,9 @@ class Decider:
 
 def _is_prepared(view: View) -> bool:
     """Whether this process has a summary of messages that the view still shows as they are."""
-    if not view.history.summaries:
-        return False
-    shown = view.free_numbers.difference(*(span.numbers for span in view.summaries()))
-    return any(summary["covers"][0] in shown for summary in view.history.summaries.values())
+    return any(
+        summary["covers"][-1] > view.summarized for summary in view.history.summaries.values()
+    )
 
 
 def _first_digits(tokens: int) -> int:

@@ -216,6 +216,15 @@ def _summary_words(edit: Edit) -> str:
     ]
     if known:
         words.append("the call in price units: " + ", ".join(known))
+    if usage := said.get("usage"):
+        read = usage.get("cache_read_tokens")
+        words.append(
+            f"reported: {usage.get('input_tokens') or 0:,} tokens in"
+            + (f", {read:,} of them from the cache" if read is not None else "")
+            + f", {usage.get('output_tokens') or 0:,} out"
+        )
+    if cost := said.get("cost"):
+        words.append(f"{cost['money']:.6f} {cost['currency']}")
     return "; ".join(words)
 
 

@@ -136,6 +136,9 @@ def test_provenance_says_who_wrote_it_from_what() -> None:
     assert said["trust"] == "derived"
     assert said["model"] == "qwen-plus-2026"
     assert said["usage"]["input_tokens"] == 900
+    assert said["cost"]["currency"] == "CNY"
+    cut = next(context for context in contexts if context.edits)
+    assert "reported: 900 tokens in, 20 out" in str(cut.report)
     assert said["tokens_in"] > said["tokens_out"] > 0
     assert edit.shows[0]["role"] == "user"
     assert edit.covers == tuple(range(edit.covers[0], edit.covers[-1] + 1))
@@ -184,6 +187,16 @@ def test_without_a_model_the_sentences_that_say_most_are_kept() -> None:
     assert cut.edits[0].kind == "summary"
     assert "price" not in cut.edits[0].provenance
     assert "ORD-0000" in summaries(cut)[0]
+
+
+def test_a_share_without_room_for_a_text_is_said_before_anybody_is_called() -> None:
+    summarizer = Summarizer()
+    contexts = converse(summarizing(summarizer, share=10), ck.History(), chat(9))
+    report = next(context.report for context in contexts if context.edits)
+
+    assert not summarizer.asked
+    assert [edit.kind for edit in report.edits] == ["drop"]
+    assert "no room for a text" in report.failures[0]
 
 
 def test_a_breaker_opens_after_three_failures_and_says_when_it_closes() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
+from contextkit.caching.costs import cost_of
 from contextkit.edits import Edit
 from contextkit.errors import InputError, SummaryRejected
 from contextkit.figures import NO_CALLS
@@ -27,7 +28,7 @@ from contextkit.strategies.segments import (
     oldest_spans,
     other_spans,
 )
-from contextkit.strategies.summary_calls import Call, aligned, fits, own_prompt
+from contextkit.strategies.summary_calls import Call, aligned, fits, known_profile, own_prompt
 from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.checking import TEXT_SHARE, checked
 from contextkit.summarizing.extractive import ExtractiveSummarizer
@@ -148,6 +149,14 @@ class SummarizeOldest:
 
     def _need(self, view: View, segment: Segment) -> Need:
         """What is needed for a summary: the call, and perhaps once more."""
+        room = self._room(view, segment)
+        if room < 1:
+            raise SummaryRejected(
+                f"a share of {self.share:,} tokens has no room for a text: what stands around it "
+                f"takes {self.share - room:,}",
+                tokens=self.share - room,
+                allowed=self.share,
+            )
         held = sum(span.tokens for span in segment.spans)
         calls = self._call(view, segment).calls if self.asks else NO_CALLS
         return Need(
@@ -271,6 +280,7 @@ class SummarizeOldest:
             provenance["asked"], provenance["price"] = self._prices(view, segment)
         if written.usage is not None:
             provenance["usage"] = written.usage.to_json()
+            provenance |= _charged(view, written)
         return {"covers": list(segment.covered), "text": passed.text, "provenance": provenance}
 
     def _edit(self, view: View, segment: Segment, summary: Mapping[str, Any]) -> Edit:
@@ -315,6 +325,17 @@ class _Awaited:
         """Where nobody will await it."""
         if callable(close := getattr(self.result, "close", None)):
             close()
+
+
+def _charged(view: View, written: Written) -> dict[str, Any]:
+    """What the call of a summary was charged, where that is known, for its provenance."""
+    profile, rules = view.profile, view.rendering.rules
+    if written.model not in ("", view.model):
+        profile, rules = known_profile(written.model), None
+    cost = cost_of(written.usage, profile, rules) if profile is not None else None
+    if cost is None or cost.money is None:
+        return {}
+    return {"cost": {"money": cost.money, "currency": cost.currency}}
 
 
 def _text_tokens(view: View, text: str) -> int:

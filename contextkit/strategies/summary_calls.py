@@ -117,7 +117,8 @@ def own_prompt(
     fresh = sum(map(view.count, messages))
     if not model or model == view.model:
         return Call("own prompt", request, Calls(fresh=fresh, output=share))
-    price = _price(model, fresh)
+    other = known_profile(model)
+    price = other.price(fresh) if other is not None else None
     ratio = _ratio(view.profile, price)
     # Where it is not known, a schedule takes both models to ask the same.
     elsewhere = (ratio or 1.0) * (fresh + share * _output_ratio(price))
@@ -133,10 +134,11 @@ def said(message: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _price(model: str, tokens: int) -> Price | None:
+def known_profile(model: str) -> Profile | None:
+    """The profile of a model by its name; None for one that goes by a name of one's own."""
     try:
-        return profile_for(model).price(tokens)
-    except ProfileError:  # one's own, by its own name
+        return profile_for(model)
+    except ProfileError:
         return None
 
 
