@@ -285,6 +285,12 @@ FINNISH = (
     "virheellä, joten mitään ei veloitettu. Käyttäjä kielsi luottokortin veloittamisen "
     "ilman erillistä lupaa ja asetti enimmäishinnan muutokselle."
 )
+SPANISH = (
+    "El usuario quiere cambiar su vuelo y el asistente buscó las reservas en el sistema. El "
+    "billete de clase económica básica no se puede modificar. El servicio de pago respondió con "
+    "un error interno, por lo que no se cobró nada. El usuario prohíbe cargar su tarjeta de "
+    "crédito sin preguntar y fija un precio máximo."
+)
 OTHER_WORDS = {
     "Chinese for English": (
         "用户想要更改航班，助理查询了预订，发现基础经济舱机票不能更改，付款服务返回了内部错误。",
@@ -297,6 +303,7 @@ OTHER_WORDS = {
     "English for Chinese": (SUMMARY, CHINESE),
     "about something else": (RECIPE, CHAT),
     "Finnish for English": (FINNISH, CHAT),
+    "Spanish for English": (SPANISH, CHAT),
 }
 
 
@@ -308,6 +315,7 @@ def test_a_text_in_another_language_or_about_something_else_is_rejected(name):
 
 def test_a_text_may_be_in_a_second_language_of_the_messages():
     assert check(OTHER_WORDS["Chinese for English"][0], [*CHAT, *CHINESE])
+    assert check(SPANISH, [*CHAT, user(f"Hola, ¿qué tal? {SPANISH}")])
     assert check("用户想改签航班，经济舱机票不能改签，已查询订单，不使用信用卡付款。", CHINESE)
 
 
