@@ -16,7 +16,7 @@ from contextkit.errors import ProfileError
 from contextkit.figures import Calls
 from contextkit.grammar import violations
 from contextkit.groups import Span
-from contextkit.messages import call_ids, text_of
+from contextkit.originals import original_text
 from contextkit.profiles import Price, Profile, profile_for
 from contextkit.schedules import OUTPUT
 from contextkit.strategies.blocks import blocks
@@ -108,7 +108,7 @@ def own_prompt(
     """A call that tells what is summarized as data, to the live model or another one."""
     told = [(number, view.history.data[number]) for number in also]
     told += [(e.number, e.data) for span in spans for e in span.entries if e.numbers]
-    parts = [(f"{number} {data['role']}", said(data)) for number, data in told]
+    parts = [(f"{number} {data['role']}", original_text(data)) for number, data in told]
     messages = [
         {"role": "system", "content": instruction},
         {"role": "user", "content": blocks(view.history, "conversation", parts)},
@@ -123,15 +123,6 @@ def own_prompt(
     # Where it is not known, a schedule takes both models to ask the same.
     elsewhere = (ratio or 1.0) * (fresh + share * _output_ratio(price))
     return Call("own prompt", request, Calls(elsewhere=elsewhere), known=ratio is not None)
-
-
-def said(message: Mapping[str, Any]) -> str:
-    """What a message says, its tool calls included, as plain text."""
-    lines = [text_of(message)] if text_of(message) else []
-    for call in message.get("tool_calls") or () if call_ids(message) else ():
-        function = call.get("function") or call.get("custom") or {}
-        lines.append(f"calls {function.get('name', '')}: {function.get('arguments', '')}")
-    return "\n".join(lines)
 
 
 def known_profile(model: str) -> Profile | None:
