@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from contextkit.strategies.tool_results import ClampToolResults, ClearToolResults
     from contextkit.strategies.truncation import DropOldest, KeepLast
     from contextkit.strategies.volatile import Volatile
+    from contextkit.summarizing.extractive import ExtractiveSummarizer
+    from contextkit.summarizing.model import ModelSummarizer
     from contextkit.usage import Usage
     from contextkit.view import View, fold
     from contextkit.wrapping import wrap
@@ -58,9 +60,11 @@ _MODULES = {
     "ContextKitError": "errors",
     "DropOldest": "strategies.truncation",
     "Edit": "edits",
+    "ExtractiveSummarizer": "summarizing.extractive",
     "History": "history",
     "KeepLast": "strategies.truncation",
     "Ledger": "caching.ledger",
+    "ModelSummarizer": "summarizing.model",
     "Need": "strategies.base",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
@@ -100,9 +104,11 @@ __all__ = [
     "ContextKitError",
     "DropOldest",
     "Edit",
+    "ExtractiveSummarizer",
     "History",
     "KeepLast",
     "Ledger",
+    "ModelSummarizer",
     "Need",
     "PrefixStabilizer",
     "Profile",

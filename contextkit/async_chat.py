@@ -7,6 +7,7 @@ from typing import Self
 
 from contextkit.context import Context
 from contextkit.messages import MessageLike
+from contextkit.preparing import Preparation
 from contextkit.providers.chat_completions import Answer, acomplete, astream
 from contextkit.replies import AsyncReplyStream, OpeningStream, Reply
 from contextkit.scope import Scope
@@ -81,6 +82,10 @@ class AsyncConversation(Talk):
             StoreError: when it cannot be read.
         """
         await asyncio.to_thread(self._kept.reload)
+
+    async def prepare(self) -> Preparation:
+        """Same as `Conversation.prepare`; a task of its own does not hold up the next turn."""
+        return await self._kept.parts.builder.aprepare(self._kept.history)
 
     async def send(self, *messages: MessageLike) -> Reply:
         """Append messages, have them answered, and keep the turn.

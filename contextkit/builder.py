@@ -25,10 +25,11 @@ from contextkit.errors import BudgetExceeded, InputError, ScopeError
 from contextkit.folding import Pin, pin_system
 from contextkit.grammar import check_end
 from contextkit.history import MAIN, History
+from contextkit.kept_summaries import KeptSummaries
 from contextkit.known import Known
 from contextkit.lists import PlainLists
 from contextkit.messages import MessageLike
-from contextkit.phases import Failed, Failure, Phases
+from contextkit.phases import Event, Failed, Phases, failures_in
 from contextkit.plan import (
     Plan,
     Plans,
@@ -38,6 +39,7 @@ from contextkit.plan import (
     fitting_schedule,
     view_of,
 )
+from contextkit.preparing import SOON, Preparation, prepare
 from contextkit.profiles import Profile, profile_for
 from contextkit.recall import first_written
 from contextkit.records import Settings
@@ -168,7 +170,7 @@ class ContextBuilder:
             "pin": describe(pin),
             "tools": list(chat_tools(tools)),
             "response_format": json_copy(response_format, "response_format"),
-            **recorded(asked, checked_documents(documents)),
+            **recorded(asked, checked_documents(documents), alternates=self.profile.alternates),
         }
         self.plans = Plans(view, self.counter, settings)
 
@@ -213,6 +215,43 @@ class ContextBuilder:
         """
         return await drive_async(self._steps(conversation, scope, record=True))
 
+    def prepare(
+        self,
+        conversation: History | Sequence[MessageLike],
+        *,
+        scope: Scope | None = None,
+        within: int = SOON,
+    ) -> Preparation:
+        """Write the summaries of the coming cut ahead of time: after a reply, in the background.
+
+        The cut finds them where it needs them, also in another process with the same store, and
+        calls nobody then. Nothing is decided here: without a cut they are never shown. Nothing is
+        written where no cut is near: neither within so many requests, nor because the conversation
+        has been idle for half of the cache's lifetime, where the schedule keeps a clock. A build
+        meanwhile does not wait for it, unless the limit forces a cut. What is cancelled or fails
+        leaves nothing behind.
+
+        Args:
+            conversation: a kept `History`, or the whole list of messages, with the reply.
+            scope: whose list it is; a history has its own.
+            within: requests.
+
+        Raises:
+            InputError: when the summarizer is async: use `aprepare`.
+        """
+        self.phases.check_sync()
+        return drive(self._prepare_steps(conversation, scope, within))
+
+    async def aprepare(
+        self,
+        conversation: History | Sequence[MessageLike],
+        *,
+        scope: Scope | None = None,
+        within: int = SOON,
+    ) -> Preparation:
+        """Same as `prepare`, with summarizers that may be async."""
+        return await drive_async(self._prepare_steps(conversation, scope, within))
+
     def scoped(self, scope: Scope) -> ScopedBuilder:
         """The builder for the plain lists of one scope."""
         return ScopedBuilder(self, scope)
@@ -222,6 +261,26 @@ class ContextBuilder:
     def _steps(
         self, conversation: History | Sequence[MessageLike], scope: Scope | None, *, record: bool
     ) -> Steps[Context]:
+        history, end, notes = yield from self._history_of(conversation, scope, record=record)
+        if (name := view_of(history, self.view, self.model)) != self.view:
+            other = self._under(name)
+            return (yield from other._steps(conversation, scope, record=record))  # noqa: SLF001 - its own kind
+        unscoped = history is not conversation and scope is None
+        while True:
+            attempt = self._attempt(history, end, notes, record=record)
+            if unscoped:
+                context = drive_unscoped(attempt)
+            else:
+                context = yield from attempt
+            if context is not None:
+                if record and context.time is not None:
+                    context.view.history.times[context.decision.point] = context.time
+                return context
+
+    def _history_of(
+        self, conversation: History | Sequence[MessageLike], scope: Scope | None, *, record: bool
+    ) -> Steps[tuple[History, int, tuple[str, ...]]]:
+        """The history that is meant, how many of its messages, and what is to be said of it."""
         notes: tuple[str, ...] = ()
         if isinstance(conversation, History):
             if scope is not None and scope != conversation.scope:
@@ -240,20 +299,23 @@ class ContextBuilder:
                 lambda: self.lists.history_of(listed, scope, record=record)
             )
             end = len(listed)
+        return history, end, notes
+
+    def _prepare_steps(
+        self, conversation: History | Sequence[MessageLike], scope: Scope | None, within: int
+    ) -> Steps[Preparation]:
+        history, end, _ = yield from self._history_of(conversation, scope, record=True)
         if (name := view_of(history, self.view, self.model)) != self.view:
             other = self._under(name)
-            return (yield from other._steps(conversation, scope, record=record))  # noqa: SLF001 - its own kind
-        unscoped = history is not conversation and scope is None
-        while True:
-            attempt = self._attempt(history, end, notes, record=record)
-            if unscoped:
-                context = drive_unscoped(attempt)
-            else:
-                context = yield from attempt
-            if context is not None:
-                if record and context.time is not None:
-                    context.view.history.times[context.decision.point] = context.time
-                return context
+            return (yield from other._prepare_steps(conversation, scope, within))  # noqa: SLF001 - its own kind
+        with history.lock:
+            if end < len(history):
+                history = history.fork(end)
+            view = self._fold(history).copy()
+            plan = self.plans.coming(history)
+        view.extend(end)
+        self._equip(view, plan, KeptSummaries(history, self.store, self.view, waits=False))
+        return (yield from prepare(self.decider, plan, view, within=within))
 
     def _under(self, view: str) -> Self:
         """The same builder for another view."""
@@ -303,15 +365,14 @@ class ContextBuilder:
                     view.applied += 1
                     return self._context(view, [decision], (), plan, notes)
             scratch = view.copy()
-        scratch.tools, scratch.rendering = plan.tools, plan.rendering
-        scratch.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
-        failures: list[Failure] = []
-        decided = yield from self.decider.decide_each(scratch, plan, points, failures)
+        self._equip(scratch, plan, KeptSummaries(history, self.store, self.view))
+        events: list[Event] = []
+        decided = yield from self.decider.decide_each(scratch, plan, points, events)
         check_own(scratch, plan.rendering)
         decisions = [decision for decision in decided if decision.edits or decision.point == end]
         edits = tuple(edit for decision in decisions for edit in decision.edits)
         if not record:
-            return self._context(scratch, decided, edits, plan, notes, failures=failures)
+            return self._context(scratch, decided, edits, plan, notes, events=events)
         winners = decisions
         if self.store is not None:
             winners = yield from self._stored(lambda: self._store(history, plan, decisions))
@@ -322,7 +383,13 @@ class ContextBuilder:
                 return None
             scratch.applied = seen + len(decisions)
             history.folds[self._fold_key] = scratch
-            return self._context(scratch, decided, edits, plan, notes, failures=failures)
+            return self._context(scratch, decided, edits, plan, notes, events=events)
+
+    def _equip(self, view: View, plan: Plan, kept: KeptSummaries) -> None:
+        """Give a view what strategies make requests of their own from."""
+        view.tools, view.rendering = plan.tools, plan.rendering
+        view.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
+        view.model, view.profile, view.summaries_kept = self.model, self.profile, kept
 
     def _went_on(self, history: History, end: int) -> bool:
         """Whether the view is beyond a decision point already."""
@@ -393,7 +460,7 @@ class ContextBuilder:
         plan: Plan,
         notes: tuple[str, ...],
         *,
-        failures: Sequence[Failure] = (),
+        events: Sequence[Event] = (),
         again: bool = False,
     ) -> Context:
         seen = view.copy()
@@ -411,9 +478,10 @@ class ContextBuilder:
             options=plan.options,
             notes=(*self.notes, *notes) if self.notes or notes else (),
             failures=(
-                tuple(str(failure) for failure in failures)
+                tuple(str(failure) for failure in failures_in(events))
                 or tuple(text for decision in decided for text in decision.failures)
             ),
+            events=tuple(map(str, events)),
             counter=self.counter,
             rendering=plan.rendering,
             again=again,
@@ -457,3 +525,11 @@ class ScopedBuilder:
     async def abuild(self, messages: Sequence[MessageLike]) -> Context:
         """Same as `ContextBuilder.abuild`, in this scope."""
         return await self.builder.abuild(messages, scope=self.scope)
+
+    def prepare(self, messages: Sequence[MessageLike], *, within: int = SOON) -> Preparation:
+        """Same as `ContextBuilder.prepare`, in this scope."""
+        return self.builder.prepare(messages, scope=self.scope, within=within)
+
+    async def aprepare(self, messages: Sequence[MessageLike], *, within: int = SOON) -> Preparation:
+        """Same as `ContextBuilder.aprepare`, in this scope."""
+        return await self.builder.aprepare(messages, scope=self.scope, within=within)

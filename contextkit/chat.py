@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from contextkit.messages import MessageLike
+from contextkit.preparing import Preparation
 from contextkit.providers.chat_completions import complete, stream
 from contextkit.replies import Reply, ReplyStream
 from contextkit.scope import Scope
@@ -105,6 +106,13 @@ class Conversation(Talk):
             StoreError: when it cannot be read.
         """
         self._kept.reload()
+
+    def prepare(self) -> Preparation:
+        """Write the summaries of the coming cut ahead of time: `ContextBuilder.prepare`.
+
+        Between turns, for instance in a thread of its own; the next turn does not wait for it.
+        """
+        return self._kept.parts.builder.prepare(self._kept.history)
 
     def send(self, *messages: MessageLike) -> Reply:
         """Append messages, have them answered, and keep the turn.

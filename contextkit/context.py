@@ -35,6 +35,7 @@ class Context:
         decision: what was decided at this decision point.
         edits: the edits that this build recorded; none when the point was decided before.
         failures: what this build passed over, and why.
+        events: what happened in this build, in order: what each strategy did, or why not.
         options: further parameters of the request that are counted, such as `response_format`.
         counter: counted the tokens; it has the profile.
         rendering: what the request has that the view has not: documents, content blocks, markers.
@@ -56,6 +57,7 @@ class Context:
     options: Mapping[str, Any]
     notes: tuple[str, ...]
     failures: tuple[str, ...]
+    events: tuple[str, ...]
     counter: RequestCounter
     rendering: Rendering
     again: bool = False
@@ -75,9 +77,10 @@ class Context:
     @property
     def sent(self) -> list[dict[str, Any]]:
         """The same, shared with the log: read only."""
-        if not self._marks:
-            return self.rendering.messages(len(self.view.system), self.view.messages)
-        return self._marked.messages
+        if self._marks:
+            return self.rendering.taking_turns(self._marked.messages)
+        rendered = self.rendering.messages(len(self.view.system), self.view.messages)
+        return self.rendering.taking_turns(rendered)
 
     @property
     def tools(self) -> list[dict[str, Any]]:
@@ -229,6 +232,7 @@ class Context:
             target=self.target,
             edits=self.edits,
             failures=self.failures,
+            events=self.events,
             warnings=(
                 *self.notes,
                 *_control_tokens(view, self.counter),

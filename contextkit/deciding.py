@@ -14,7 +14,7 @@ from contextkit.errors import BudgetExceeded, InputError
 from contextkit.figures import Figures, figures_of
 from contextkit.grammar import check_end
 from contextkit.history import History
-from contextkit.phases import Asking, Failure, Phases
+from contextkit.phases import Asking, Event, Phases, failures_in
 from contextkit.plan import Plan
 from contextkit.schedules import AtLimit, Schedule
 from contextkit.strategies.base import Need
@@ -75,7 +75,8 @@ class Decider:
             last = made[-1].time if made else None
             idle = now - last if now is not None and last is not None else None
         summary = self.phases.summary_share
-        figures = figures_of(view, target, idle, summary=summary, fixed=plan.fixed)
+        asked = self.phases.summaries_asked and not _is_prepared(view)
+        figures = figures_of(view, target, idle, summary=summary, fixed=plan.fixed, asked=asked)
         if not self.schedule.due(figures):
             return None
         plain = self.phases.plain and not view.standing_tokens  # the plan comes to just that
@@ -110,7 +111,8 @@ class Decider:
             if before and before[-1] is not None:
                 idle = decision.time - before[-1]
         limit, target = plan.settings["limit"], self.target(view, plan)
-        return Bounds(limit, target, plan.fixed, self.phases.summary_share, idle)
+        phases = self.phases
+        return Bounds(limit, target, plan.fixed, phases.summary_share, idle, phases.summaries_asked)
 
     def target(self, view: View, plan: Plan) -> int:
         """The tokens behind the system block that a cut comes down to."""
@@ -131,51 +133,51 @@ class Decider:
         return now
 
     def decide_each(
-        self, view: View, plan: Plan, points: Sequence[int], failures: list[Failure]
+        self, view: View, plan: Plan, points: Sequence[int], events: list[Event]
     ) -> Generator[Need, Any, list[Decision]]:
         """Decide several points in order, the last one for a request that is sent."""
         decided: list[Decision] = []
         for point in points:
             view.extend(point)
-            failed: list[Failure] = []
+            happened: list[Event] = []
             final = point == points[-1]
-            decided.append((yield from self._decide(view, plan, point, failed, final=final)))
-            for failure in failed:
+            decided.append((yield from self._decide(view, plan, point, happened, final=final)))
+            for failure in failures_in(happened):
                 failure.log()
-            failures += failed
+            events += happened
             view.pass_point(point)
         return decided
 
     def _decide(
-        self, view: View, plan: Plan, point: int, failures: list[Failure], *, final: bool
+        self, view: View, plan: Plan, point: int, events: list[Event], *, final: bool
     ) -> Generator[Need, Any, Decision]:
-        """Decide one point on a scratch view, which is changed, as is the list of failures."""
-        edits = self.phases.arrive(view, failures)
+        """Decide one point on a scratch view, which is changed, as is the list of events."""
+        edits = self.phases.arrive(view, events)
         if final:
             aside = [edit.reason for edit in edits if edit.kind == "set aside"]
             check_end(view.groups, bool(view.system), aside)
         tail_due = self.tail_due(view, point)
         share = self.share if tail_due else 0
         if final or self.phases.replayable:
-            edits += yield from self._compact(view, plan, point, share, failures)
+            edits += yield from self._compact(view, plan, point, share, events)
             if final and plan.fixed + view.tokens + share > self.budget.limit:
                 raise BudgetExceeded(self.budget.limit, self.parts(view, plan, share))
         tail = None
         if final and tail_due:
             tail = view.last_user
-            edits += yield from self.phases.insert_tail(view, failures)
+            edits += yield from self.phases.insert_tail(view, events)
             view.tail = tail
-        passed_over = tuple(failure.short for failure in failures)
+        passed_over = tuple(failure.short for failure in failures_in(events))
         return Decision(self.name, point, tuple(edits), plan.hash, tail, self.time(), passed_over)
 
     def _compact(
-        self, view: View, plan: Plan, point: int, share: int, failures: list[Failure]
+        self, view: View, plan: Plan, point: int, share: int, events: list[Event]
     ) -> Asking:
         """The compaction, where the limit forces it, or it pays by what its plan comes to."""
         over = plan.fixed + view.tokens + share > self.budget.limit
         figures = None if over else self._due(view, plan, point)
-        if not over and figures is None:
-            return []
+        if not over and (figures is None or self.name in view.history.preparing):
+            return []  # a summary that is being prepared is waited for at the limit alone
         view.bounds = self.bounds(view, plan)
         target, most = view.bounds.target, self.budget.limit - plan.fixed - share
         if figures is not None:
@@ -186,9 +188,9 @@ class Decider:
             if dry.edits is not None:  # nothing stood in for anything: the plan is the cut
                 for edit in dry.edits:
                     view.apply(edit)
-                failures += dry.failures
+                events += dry.events
                 return dry.edits
-        return (yield from self.phases.compact(view, target, most, failures))
+        return (yield from self.phases.compact(view, target, most, events))
 
     def parts(self, view: View, plan: Plan, share: int) -> dict[str, int]:
         """What takes how many tokens where everything left must be kept."""
@@ -203,6 +205,13 @@ class Decider:
             "newest turn": view.body_tokens - pins,
             "tail share": share,
         }
+
+
+def _is_prepared(view: View) -> bool:
+    """Whether this process has a summary of messages that the view still shows as they are."""
+    return any(
+        summary["covers"][-1] > view.summarized for summary in view.history.summaries.values()
+    )
 
 
 def _first_digits(tokens: int) -> int:

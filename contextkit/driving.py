@@ -49,6 +49,8 @@ def drive(steps: Steps[Result]) -> Result:
     except StopIteration as stop:
         completed: Result = stop.value
         return completed
+    finally:
+        steps.close()
 
 
 async def drive_async(steps: Steps[Result]) -> Result:
@@ -68,6 +70,8 @@ async def drive_async(steps: Steps[Result]) -> Result:
     except StopIteration as stop:
         completed: Result = stop.value
         return completed
+    finally:
+        steps.close()  # where it was cancelled: what has to be put right is, at once
 
 
 def drive_unscoped(steps: Steps[Result]) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 
 from contextkit.edits import Edit
 from contextkit.figures import NO_CALLS, Figures
-from contextkit.phases import Failed, Failure, Phases, StandIn
+from contextkit.phases import Event, Failed, Phases, StandIn
 from contextkit.strategies.base import Need
 from contextkit.view import View
 
@@ -20,12 +20,12 @@ class DryRun:
     Attributes:
         figures: what it takes, what it rewrites, what it calls.
         edits: the compaction itself; None where something stands in for what was not asked.
-        failures: strategies that were passed over.
+        events: what happened in it, in order.
     """
 
     figures: Figures
     edits: list[Edit] | None
-    failures: list[Failure]
+    events: list[Event]
 
 
 def dry_run(phases: Phases, view: View, target: int, most: int, figures: Figures) -> DryRun:
@@ -38,10 +38,10 @@ def dry_run(phases: Phases, view: View, target: int, most: int, figures: Figures
     scratch = view.copy()
     counted = _StandInsCounted(view)
     scratch.count = counted
-    failures: list[Failure] = []
+    events: list[Event] = []
     calls = NO_CALLS
     asked = False
-    steps = phases.compact(scratch, target, most, failures)
+    steps = phases.compact(scratch, target, most, events)
     try:
         need = next(steps)
         while True:
@@ -63,7 +63,7 @@ def dry_run(phases: Phases, view: View, target: int, most: int, figures: Figures
         rewritten=scratch.body_tokens - unchanged,
         calls=calls,
     )
-    return DryRun(planned, None if asked else edits, failures)
+    return DryRun(planned, None if asked else edits, events)
 
 
 class _StandInsCounted:

@@ -17,14 +17,22 @@ class Calls:
         read: input that the model has just seen, so that a warm cache has it.
         fresh: other input.
         output: what is generated.
+        elsewhere: what calls to other models cost, in the price of an uncached input token of
+            this one.
     """
 
     read: int = 0
     fresh: int = 0
     output: int = 0
+    elsewhere: float = 0.0
 
     def __add__(self, other: Calls) -> Calls:
-        return Calls(self.read + other.read, self.fresh + other.fresh, self.output + other.output)
+        return Calls(
+            self.read + other.read,
+            self.fresh + other.fresh,
+            self.output + other.output,
+            self.elsewhere + other.elsewhere,
+        )
 
 
 NO_CALLS = Calls()
@@ -87,7 +95,13 @@ class Verdict(NamedTuple):
 
 
 def figures_of(
-    view: View, target: int, idle: float | None = None, *, summary: int = 0, fixed: int = 0
+    view: View,
+    target: int,
+    idle: float | None = None,
+    *,
+    summary: int = 0,
+    fixed: int = 0,
+    asked: bool = True,
 ) -> Figures:
     """The figures of a view at its present decision point, for what a cut comes to as a rule.
 
@@ -100,6 +114,7 @@ def figures_of(
         idle: seconds since the last request.
         summary: tokens that a cut may leave as summaries; they count in the target.
         fixed: tokens of tools, options and template.
+        asked: whether a model is called for the summaries.
     """
     newest = 0
     for group in reversed(view.groups):
@@ -119,7 +134,7 @@ def figures_of(
         idle=idle,
         summary=summary,
         fixed=rest,
-        calls=Calls(read=rest + held - kept, output=summary) if summary else NO_CALLS,
+        calls=Calls(read=rest + held - kept, output=summary) if summary and asked else NO_CALLS,
     )
 
 
@@ -132,4 +147,11 @@ def figures_at(view: View) -> Figures:
     bounds = getattr(view, "bounds", None)
     if bounds is None:
         raise InputError("was not built: pass the view of a Context, context.view", place="view")
-    return figures_of(view, bounds.target, bounds.idle, summary=bounds.summary, fixed=bounds.fixed)
+    return figures_of(
+        view,
+        bounds.target,
+        bounds.idle,
+        summary=bounds.summary,
+        fixed=bounds.fixed,
+        asked=bounds.asked,
+    )

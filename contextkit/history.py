@@ -89,6 +89,10 @@ class History:
         self.unanswered: dict[str, Any] = {}
         # By view the newest request whose usage was entered: the next one is compared with it.
         self.entered: dict[str, Any] = {}
+        # Summaries by address, and by view the preparation under way: `kept_summaries`. Forks have
+        # them in common: an address says all that a summary depends on.
+        self.summaries: dict[str, Mapping[str, Any]] = {}
+        self.preparing: dict[str, Any] = {}
         # The blocks that a provider's cache sees of messages, by counter and message. Each history
         # has its own: what is shared would live as long as any that began alike.
         self.blocks: dict[str, dict[int, Any]] = {}
@@ -300,6 +304,7 @@ class History:
             other.loose = [number for number in self.loose if number < at]
             other.reasoning = {key: said for key, said in self.reasoning.items() if key[0] <= at}
             other.unanswered = dict(self.unanswered)
+            other.summaries, other.preparing = self.summaries, self.preparing
             other.entered = {view: one for view, one in self.entered.items() if one.point <= at}
             other._chains = {view: hashes[: at + 1] for view, hashes in self._chains.items()}
             if at == len(self.messages):

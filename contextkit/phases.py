@@ -76,6 +76,36 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """What a strategy did in one turn of a compaction.
+
+    Attributes:
+        strategy: its name.
+        kinds: of its edits, in order.
+        before, after: tokens behind the system block.
+    """
+
+    strategy: str
+    kinds: tuple[str, ...]
+    before: int
+    after: int
+
+    def __str__(self) -> str:
+        counted = {kind: self.kinds.count(kind) for kind in dict.fromkeys(self.kinds)}
+        made = ", ".join(f"{count} {kind}" for kind, count in counted.items())
+        return f"{self.strategy}: {made}, {self.before:,} to {self.after:,} tokens"
+
+
+Event = Failure | Done
+"""What happened in a phase; in the order in which it did."""
+
+
+def failures_in(events: Iterable[Event]) -> list[Failure]:
+    """The strategies that were passed over."""
+    return [event for event in events if isinstance(event, Failure)]
+
+
+@dataclass(frozen=True, slots=True)
 class Phases:
     """The strategies of the three phases.
 
@@ -121,7 +151,7 @@ class Phases:
         for strategy in (*self.arrival, *self.compaction, *self.tail):
             index = getattr(strategy, "index", None)
             for called in (getattr(strategy, "summarizer", None), getattr(index, "embed", None)):
-                if inspect.iscoroutinefunction(called):
+                if inspect.iscoroutinefunction(called) or getattr(called, "is_async", False):
                     raise InputError("is async: use abuild, not build", place=name_of(strategy))
 
     @property
@@ -136,8 +166,15 @@ class Phases:
     @property
     def summary_share(self) -> int:
         """Tokens that the summaries of one compaction may leave."""
-        summarizing = [s for s in self.compaction if hasattr(s, "summarizer")]
-        return sum(getattr(strategy, "share", 0) for strategy in summarizing)
+        # One stands in for another that failed: their shares do not add up.
+        shares = [getattr(s, "share", 0) for s in self.compaction if hasattr(s, "summarizer")]
+        return max(shares, default=0)
+
+    @property
+    def summaries_asked(self) -> bool:
+        """Whether a model is called for summaries, as far as the first summarizer tells."""
+        asked = (getattr(s, "asks", True) for s in self.compaction if hasattr(s, "summarizer"))
+        return next(asked, True)
 
     @property
     def needing_scope(self) -> list[str]:
@@ -163,7 +200,7 @@ class Phases:
         """
         return not any(_needs_scope(strategy) for strategy in self.compaction)
 
-    def arrive(self, view: View, failures: list[Failure]) -> list[Edit]:
+    def arrive(self, view: View, events: list[Event]) -> list[Edit]:
         """The arrival phase: mend, decide on reasoning, then the user's strategies."""
         edits: list[Edit] = []
         if view.interrupted or view.unplaced:
@@ -209,14 +246,14 @@ class Phases:
                     view.apply(checked)
                     edits.append(checked)
             except Exception as error:  # noqa: BLE001 - passed over, and reported
-                failures.append(Failure.of(strategy, error))
+                events.append(Failure.of(strategy, error))
         return edits
 
     def _keeps_reasoning(self, data: Mapping[str, Any]) -> bool:
         policy = self.reasoning
         return policy == "all" or (policy == "with tool calls" and bool(data.get("tool_calls")))
 
-    def compact(self, view: View, target: int, most: int, failures: list[Failure]) -> Asking:
+    def compact(self, view: View, target: int, most: int, events: list[Event]) -> Asking:
         """The compaction phase: in order, each only as far as needed; only net edits remain.
 
         Args:
@@ -228,6 +265,9 @@ class Phases:
         for strategy in (*self.compaction, DropOldest()):
             while (goal := view.body_tokens - target) > 0:
                 before = view.body_tokens
+                kinds: list[str] = []
+                failure = None
+                asked = False
                 try:
                     proposal = strategy.propose(view, goal)
                     asked = isinstance(proposal, Need)
@@ -238,11 +278,17 @@ class Phases:
                                 checked, provenance={**checked.provenance, "unsummarized": True}
                             )
                         _fold_in(view, checked, batch)
+                        kinds.append(checked.kind)
                 except Exception as error:  # noqa: BLE001 - passed over, and reported
-                    failures.append(Failure.of(strategy, error))
+                    failure = Failure.of(strategy, error)
+                if kinds:
+                    made = tuple(kinds)
+                    events.append(Done(name_of(strategy), made, before, view.body_tokens))
+                if failure is not None:
+                    events.append(failure)
                     unsummarized = unsummarized or _needs_scope(strategy)
                     break
-                if not asked or view.body_tokens >= before:
+                if not (asked or "summary" in kinds) or view.body_tokens >= before:
                     break
         over = view.tokens - most
         if over > 0:
@@ -250,7 +296,7 @@ class Phases:
                 _fold_in(view, edit, batch)
         return batch
 
-    def insert_tail(self, view: View, failures: list[Failure]) -> Asking:
+    def insert_tail(self, view: View, events: list[Event]) -> Asking:
         """The tail phase: each strategy inserts within its own share."""
         added: list[Edit] = []
         for strategy in self.tail:
@@ -266,7 +312,7 @@ class Phases:
                     view.apply(checked)
                     added.append(checked)
             except Exception as error:  # noqa: BLE001 - passed over, and reported
-                failures.append(Failure.of(strategy, error))
+                events.append(Failure.of(strategy, error))
         return added
 
 

@@ -63,6 +63,7 @@ class Report:
         limit, target: the budget that held, in tokens.
         edits: those that this build recorded.
         failures: what was passed over, and why.
+        events: what happened, in order: what each strategy did, or why not.
         warnings: what the user should know (state lost, tokens estimated, …).
         fates: one for each message, in order.
         usage: what the provider reported, once the reply is appended.
@@ -82,6 +83,7 @@ class Report:
     failures: tuple[str, ...]
     warnings: tuple[str, ...]
     fates: tuple[Fate, ...]
+    events: tuple[str, ...] = ()
     usage: Usage | None = None
     cache: CacheRules | None = None
     points: tuple[Point, ...] = ()
@@ -99,6 +101,7 @@ class Report:
             "target": self.target,
             "edits": [edit.to_json() for edit in self.edits],
             "failures": list(self.failures),
+            "events": list(self.events),
             "warnings": list(self.warnings),
             "messages": [asdict(fate) for fate in self.fates],
             "usage": self.usage.to_json() if self.usage else None,
@@ -132,7 +135,11 @@ class Report:
         if missed is not None and missed.cause is not None:
             lines.append(str(missed))
         lines += [f"warning: {text}" for text in self.warnings]
-        lines += [f"passed over: {text}" for text in self.failures]
+        lines += [
+            f"{'passed over' if text in self.failures else 'done'}: {text}"
+            for text in self.events or self.failures
+        ]
+        lines += [_summary_words(edit) for edit in self.edits if edit.kind == "summary"]
         lines += [
             f"  {'' if row[0] is None else row[0]!s:>6}  {row[1]:<10} {row[2]:<10} {row[3]:>7,}"
             f"  {row[4]}"
@@ -187,6 +194,38 @@ class Report:
                 held = []
             if fate is not None:
                 held.append(fate)
+
+
+def _summary_words(edit: Edit) -> str:
+    """What a summary stands for, what the check of it found, and what each way to ask costs."""
+    said = edit.provenance
+    by = f" by {said['model']}" if said.get("model") else ""
+    words = [f"summary of messages {edit.covers[0]} to {edit.covers[-1]}{by}: {edit.reason}"]
+    if facts := said.get("facts"):
+        found = {
+            "added word for word": facts["added"],
+            "lost": facts["lost"],
+            "not in the messages": facts["unsupported"],
+        }
+        words.append("facts " + ", ".join(f"{name} {count:,}" for name, count in found.items()))
+    prices = said.get("price") or {}
+    known = [
+        f"{way} {price:,.0f}{' (asked)' if way == said.get('asked') else ''}"
+        for way, price in prices.items()
+        if price is not None
+    ]
+    if known:
+        words.append("the call in price units: " + ", ".join(known))
+    if usage := said.get("usage"):
+        read = usage.get("cache_read_tokens")
+        words.append(
+            f"reported: {usage.get('input_tokens') or 0:,} tokens in"
+            + (f", {read:,} of them from the cache" if read is not None else "")
+            + f", {usage.get('output_tokens') or 0:,} out"
+        )
+    if cost := said.get("cost"):
+        words.append(f"{cost['money']:.6f} {cost['currency']}")
+    return "; ".join(words)
 
 
 def _alike(one: Fate, other: Fate) -> bool:

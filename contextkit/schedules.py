@@ -168,6 +168,8 @@ class WhenItPays:
         whole = figures.fixed + figures.held
         edge, factor = self._step(whole, whole - taken) if self.tiers else (0, 1.0)
         fee = factor * self._fee(figures.calls, before)
+        if self.fee is None:
+            fee += figures.calls.elsewhere
         uncut = factor * (before * (whole - figures.newest) + write * figures.newest)
         cut = before * (whole - taken - written) + write * written + fee
         rate = figures.held / max(1, figures.requests)

@@ -10,8 +10,9 @@ from contextkit.errors import InputError
 from contextkit.folding import CountMessage, Fold, Pin, pin_system
 from contextkit.groups import Entry, Group, Span
 from contextkit.history import MAIN, History
+from contextkit.kept_summaries import KeptSummaries
 from contextkit.messages import copy_json
-from contextkit.profiles import profile_for
+from contextkit.profiles import Profile, profile_for
 from contextkit.rendering import Rendering
 from contextkit.tokens import counter_for
 
@@ -25,6 +26,7 @@ class Bounds(NamedTuple):
         fixed: tokens of tools, options and template.
         summary: tokens that a cut may leave as summaries; 0 without a summarizer.
         idle: seconds since the request before; None where no clock is kept.
+        asked: whether a model is called for the summaries.
     """
 
     limit: int
@@ -32,6 +34,7 @@ class Bounds(NamedTuple):
     fixed: int
     summary: int = 0
     idle: float | None = None
+    asked: bool = True
 
 
 class View(Fold):
@@ -42,11 +45,17 @@ class View(Fold):
 
     Attributes:
         bounds: what it is built for; None for a view that no builder made.
+        model: the name of the model that the request is for.
+        profile: what is known of it.
+        summaries_kept: the summaries that were written for this conversation.
         planned: the last decision point at which a plan was made dry and not carried out, and
             the figures of that plan.
     """
 
     bounds: Bounds | None = None
+    model: str = ""
+    profile: Profile | None = None
+    summaries_kept: KeptSummaries | None = None
     planned: tuple[int, Any] | None = None
 
     # -- reading ---------------------------------------------------------------------------
@@ -126,7 +135,8 @@ class View(Fold):
                 place="View.request",
             )
         settings = self.history.settings[decision.settings].data
-        messages = Rendering.of(settings).messages(len(self.system), self.messages)
+        rendering = Rendering.of(settings)
+        messages = rendering.taking_turns(rendering.messages(len(self.system), self.messages))
         request = {"model": settings.get("model"), "messages": copy_json(messages)}
         for key in ("tools", "response_format"):
             if settings.get(key):

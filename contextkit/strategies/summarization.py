@@ -1,28 +1,39 @@
-"""Summarization: the oldest turns become one message, written once and frozen."""
+"""Summarization: the oldest turns become one message, written once and frozen.
+
+Each cut appends a segment behind the earlier ones, which stay as they are. Where there are too many
+they are merged into one, in a cut that moves the prefix anyway.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from hashlib import blake2b
+import inspect
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
-from contextkit.caching.markers import marked_for_reading
+from contextkit.caching.costs import cost_of
 from contextkit.edits import Edit
 from contextkit.errors import InputError, SummaryRejected
-from contextkit.figures import Calls
-from contextkit.grammar import violations
+from contextkit.figures import NO_CALLS
 from contextkit.groups import Span
 from contextkit.messages import Message, canonical_json, copy_json
 from contextkit.strategies.base import Need
-from contextkit.strategies.blocks import block
+from contextkit.strategies.segments import (
+    Segment,
+    digest,
+    dropped_before,
+    frame_tokens,
+    name_of_summarizer,
+    oldest_spans,
+    other_spans,
+)
+from contextkit.strategies.summary_calls import Call, aligned, fits, known_profile, own_prompt
+from contextkit.summarizing.breaker import Breaker
+from contextkit.summarizing.checking import TEXT_SHARE, checked
+from contextkit.summarizing.extractive import ExtractiveSummarizer
+from contextkit.summarizing.request import Summarizer, SummaryRequest, Written
 from contextkit.view import View
-
-Request = Mapping[str, Any]
-Summarizer = Callable[[Request], Any]
-"""Takes a request (`messages`, and `tools` where there are any) and gives the summary's text,
-or an awaitable of it."""
 
 INSTRUCTION = (
     "Summarize the conversation above for yourself, so that it can go on without it. Keep the "
@@ -36,18 +47,27 @@ INSTRUCTION = (
 class SummarizeOldest:
     """Show a summary in place of the oldest turns; earlier summaries stay as they are.
 
-    The summarizer's request is the conversation as the model saw it, up to the end of what is
-    summarized, with an instruction appended: a prefix that the provider has in its cache.
+    A summary is checked before it stands for anything: what the messages repeat, or the user said,
+    and the text lost is added word for word; what it states and they do not have is flagged. One
+    that is empty, too long, not shorter, not about them, or the text of an error is rejected, and
+    asked for once more where that can help; then the next strategy has its turn.
 
     Attributes:
-        summarizer: a callable, sync or async; request in, text out.
+        summarizer: a callable, sync or async, request in and text out (`Summarizer`); by default
+            the sentences that say most, word for word, without a model. Where it names a `model`,
+            that one is asked, with a prompt of its own; else the live model with the live prefix.
         instruction: what it is told.
         share: the most tokens a summary may take.
+        segments: the most summaries that stand side by side. One more, or more than half of the
+            target in summaries, and they are merged into one.
+        breaker: counts failures; the summarizer's own if it has one.
     """
 
-    summarizer: Summarizer
+    summarizer: Summarizer = field(default_factory=ExtractiveSummarizer)
     instruction: str = INSTRUCTION
     share: int = 512
+    segments: int = 8
+    breaker: Breaker = field(init=False, repr=False, compare=False)
     phase: ClassVar[str] = "compaction"
     needs_scope: ClassVar[bool] = True
 
@@ -58,131 +78,267 @@ class SummarizeOldest:
                 place="SummarizeOldest.summarizer",
             )
         whole_number("SummarizeOldest.share", self.share, least=1)
+        whole_number("SummarizeOldest.segments", self.segments, least=1)
         told: Any = self.instruction
         if not isinstance(told, str) or not told:
             raise InputError(f"is a text, not {told!r:.60}", place="SummarizeOldest.instruction")
         Message.of(told, place="SummarizeOldest.instruction")
+        own = getattr(self.summarizer, "breaker", None)
+        object.__setattr__(self, "breaker", own if isinstance(own, Breaker) else Breaker())
 
-    def propose(self, view: View, goal: int) -> Need | None:
-        """State the need of a summary of as many oldest turns as free `goal` tokens."""
-        spans = oldest_spans(view, goal + self.share)
-        if not spans:
-            return None
-        also = _dropped_before(view, spans)
-        messages = self._messages(view, spans, also)
-        too_long = view.room is not None and sum(map(view.count, messages)) > view.room
-        if also and (too_long or violations(messages)):
-            also = ()
-            messages = self._messages(view, spans, also)
-        rendered = view.rendering.messages(len(view.system), messages)
-        request: dict[str, Any] = {"messages": marked_for_reading(view, rendered)}
-        if view.tools:
-            request["tools"] = list(view.tools)
+    @property
+    def asks(self) -> bool:
+        """Whether a model is called."""
+        return not isinstance(self.summarizer, ExtractiveSummarizer)
+
+    def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
+        """A summary of as many oldest turns as free `goal` tokens, or what is needed for it."""
+        merged = self._too_many(view)
+        spans = merged or oldest_spans(view, goal + self.share)
+        if sum(span.tokens for span in spans) <= frame_tokens(view, spans):
+            return None  # no summary can be shorter
+        asked = [self._segment(view, spans)]
+        kept = view.summaries_kept
+        if kept is None or not (kept.elsewhere or view.history.summaries):
+            return self._need(view, asked[0])
+        if not merged:
+            asked += [self._segment(view, others) for others in other_spans(view, spans)]
+        by_address = {segment.address: segment for segment in asked}
+        addresses = [segment.address for segment in asked]
+        if found := self._standing(view, by_address, kept.held(addresses)):
+            return found
+        need = self._need(view, asked[0])
+        if not kept.elsewhere:
+            return need
         return Need(
-            call=lambda: self.summarizer(copy_json(request)),  # the messages are the log's own
-            finish=lambda text: [self._edit(view, spans, also, text)],
+            call=lambda: kept.find(addresses),
+            finish=lambda there: self._standing(view, by_address, there) or need,
+            what=need.what,
+            covers=need.covers,
+            shows=need.shows,
+            calls=need.calls,
+        )
+
+    def _too_many(self, view: View) -> list[Span]:
+        """The summaries that stand, where they are to be merged."""
+        standing = list(view.summaries())
+        tokens = sum(span.tokens for span in standing)
+        half = view.bounds.target // 2 if view.bounds else tokens
+        many = len(standing) >= self.segments or tokens > half
+        return standing if len(standing) > 1 and many and tokens > self.share else []
+
+    def _segment(self, view: View, spans: list[Span]) -> Segment:
+        """What a summary of some spans stands for, with what was dropped unsummarized before."""
+        model = getattr(self.summarizer, "model", None) or view.model
+        asked = [name_of_summarizer(self.summarizer), model, self.instruction, self.share]
+        also = dropped_before(view, spans)
+        if also and self.asks:
+            call = aligned(view, spans, also, self.instruction, share=self.share)
+            also = also if fits(view, call) else ()
+        return Segment.of(view, spans, asked, also)
+
+    def _standing(
+        self, view: View, segments: Mapping[str, Segment], found: Mapping[str, Any]
+    ) -> list[Edit]:
+        """The edit of a summary that was written before, for the segment that fits best."""
+        for address, segment in segments.items():
+            summary = found.get(address)
+            if summary is not None and summary.get("covers") == list(segment.covered):
+                return [self._edit(view, segment, summary)]
+        return []
+
+    def _need(self, view: View, segment: Segment) -> Need:
+        """What is needed for a summary: the call, and perhaps once more."""
+        room = self._room(view, segment)
+        if room < 1:
+            raise SummaryRejected(
+                f"a share of {self.share:,} tokens has no room for a text: what stands around it "
+                f"takes {self.share - room:,}",
+                tokens=self.share - room,
+                allowed=self.share,
+            )
+        held = sum(span.tokens for span in segment.spans)
+        calls = self._call(view, segment).calls if self.asks else NO_CALLS
+        return Need(
+            call=lambda: self._ask(view, segment, ""),
+            finish=lambda result: self._finish(view, segment, result, last=False),
             what="summary",
-            covers=tuple(spans),
-            shows=min(self.share, sum(span.tokens for span in spans)),
-            calls=self._calls(view, spans, also),
+            covers=tuple(segment.spans),
+            shows=min(self.share, held),
+            calls=calls,
         )
 
-    def _calls(self, view: View, spans: list[Span], also: tuple[int, ...]) -> Calls:
-        """What the call reads and writes: the prefix that was just sent, as far as it is one."""
-        last = spans[-1].groups[-1]
-        start = view.system_tokens + (view.bounds.fixed if view.bounds else 0)
-        body = 0
-        for group in view.groups:
-            body += group.tokens
-            if group is last:
-                break
-        told = view.count({"role": "user", "content": self.instruction})
-        if not also:
-            return Calls(read=start + body, fresh=told, output=self.share)
-        before = sum(view.count(view.history.data[number]) for number in also)
-        return Calls(read=start, fresh=before + body + told, output=self.share)
-
-    def _messages(
-        self, view: View, spans: list[Span], also: tuple[int, ...]
-    ) -> list[dict[str, Any]]:
-        last = spans[-1].groups[-1]
-        messages = [entry.data for entry in view.system]
-        # Dropped without a summary earlier (the summarizer was down): still a source for this one.
-        messages += [view.history.data[number] for number in also]
-        for group in view.groups:
-            messages += [entry.data for entry in group.entries]
-            if group is last:
-                break
-        return [*messages, {"role": "user", "content": self.instruction}]
-
-    def _edit(self, view: View, spans: list[Span], also: tuple[int, ...], text: Any) -> Edit:
-        if not isinstance(text, str):
-            raise SummaryRejected(f"the summarizer gave no text but {type(text).__name__}")
-        if not text.strip():
-            raise SummaryRejected("the summarizer gave an empty text")
-        covered = tuple(sorted({*also, *(n for span in spans for n in span.numbers)}))
-        content = block(
-            view.history,
-            "summary",
-            f"Summary of messages {covered[0]} to {covered[-1]} of this conversation:\n"
-            f"{text.strip()}",
+    def _finish(
+        self, view: View, segment: Segment, result: Any, *, last: bool
+    ) -> Iterable[Edit] | Need:
+        """The edit of what came, or the need to ask once more, or to keep it first."""
+        try:
+            summary = self._summary(view, segment, result)
+        except SummaryRejected as error:
+            self.breaker.failed()
+            if last or not error.again or self.breaker.seconds:
+                raise  # nobody is asked while it is open; the reason is this one
+            told = f" An earlier attempt was refused: {error}. Mend that."
+            return Need(
+                call=lambda: self._ask(view, segment, told),
+                finish=lambda result: self._finish(view, segment, result, last=True),
+                what="summary",
+            )
+        self.breaker.succeeded()
+        kept = view.summaries_kept
+        if kept is None:
+            return [self._edit(view, segment, summary)]
+        return Need(
+            call=lambda: kept.keep(segment.address, summary),
+            finish=lambda stands: [self._edit(view, segment, stands)],
+            what="summary",
         )
-        message = {"role": "user", "content": content}
-        tokens = view.count(message)
-        freed = sum(span.tokens for span in spans)
+
+    # -- asking ----------------------------------------------------------------------------
+
+    def _ask(self, view: View, segment: Segment, told: str) -> Any:
+        """Call the summarizer; a rejection that it makes itself is a result like any other."""
+        self.breaker.check()
+        request = self._call(view, segment, told).request if self.asks else {}
+        asked = SummaryRequest(
+            copy_json(dict(request)),
+            span=segment.source(view),
+            share=self._text_share(view, segment),
+            count=lambda text: _text_tokens(view, text),
+        )
+        try:
+            result = self.summarizer(asked)
+        except SummaryRejected as error:
+            return error
+        except Exception:
+            self.breaker.failed()
+            raise
+        return _Awaited(result, self.breaker) if inspect.isawaitable(result) else result
+
+    def _call(self, view: View, segment: Segment, told: str = "") -> Call:
+        """The call that is made."""
+        words = max(1, self._text_share(view, segment) * 3 // 4)  # of English, to a token
+        instruction = f"{self.instruction} Use at most {words:,} words.{told}"
+        model = getattr(self.summarizer, "model", None)
+        spans, also = segment.spans, segment.also
+        if isinstance(model, str) and model:
+            return own_prompt(view, spans, also, instruction, share=self.share, model=model)
+        return aligned(view, spans, also, instruction, share=self.share)
+
+    def _prices(self, view: View, segment: Segment) -> tuple[str, dict[str, float | None]]:
+        """The way that was taken, and what each costs, in price units of the live model."""
+        taken = self._call(view, segment)
+        other = own_prompt if taken.way == "aligned" else aligned
+        left = other(view, segment.spans, segment.also, self.instruction, share=self.share)
+        return taken.way, {call.way: call.price(view) for call in (taken, left)}
+
+    # -- what came -------------------------------------------------------------------------
+
+    def _summary(self, view: View, segment: Segment, result: Any) -> dict[str, Any]:
+        """What is kept of a summary, as JSON data.
+
+        Raises:
+            SummaryRejected: when it cannot stand for the messages.
+        """
+        if isinstance(result, SummaryRejected):
+            raise result
+        written = result if isinstance(result, Written) else Written(result)
+        passed = checked(
+            written.text,
+            segment.source(view),
+            share=max(1, self._room(view, segment)),
+            count=lambda text: _text_tokens(view, text),
+            known=[entry.data for entry in view.entries],
+        )
+        message = segment.message(view, passed.text)
+        tokens, freed = view.count(message), sum(span.tokens for span in segment.spans)
         if tokens > self.share or tokens >= freed:
             raise SummaryRejected(
                 f"the summary takes {tokens:,} tokens: its share is {self.share:,}, and what it "
-                f"stands for takes {freed:,}"
+                f"stands for takes {freed:,}",
+                tokens=tokens,
+                allowed=min(self.share, freed - 1),
+                again=True,
             )
-        source = [view.history.messages[number].normal for number in covered]
-        return view.summary(
-            *spans,
-            message=message,
-            also=also,
-            reason=f"oldest first: {freed:,} tokens became {tokens:,}",
-            by=type(self).__name__,
-            provenance={
-                "summarizer": getattr(self.summarizer, "__qualname__", "")
-                or type(self.summarizer).__name__,
-                "instruction": _digest(self.instruction),
-                "source": _digest(canonical_json(source)),
-                "tokens_in": freed,
-                "tokens_out": tokens,
+        source = [view.history.messages[number].normal for number in segment.covered]
+        provenance: dict[str, Any] = {
+            "trust": "derived",
+            "summarizer": name_of_summarizer(self.summarizer),
+            "model": written.model or (view.model if self.asks else ""),
+            "instruction": digest(self.instruction),
+            "source": digest(canonical_json(source)),
+            "view": digest(canonical_json(view.messages)),
+            "tokens_in": freed,
+            "tokens_out": tokens,
+            "facts": {
+                "added": len(passed.added),
+                "lost": len(passed.lost),
+                "unsupported": len(passed.unsupported),
             },
+        }
+        if self.asks:
+            provenance["asked"], provenance["price"] = self._prices(view, segment)
+        if written.usage is not None:
+            provenance["usage"] = written.usage.to_json()
+            provenance |= _charged(view, written)
+        return {"covers": list(segment.covered), "text": passed.text, "provenance": provenance}
+
+    def _edit(self, view: View, segment: Segment, summary: Mapping[str, Any]) -> Edit:
+        provenance = summary["provenance"]
+        what = "merged" if segment.merge else "oldest first"
+        freed, tokens = provenance["tokens_in"], provenance["tokens_out"]
+        return view.summary(
+            *segment.spans,
+            message=segment.message(view, summary["text"]),
+            also=segment.also,
+            reason=f"{what}: {freed:,} tokens became {tokens:,}",
+            by=type(self).__name__,
+            provenance=provenance,
         )
 
+    def _text_share(self, view: View, segment: Segment) -> int:
+        """What a summarizer is told that its text may take."""
+        return max(1, int(TEXT_SHARE * self._room(view, segment)))
 
-def oldest_spans(view: View, tokens: int) -> list[Span]:
-    """The oldest free spans that together hold so many tokens, or as many as a request takes.
-
-    Summaries that stand already are left as they are.
-    """
-    spans: list[Span] = []
-    held = 0
-    used = view.system_tokens + sum(span.tokens for span in view.summaries())
-    for span in view.free:
-        if span.kind == "summary":
-            continue
-        if held >= tokens or (view.room is not None and used + held + span.tokens > view.room):
-            break
-        spans.append(span)
-        held += span.tokens
-    return spans
+    def _room(self, view: View, segment: Segment) -> int:
+        """The most tokens of the text itself, without what stands around it."""
+        return self.share - view.count(segment.message(view, ""))
 
 
-def _dropped_before(view: View, spans: Iterable[Span]) -> tuple[int, ...]:
-    """Messages that were dropped because a summarizer failed, before the end of some spans."""
-    end = max(number for span in spans for number in span.numbers)
-    return tuple(
-        sorted(
-            number
-            for edit in view.hidden
-            if edit.kind == "drop" and edit.provenance.get("unsummarized") and edit.covers[0] < end
-            for number in edit.covers
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """What an async summarizer gives, with what is done about its failures."""
+
+    result: Any
+    breaker: Breaker
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        try:
+            return (yield from self.result.__await__())
+        except SummaryRejected as error:
+            return error
+        except Exception:
+            self.breaker.failed()
+            raise
+
+    def close(self) -> None:
+        """Where nobody will await it."""
+        if callable(close := getattr(self.result, "close", None)):
+            close()
 
 
-def _digest(text: str) -> str:
-    return blake2b(text.encode(), digest_size=8).hexdigest()
+def _charged(view: View, written: Written) -> dict[str, Any]:
+    """What the call of a summary was charged, where that is known, for its provenance."""
+    profile, rules = view.profile, view.rendering.rules
+    if written.model not in ("", view.model):
+        profile, rules = known_profile(written.model), None
+    cost = cost_of(written.usage, profile, rules) if profile is not None else None
+    if cost is None or cost.money is None:
+        return {}
+    return {"cost": {"money": cost.money, "currency": cost.currency}}
+
+
+def _text_tokens(view: View, text: str) -> int:
+    """Tokens of a text inside a message; the template's own are no part of it."""
+    empty = view.count({"role": "user", "content": ""})
+    return max(0, view.count({"role": "user", "content": text}) - empty)

@@ -1,0 +1,77 @@
+"""KeptSummaries: summaries by their address, so that one is written once, and can be ahead of time.
+
+The address says what a summary stands for and who was asked how (`strategies.summarization`); what
+is kept there is never another text, in this process or through a store in any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event, get_ident
+from typing import Any
+
+from contextkit.history import History
+from contextkit.store import Store
+
+
+class Preparing:
+    """A preparation under way."""
+
+    def __init__(self) -> None:
+        self.done = Event()
+        self.thread = get_ident()
+
+    def wait(self) -> None:
+        """Wait for its end, unless it can only go on in this very thread."""
+        if get_ident() != self.thread:
+            self.done.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSummaries:
+    """The summaries of a view of one conversation that were written, used or not.
+
+    Attributes:
+        history: the conversation.
+        store: has those of other processes; None for none.
+        view: the name of the view.
+        waits: whether to wait for a preparation under way; it itself does not.
+    """
+
+    history: History
+    store: Store | None
+    view: str
+    waits: bool = True
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether there may be more than is `held`."""
+        return self._stored or (self.waits and self.view in self.history.preparing)
+
+    @property
+    def _stored(self) -> bool:
+        return self.store is not None and self.history.scope is not None
+
+    def held(self, addresses: Sequence[str]) -> dict[str, Any]:
+        """What this process has at some addresses."""
+        summaries = self.history.summaries
+        return {address: summaries[address] for address in addresses if address in summaries}
+
+    def find(self, addresses: Sequence[str]) -> dict[str, Any]:
+        """What there is at some addresses, once a preparation under way has ended. May block."""
+        preparing = self.history.preparing.get(self.view)
+        if preparing is not None and self.waits:
+            preparing.wait()
+        found = self.held(addresses)
+        if not found and self.store is not None and self.history.scope is not None:
+            found = self.store.decisions(self.history.scope, self.view, addresses)
+        return found
+
+    def keep(self, address: str, summary: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Keep a summary, and give the one that stands: the first one that was kept. May block."""
+        stands = self.history.summaries.setdefault(address, summary)
+        if self.store is not None and self.history.scope is not None:
+            stands = self.store.decide(self.history.scope, self.view, address, stands)
+            self.history.summaries[address] = stands
+        return stands
