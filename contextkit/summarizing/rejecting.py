@@ -1,0 +1,181 @@
+"""Rejecting: what a summarizer gives in place of a summary: a refusal, an error text, a loop."""
+
+# ruff: noqa: RUF001  (the tables are in the scripts of their languages)
+
+from __future__ import annotations
+
+import json
+import re
+
+from contextkit.errors import SummaryRejected
+from contextkit.summarizing.wording import content_words, is_loop
+
+# How a refusal begins, by language; compared without case, with straight quotes.
+_REFUSALS = {
+    "English": (
+        r"(?:i'?m|i am|i) (?:very |really |so |truly )?(?:sorry|afraid|apologi[sz]e)\b"
+        r"[^.!?\n]{0,60}"
+        r"\b(?:can(?:no|')t|can not|unable|not able|won't|couldn't|don't have|not possible)|"
+        r"(?:sorry|apologies|my apologies|unfortunately)[,.]? (?:but )?(?:i|we) "
+        r"(?:can(?:no|')t|can not|am unable|am not able|won't|couldn't|do not|don't|will not)|"
+        r"i (?:can(?:no|')t|can not|am unable to|am not able to|won't|will not|must decline to) "
+        r"(?:help|assist|comply|fulfil|provide|summari[sz]e|create|generate|do that|continue|"
+        r"complete|process|access|see|discuss|engage|respond|answer)|"
+        r"(?:i'm|i am) (?:unable|not able|not allowed) to (?:help|assist|comply|fulfil|provide|"
+        r"summari[sz]e|create|generate|do that|continue|complete|process|access)|"
+        r"as an? (?:ai|language model|large language model|ai language model)\b[^.\n]{0,40}"
+        r"\b(?:can(?:no|')t|can not|unable|don't|do not|am not)|"
+        r"there (?:is|was) (?:nothing|no (?:conversation|content|text|messages?)) to summari[sz]e|"
+        r"(?:please|could you)(?: please)? (?:provide|share|paste) (?:me )?(?:with )?(?:the|your) "
+        r"(?:conversation|text|messages?|content|transcript)"
+    ),
+    "German": (
+        r"(?:es tut mir leid|tut mir leid|entschuldigung|leider)[^.!?\n]{0,60}"
+        r"\b(?:kann|darf|möchte|werde) (?:ich|dir|ihnen|das|dabei|dazu|diese)|"
+        r"ich (?:kann|darf|werde) (?:dir |ihnen |das |dabei |diese |dieser )[^.!?\n]{0,60}\bnicht"
+    ),
+    "French": (
+        r"(?:je suis|désolée?|je regrette|malheureusement)[^.!?\n]{0,60}"
+        r"\bje ne (?:peux|puis|suis pas|pourrai)|"
+        r"je ne (?:peux|puis) pas (?:vous|t'|répondre|fournir|résumer|aider|accéder|faire)"
+    ),
+    "Spanish": (
+        r"(?:lo siento|lo lamento|disculpa|perdona|lamentablemente)[^.!?\n]{0,60}"
+        r"\bno (?:puedo|me es posible|podré|soy capaz)|"
+        r"no puedo (?:ayudar|proporcionar|cumplir|resumir|hacer eso|acceder|continuar|responder)"
+    ),
+    "Portuguese": (
+        r"(?:desculpe|lamento|sinto muito|infelizmente|peço desculpas?)[^.!?\n]{0,60}"
+        r"\bnão (?:posso|consigo|é possível|poderei)|"
+        r"não (?:posso|consigo) (?:ajudar|fornecer|atender|resumir|fazer isso|acessar|responder)"
+    ),
+    "Italian": (
+        r"(?:mi dispiace|spiacente|purtroppo|mi scuso)[^.!?\n]{0,60}"
+        r"\bnon (?:posso|sono in grado|mi è possibile|riesco)|"
+        r"non (?:posso|sono in grado di) (?:aiutar|fornire|riassumere|fare questo|rispondere)"
+    ),
+    "Russian": (
+        r"(?:извините|простите|к сожалению|сожалею|мне жаль)[^.!?\n]{0,60}"
+        r"\b(?:не могу|не можем|не в состоянии|не имею)|"
+        r"я не могу (?:помочь|выполнить|предоставить|ответить|сделать|обобщить|продолжить)"
+    ),
+    "Chinese": (
+        r"(?:很抱歉|非常抱歉|抱歉|对不起|對不起|不好意思)[^。！？\n]{0,30}(?:无法|無法|不能|没办法|不可以)|"
+        r"我(?:无法|無法|不能)(?:帮|幫|提供|协助|協助|完成|总结|總結|回答|满足|满足|继续|处理)"
+    ),
+    "Japanese": (
+        r"(?:申し訳|すみません|ごめんなさい|恐れ入り|残念ながら)[^。！？\n]{0,40}"
+        r"(?:できません|できかねます|いたしかねます|お答えできない|お手伝いできない)"
+    ),
+    "Korean": (r"(?:죄송|미안|유감)[^.!?\n]{0,40}(?:수 없|없습니다|불가|어렵습니다|못)"),
+}
+_REFUSED = re.compile("|".join(_REFUSALS.values()))
+
+_STATUS = (
+    "Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Request Timeout|Conflict|"
+    "Too Many Requests|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out|"
+    "Gateway Timeout"
+)
+# What begins so is an error whatever follows.
+_ERROR = re.compile(
+    r"Traceback \(most recent call last\)"
+    r"|<!doctype html|<html\b|<\?xml\b[^>]{0,200}>\s*<error|<head\b|<body\b"
+    r"|(?:an? )?(?:error|failure|failed|exception|problem)\b[^.:\n]{0,40}\b"
+    r"(?:generating|generate|creating|create|producing|produce|writing|write|computing|making|"
+    r"summari[sz]ing|summari[sz]e)\b[^.:\n]{0,24}"
+    r"\b(?:summary|summaries|response|completion|answer|conversation|messages)\b"
+    r"|(?:could not|couldn't|unable to|cannot|failed to) "
+    r"(?:generate|create|produce|summari[sz]e|write)\b[^.:\n]{0,24}"
+    r"(?:summary|conversation|response|completion|messages)"
+    r"|error code: ?[45][0-9]{2}\b(?: ?[-–—:] ?[{\['\"]|\s*$)"
+    r"|\[object Object\]|<(?:bound method|function|generator|coroutine|async_generator) "
+    r"|(?:Chat)?Completion(?:Message|Chunk)?\(",
+    re.IGNORECASE,
+)
+# What is one if there is little else.
+_PERHAPS_ERROR = re.compile(
+    r"\W{0,4}(?:(?:an? |the )?(?:internal |server |api |network |unknown |unexpected |fatal )?"
+    r"(?:error|exception|fehler|erreur|error code|ошибка|errore|erro|错误|錯誤|エラー|오류)\b"
+    r"|(?:http(?:/[0-9.]+)? ?(?:status |error )?:? ?)?[45][0-9]{2}:? (?:error:? )?"
+    rf"(?:{_STATUS})\b"
+    r"|(?:[a-z_][\w.]{0,60}\.)?(?:[a-z]{1,40}(?:error|exception))(?::|\(| \[)"
+    rf"|{_STATUS}|rate limit|too many requests|request timed? ?out|connection (?:error|refused|"
+    r"reset|timed? ?out|aborted)|time-?out|timed out|context(?:_| )length|context deadline|"
+    r"maximum context length|upstream|insufficient|quota|you exceeded|invalid api key|"
+    r"incorrect api key|service (?:is )?(?:temporarily )?unavailable|model (?:is )?"
+    r"(?:overloaded|not found|currently loading)|overloaded|something went wrong|no response|"
+    r"(?:null|none|undefined|nan|n/a|true|false)\W{0,3}$)",
+    re.IGNORECASE,
+)
+_ERRORS = frozenset({"error", "errors", "error_code", "error_msg", "error_message", "detail"})
+_ENVELOPE = _ERRORS | frozenset(
+    {"message", "code", "type", "status", "status_code", "param", "object", "request_id", "id"}
+    | {"title", "success", "timestamp", "path", "instance", "trace_id", "requestId", "created"}
+)
+_CUT_OBJECT = re.compile(r"[{\[]\s*['\"]errors?['\"]\s*:")
+_STATEMENT = re.compile(r"(?<=[.!?。！？])\s+|\n")
+_TRACE = re.compile(
+    r"\s*(?:File \"|at |Traceback |\^+\s*$|[\w.]{0,80}(?:Error|Exception)\b)|\s{4,}\S"
+)
+_OTHER_WORDS = 16
+"""Words of the messages that a text has behind a refusal or error, if it is a summary after all."""
+_FENCE = re.compile(r"\A[\s`*_>#\"'“]{0,12}(?:json\s|html\s|text\s)?[\s\"'“]{0,4}")
+
+
+def check_answer(text: str, source: str, *, shared: int) -> None:
+    """That a text is no refusal, no error and no loop.
+
+    A summary may speak of refusals and errors, and begin with one that it quotes: it says more
+    than that, and of the messages.
+
+    Args:
+        text: what a summarizer gave.
+        source: what the messages say.
+        shared: how many facts of the messages it states.
+
+    Raises:
+        SummaryRejected: with `again` where another attempt can help.
+    """
+    bare = text[_FENCE.match(text).end() :]  # type: ignore[union-attr]  # it matches any text
+    if _REFUSED.match(bare[:400].lower().replace("’", "'")):
+        if shared < 2 and _beside(text, source) < _OTHER_WORDS:
+            raise SummaryRejected("the summarizer refused", again=True)
+    elif _is_error(bare, source, shared):
+        raise SummaryRejected("the summarizer gave an error text", again=True)
+    if is_loop(text) and not is_loop(source):
+        raise SummaryRejected("the summary repeats itself over and over", again=True)
+
+
+def _is_error(bare: str, source: str, shared: int) -> bool:
+    keys = _keys(bare) if bare[:1] in ("{", "[") else set()
+    if not keys.isdisjoint(_ERRORS) or {"message", "code"} <= keys:
+        return keys <= _ENVELOPE or not _is_about(bare, source, shared)
+    if _ERROR.match(bare):
+        return _beside(bare, source) < _OTHER_WORDS
+    perhaps = _PERHAPS_ERROR.match(bare)
+    return perhaps is not None and not _is_about(bare[perhaps.end() :], source, shared)
+
+
+def _keys(bare: str) -> set[str]:
+    """The keys of a JSON object that say something, or of the first of a list."""
+    try:
+        data = json.loads(bare.rstrip("`\n "), parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return {"error"} if _CUT_OBJECT.match(bare) else set()
+    if isinstance(data, list) and data:
+        data = data[0]
+    return {key for key, value in data.items() if value} if isinstance(data, dict) else set()
+
+
+def _is_about(text: str, source: str, shared: int) -> bool:
+    """Whether most of what a text says is said in the messages."""
+    words = content_words(text)
+    common = len(words & content_words(source))
+    return shared > 1 or (common > 2 and common * 2 > len(words))
+
+
+def _beside(text: str, source: str) -> int:
+    """How many words of the messages a text has behind its first statement and a traceback."""
+    rest = _STATEMENT.split(text.strip())[1:]
+    words = content_words(" ".join(piece for piece in rest if not _TRACE.match(piece)))
+    return len(words & content_words(source)) if words else 0
