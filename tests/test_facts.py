@@ -348,6 +348,7 @@ LOST = [
     ("12", "number", "112, 12.5 and A12 and 3,012"),
     ("15 %", "number", "15 km"),
     ("-5 °C", "number", "5 °C"),
+    ("5 °C", "number", "-5 °C"),
     ("ORD-1", "identifier", "ORD-12 ORD-1-5 XORD-1 ORD-1.2"),
     ("v1.2", "identifier", "v1.2.3"),
     ("HATHAT", "identifier", "HATHATS"),
