@@ -74,7 +74,7 @@ IDENTIFIERS = {
     "not a heading": ("TASK: look around", []),
     "not an ordinal": ("on the 15th floor, 1st door", []),
     "not the number of a list": ("1. one\n2) two\n  10. ten\n12:  return", []),
-    "not encoded data": ("data " + "QUJD1" * 100, []),
+    "not encoded data": ("data " + "iVBORw0KGgo/AAAA+NSUhEUg7/" * 20, []),
     "not words": ("a well-known state-of-the-art thing, e.g. this and/or that", []),
 }
 
