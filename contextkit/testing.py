@@ -51,9 +51,9 @@ def check_store(make_store: Callable[[], Store]) -> None:
 def check_strategy(strategy: Strategy, phase: str = "compaction") -> None:
     """A strategy does its work in a phase without ever failing; for strategies of your own.
 
-    It is run over a conversation with tool calls, far beyond the budget: every edit that it
-    proposes must be one that it may make, twice the same must come out, and in the compaction
-    phase it must free tokens at least once.
+    It is run over a conversation with tool calls and sounds, far beyond the budget: every edit
+    that it proposes must be one that it may make, twice the same must come out, and in the
+    compaction phase it must free tokens at least once.
 
     Args:
         strategy: in the tail phase with its `share`.
@@ -99,7 +99,7 @@ def _run_strategy(strategy: Strategy, phase: str) -> tuple[list[Edit], list[Any]
         sent.append(context.request())
         history.append({"role": "assistant", "content": f"Order {number * 7} is on its way."})
         if number % 5 == 0:
-            history.append("Thanks.")
+            history.append({"role": "user", "content": [_THANKS, _SOUND]})
             history.append({"role": "assistant", "content": "You are welcome."})
     return edits, sent
 
@@ -152,6 +152,8 @@ def check_index(make_index: Callable[[], Index]) -> None:
         raise AssertionError(f"vectors that cannot be used are refused: {bad}")
 
 
+_THANKS = {"type": "text", "text": "Thanks."}
+_SOUND = {"type": "input_audio", "input_audio": {"data": "A" * 32_000, "format": "mp3"}}
 _SCOPE = Scope("tenant", "user", "conversation")
 # None of them is ("t", "me", "c"), however its parts are joined or compared.
 _STRANGERS = [

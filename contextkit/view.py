@@ -135,7 +135,8 @@ class View(Fold):
                 place="View.request",
             )
         settings = self.history.settings[decision.settings].data
-        messages = Rendering.of(settings).messages(len(self.system), self.messages)
+        rendering = Rendering.of(settings)
+        messages = rendering.taking_turns(rendering.messages(len(self.system), self.messages))
         request = {"model": settings.get("model"), "messages": copy_json(messages)}
         for key in ("tools", "response_format"):
             if settings.get(key):

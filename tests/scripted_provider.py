@@ -13,7 +13,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from typing import Any, Self
@@ -23,12 +23,19 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How one request goes wrong: an HTTP status, a stream that breaks off, or a wrong body."""
+    """How one request goes wrong: an HTTP status, a stream that breaks off, or a wrong body.
+
+    Or nothing comes at all: it is held until the provider's `released` is set, which says with
+    `holding` that it has come this far.
+    """
 
     status: int = 200
     cut_after: int | None = None  # events of a stream that arrive before the connection is lost
     tidy: bool = False  # the cut looks like an end, as behind a proxy that lost its upstream
     body: bytes | None = None  # sent as it is, in place of an answer
+    torn: bool = False  # the connection is lost in the middle of the body
+    held: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class ScriptedProvider:
@@ -45,6 +52,7 @@ class ScriptedProvider:
         self.failures: deque[Failure] = deque()
         self.requests: list[dict[str, Any]] = []
         self.before_event: Callable[[int], object] = lambda number: None
+        self.holding, self.released = threading.Event(), threading.Event()
         self._answered: list[str] = []
         self._heard = threading.local()
         self._lock = threading.Lock()
@@ -66,6 +74,7 @@ class ScriptedProvider:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -153,9 +162,9 @@ def events(completion: dict[str, Any], *, include_usage: bool) -> Iterator[dict[
 
     message = choice["message"]
     yield chunk({"role": "assistant", "content": ""})
-    for field in ("reasoning_content", "content", "refusal"):
-        for word in re.findall(r"\s*\S+\s*|\s+", message.get(field) or ""):
-            yield chunk({field: word})
+    for name in ("reasoning_content", "content", "refusal"):
+        for word in re.findall(r"\s*\S+\s*|\s+", message.get(name) or ""):
+            yield chunk({name: word})
     for index, call in enumerate(message.get("tool_calls") or ()):
         function = {**call["function"], "arguments": ""}
         yield chunk({"tool_calls": [{**call, "index": index, "function": function}]})
@@ -184,10 +193,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.server.provider._heard.headers = self.headers
         failure, completion = self.server.provider.receive(request)
-        if failure and failure.body is not None:
-            self._send(failure.status, failure.body)
+        if failure and failure.held:
+            self.server.provider.holding.set()
+            self.server.provider.released.wait()
+            self.close_connection = True
+        elif failure and failure.body is not None:
+            self._send(failure.status, failure.body, failure)
         elif failure and failure.cut_after is None:
-            self._send(failure.status, {"error": {"message": "as scripted", "code": "scripted"}})
+            error = {"error": {"message": "as scripted", "code": "scripted"}}
+            self._send(failure.status, error, failure)
         elif request.get("stream"):
             self._stream(request, completion, failure)
         elif failure:
@@ -195,12 +209,18 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, completion)
 
-    def _send(self, status: int, answer: dict[str, Any] | bytes) -> None:
+    def _send(
+        self, status: int, answer: dict[str, Any] | bytes, failure: Failure | None = None
+    ) -> None:
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        for name, value in (headers | dict(failure.headers if failure else {})).items():
+            self.send_header(name, value)
         self.end_headers()
+        if failure and failure.torn:
+            self.close_connection = True
+            body = body[: len(body) // 2]
         self.wfile.write(body)
 
     def _stream(

@@ -12,6 +12,12 @@ from contextkit.history import History
 
 _NAME = re.compile(r"[A-Za-z][\w .:-]{0,79}")
 
+_CONTROL = re.compile(
+    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,40}[|\uff5c]>|(?:start|end)_of_turn>)|\[(?=/?INST\])"
+)
+"""What begins a control token of ChatML, Llama, DeepSeek, Gemma or Mistral. Servers of one's own
+may obey them inside content, where `<|im_start|>system` would begin a message."""
+
 
 def check_name(name: Any, place: str) -> None:
     """That a name can stand in a delimiter.
@@ -27,7 +33,8 @@ def block(history: History, name: str, text: str) -> str:
     """Text between two delimiters that are the same bytes for a whole conversation.
 
     The delimiter carries a mark derived from the conversation; where the text holds the mark, it
-    is broken up, so that no text can end its own block or begin another.
+    is broken up, so that no text can end its own block or begin another. So are control tokens of
+    chat templates: with them it could end the message.
 
     Raises:
         InputError: when the name cannot stand in a delimiter.
@@ -59,4 +66,5 @@ def _delimited(name: str, text: str, mark: str) -> str:
 
 def _harmless(text: str, mark: str) -> str:
     # The second space keeps the halves of two broken marks from forming a third.
-    return text.replace(mark, f"{mark[:4]} {mark[4:]} ")
+    text = text.replace(mark, f"{mark[:4]} {mark[4:]} ")
+    return _CONTROL.sub(r"\g<0> ", text)

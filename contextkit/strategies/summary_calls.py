@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.caching.markers import marked_for_reading
+from contextkit.errors import ProfileError
 from contextkit.figures import Calls
 from contextkit.grammar import violations
 from contextkit.groups import Span
-from contextkit.messages import call_ids, text_of
+from contextkit.originals import original_text
 from contextkit.profiles import Price, Profile, profile_for
 from contextkit.schedules import OUTPUT
 from contextkit.strategies.blocks import blocks
@@ -30,17 +31,19 @@ class Call:
         way: `aligned` or `own prompt`.
         request: for the client. Shares messages with the log: copied before it is handed out.
         calls: its tokens.
+        known: whether the price of the model that is asked is, by that of the live one.
     """
 
     way: str
     request: Mapping[str, Any]
     calls: Calls
+    known: bool = True
 
     def price(self, view: View) -> float | None:
         """In price units of the live model; None where a price is not known."""
         calls, profile = self.calls, view.profile
         if not (calls.read or calls.fresh or calls.output):
-            return calls.elsewhere
+            return calls.elsewhere if self.known else None
         rules = view.rendering.rules or (profile.cache() if profile else None)
         if profile is None or rules is None or rules.read is None or rules.write is None:
             return None
@@ -68,7 +71,8 @@ def aligned(
             break
     told = {"role": "user", "content": instruction}
     rendered = view.rendering.messages(len(view.system), [*sent, told])
-    request: dict[str, Any] = {"messages": marked_for_reading(view, rendered)}
+    marked = view.rendering.taking_turns(marked_for_reading(view, rendered))
+    request: dict[str, Any] = {"messages": marked}
     if view.model:
         request["model"] = view.model
     if view.tools:
@@ -104,7 +108,7 @@ def own_prompt(
     """A call that tells what is summarized as data, to the live model or another one."""
     told = [(number, view.history.data[number]) for number in also]
     told += [(e.number, e.data) for span in spans for e in span.entries if e.numbers]
-    parts = [(f"{number} {data['role']}", said(data)) for number, data in told]
+    parts = [(f"{number} {data['role']}", original_text(data)) for number, data in told]
     messages = [
         {"role": "system", "content": instruction},
         {"role": "user", "content": blocks(view.history, "conversation", parts)},
@@ -113,31 +117,28 @@ def own_prompt(
     fresh = sum(map(view.count, messages))
     if not model or model == view.model:
         return Call("own prompt", request, Calls(fresh=fresh, output=share))
-    elsewhere = _elsewhere(view.profile, profile_for(model), fresh, share)
-    return Call("own prompt", request, Calls(elsewhere=elsewhere))
+    other = known_profile(model)
+    price = other.price(fresh) if other is not None else None
+    ratio = _ratio(view.profile, price)
+    # Where it is not known, a schedule takes both models to ask the same.
+    elsewhere = (ratio or 1.0) * (fresh + share * _output_ratio(price))
+    return Call("own prompt", request, Calls(elsewhere=elsewhere), known=ratio is not None)
 
 
-def said(message: Mapping[str, Any]) -> str:
-    """What a message says, its tool calls included, as plain text."""
-    lines = [text_of(message)] if text_of(message) else []
-    for call in message.get("tool_calls") or () if call_ids(message) else ():
-        function = call.get("function") or call.get("custom") or {}
-        lines.append(f"calls {function.get('name', '')}: {function.get('arguments', '')}")
-    return "\n".join(lines)
+def known_profile(model: str) -> Profile | None:
+    """The profile of a model by its name; None for one that goes by a name of one's own."""
+    try:
+        return profile_for(model)
+    except ProfileError:
+        return None
 
 
-def _elsewhere(live: Profile | None, other: Profile, fresh: int, output: int) -> float:
-    """What another model asks, in the price of an uncached input token of the live one.
-
-    Where a price is not known, both are taken to ask the same.
-    """
-    price = other.price(fresh)
-    ratio = 1.0
-    if live is not None and live.prices and price is not None:
-        lowest = live.prices[0]
-        if lowest.currency == price.currency:
-            ratio = price.input / lowest.input
-    return ratio * (fresh + output * _output_ratio(price))
+def _ratio(live: Profile | None, price: Price | None) -> float | None:
+    """The price of an input token by that of the live model; None where they do not compare."""
+    if live is None or not live.prices or price is None:
+        return None
+    lowest = live.prices[0]
+    return price.input / lowest.input if lowest.currency == price.currency else None
 
 
 def _output_ratio(price: Price | None) -> float:
