@@ -74,7 +74,7 @@ IDENTIFIERS = {
     "not a heading": ("TASK: look around", []),
     "not an ordinal": ("on the 15th floor, 1st door", []),
     "not the number of a list": ("1. one\n2) two\n  10. ten\n12:  return", []),
-    "not encoded data": ("data " + "QUJD1" * 100, []),
+    "not encoded data": ("data " + "iVBORw0KGgo/AAAA+NSUhEUg7/" * 20, []),
     "not words": ("a well-known state-of-the-art thing, e.g. this and/or that", []),
 }
 
@@ -348,6 +348,7 @@ LOST = [
     ("12", "number", "112, 12.5 and A12 and 3,012"),
     ("15 %", "number", "15 km"),
     ("-5 °C", "number", "5 °C"),
+    ("5 °C", "number", "-5 °C"),
     ("ORD-1", "identifier", "ORD-12 ORD-1-5 XORD-1 ORD-1.2"),
     ("v1.2", "identifier", "v1.2.3"),
     ("HATHAT", "identifier", "HATHATS"),
