@@ -17,7 +17,7 @@ from contextkit.summarizing.stated import Stated, not_in
 from contextkit.summarizing.wording import check_words
 
 TEXT_SHARE = 0.5
-"""Share of a summary's tokens that its text is asked to keep to; the block has the rest."""
+"""Share of a summary's tokens that its text has in any case, whatever the block would take."""
 UNSUPPORTED = "Not in the messages:"
 _SAID = re.compile(r"[^\W_]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -40,6 +40,17 @@ class Checked:
     added: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
+
+
+def text_share(span: Sequence[Mapping[str, Any]], share: int, count: CountText) -> int:
+    """The tokens that a summarizer is told its text may take, of those of the whole summary.
+
+    What the block behind it would take, if nothing of what it must carry stood in the text, is
+    left free for it, as far as that is not more than the rest of `TEXT_SHARE`.
+    """
+    block = rendered(fact for fact in facts_of(span) if fact.needed)
+    left = share - count(f"\n\n{block}") if block else share
+    return max(1, left, int(TEXT_SHARE * share))
 
 
 def checked(
