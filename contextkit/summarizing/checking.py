@@ -17,7 +17,11 @@ from contextkit.summarizing.stated import Stated, not_in
 from contextkit.summarizing.wording import check_words
 
 TEXT_SHARE = 0.5
-"""Share of a summary's tokens that its text is asked to keep to; the block has the rest."""
+"""Share of a summary's tokens that its text is asked to keep to; the block has the rest.
+
+What agents and users repeat takes about half of a quarter of their tokens: with half for the block
+nearly all that the text lost has room, with a quarter for it a tenth or more has none.
+"""
 UNSUPPORTED = "Not in the messages:"
 _SAID = re.compile(r"[^\W_]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
