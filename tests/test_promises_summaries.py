@@ -1,0 +1,51 @@
+"""The promises with summaries, failures, preparation and clearing interleaved."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import contextkit as ck
+from contextkit.grammar import violations
+from contextkit.summarizing.request import SummaryRequest
+from tests.support import SCOPE, Own, answer, builder, call, chat, kinds, result, user, wire
+
+
+def counting() -> Any:
+    """A summarizer that never writes the same twice, and remembers what it was asked."""
+
+    def summarizer(request: SummaryRequest) -> str:
+        summarizer.asked.append(request)  # type: ignore[attr-defined]
+        return f"summary number {len(summarizer.asked)}"  # type: ignore[attr-defined]
+
+    summarizer.asked = []  # type: ignore[attr-defined]
+    return summarizer
+
+
+def standing(context: ck.Context) -> list[str]:
+    """What the summaries of a request say, in order."""
+    return [m["content"] for m in context.messages if '<data name="summary"' in str(m["content"])]
+
+
+# -- what was found wrong once -------------------------------------------------------------------
+
+
+def test_a_summary_of_other_messages_is_another_one_though_they_begin_and_end_alike() -> None:
+    summarizer, drops = counting(), [True]
+
+    def drop(view: ck.View, goal: int) -> Iterator[ck.Edit]:
+        if drops[0] and len(view.free) > 2 and view.free[1].kind == "turn":
+            drops[0] = False
+            yield view.drop(view.free[1], reason="small talk")
+
+    built = builder(500, compaction=[Own(drop), ck.SummarizeOldest(summarizer, share=80)])
+    history = ck.History(chat(20), scope=SCOPE)
+    fork = history.fork()
+    first, second = built.build(history), built.build(fork)
+    covers = [next(e.covers for e in c.edits if e.kind == "summary") for c in (first, second)]
+
+    assert (covers[0][0], covers[0][-1]) == (covers[1][0], covers[1][-1])
+    assert covers[0] != covers[1]
+    assert "summary number 2" in standing(second)[0]
