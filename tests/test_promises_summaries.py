@@ -49,3 +49,22 @@ def test_a_summary_of_other_messages_is_another_one_though_they_begin_and_end_al
     assert (covers[0][0], covers[0][-1]) == (covers[1][0], covers[1][-1])
     assert covers[0] != covers[1]
     assert "summary number 2" in standing(second)[0]
+
+
+def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
+    """The user message of a long turn is protected while its steps are summarized."""
+    summarizer = counting()
+    built = builder(1_400, compaction=[ck.SummarizeOldest(summarizer, share=80)])
+    history = ck.History([user("do all of it")], scope=SCOPE)
+    covers: list[tuple[int, ...]] = []
+    for n in range(95):  # before they are merged
+        context = built.build(history)
+        covers += [edit.covers for edit in context.edits if edit.kind == "summary"]
+        if n % 30 == 29:
+            history.extend([answer(f"done {n} " * 20), user(f"do more {n} " * 20)])
+        else:
+            history.extend([call(f"c{n}"), result(f"c{n}", f"row {n} " * 20)])
+
+    assert len(covers) >= 4
+    assert all(one[-1] < other[0] for one, other in zip(covers, covers[1:], strict=False))
+    assert len({number for one in covers for number in one}) == sum(map(len, covers))
