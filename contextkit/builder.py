@@ -313,7 +313,10 @@ class ContextBuilder:
                 history = history.fork(end)
             view = self._fold(history).copy()
             plan = self.plans.coming(history)
-        view.extend(end)
+        for point in points_between(history, view.point, end):  # as the coming build will see it
+            view.extend(point)
+            self.phases.arrive(view, [])
+            view.pass_point(point)
         self._equip(view, plan, KeptSummaries(history, self.store, self.view, waits=False))
         return (yield from prepare(self.decider, plan, view, within=within))
 

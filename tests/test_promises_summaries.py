@@ -51,6 +51,28 @@ def test_a_summary_of_other_messages_is_another_one_though_they_begin_and_end_al
     assert "summary number 2" in standing(second)[0]
 
 
+def test_a_preparation_reads_what_a_build_would_send() -> None:
+    """Calls without a result, and results to be clamped, are no news to it."""
+    summarizer = counting()
+    built = builder(
+        800,
+        arrival=[ck.ClampToolResults(60)],
+        compaction=[ck.SummarizeOldest(summarizer, share=120)],
+    )
+    history = ck.History(scope=SCOPE)
+    for n in range(4):
+        history.extend([user(f"q{n} " * 40), call(f"a{n}", f"b{n}"), result(f"a{n}", "row " * 300)])
+    history.extend([user("and? " * 30), answer("soon " * 30)])
+    made = built.prepare(history, within=50)
+    request = summarizer.asked[0]
+
+    assert made.summaries
+    assert violations(request["messages"]) == []
+    history.append(user("well?"))
+    sent = builder(9_000, arrival=[ck.ClampToolResults(60)]).build(history.fork()).messages
+    assert request["messages"][:-1] == sent[: len(request["messages"]) - 1]
+
+
 def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
     """The user message of a long turn is protected while its steps are summarized."""
     summarizer = counting()
