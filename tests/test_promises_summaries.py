@@ -73,6 +73,55 @@ def test_a_preparation_reads_what_a_build_would_send() -> None:
     assert request["messages"][:-1] == sent[: len(request["messages"]) - 1]
 
 
+def test_whoever_takes_over_knows_when_the_last_request_was_made() -> None:
+    """A request without an edit warms the cache, too."""
+    now = [0.0]
+    schedule = ck.WhenItPays(0.1, 1.0, ttl=300, clock=lambda: now[0])
+    with ck.SQLiteStore(":memory:") as store:
+        one, other = (
+            builder(budget=ck.Budget(4_000, target=200), schedule=schedule, store=store)
+            for _ in range(2)
+        )
+        messages = chat(1)
+        for n in range(8):  # an edit at the first request, and none behind it
+            thought = {} if n else {"reasoning_content": "hm"}
+            messages += [answer(f"a{n} " * 20, **thought), user(f"q{n} " * 20)]
+            now[0] += 200
+            sent = one.build(messages, scope=SCOPE)
+        assert not sent.edits
+        assert wire(other.build(messages, scope=SCOPE)) == wire(sent)
+        messages += [answer("yes"), user("no")]
+        now[0] += 200
+
+        assert not other.build(messages, scope=SCOPE).edits
+
+
+def test_a_cut_that_was_put_off_for_a_preparation_is_put_off_by_all() -> None:
+    sent: list[ck.Context] = []
+    options: dict[str, Any] = {
+        "budget": ck.Budget(4_000, target=300),
+        "schedule": ck.WhenItPays(0.1, 1.0, fee=0),
+    }
+    messages = chat(34)
+    with ck.SQLiteStore(":memory:") as store:
+
+        def meanwhile(request: SummaryRequest) -> str:
+            sent.append(one.build(messages, scope=SCOPE))
+            return "written meanwhile"
+
+        strategy = ck.SummarizeOldest(meanwhile, share=80)
+        one = builder(**options, compaction=[strategy], store=store)
+        one.prepare(messages[:-1], scope=SCOPE)
+        assert sent
+        assert not sent[0].edits
+        strategy = ck.SummarizeOldest(lambda _: "written later", share=80)
+        other = builder(**options, compaction=[strategy], store=store)
+
+        assert wire(other.build(messages, scope=SCOPE)) == wire(sent[0])
+        alone = builder(**options, compaction=[strategy])
+        assert kinds(alone.build(messages, scope=SCOPE)) == ["summary"]
+
+
 def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
     """The user message of a long turn is protected while its steps are summarized."""
     summarizer = counting()
