@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import contextkit as ck
+from contextkit.errors import StoreError
 from contextkit.grammar import violations
 from contextkit.summarizing.request import SummaryRequest
 from tests.support import SCOPE, Own, answer, builder, call, chat, kinds, result, user, wire
@@ -137,5 +140,78 @@ def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
             history.extend([call(f"c{n}"), result(f"c{n}", f"row {n} " * 20)])
 
     assert len(covers) >= 4
-    assert all(one[-1] < other[0] for one, other in zip(covers, covers[1:], strict=False))
+    assert all(one[-1] < other[0] for one, other in pairwise(covers))
     assert len({number for one in covers for number in one}) == sum(map(len, covers))
+
+
+def test_what_the_store_could_not_keep_is_kept_nowhere() -> None:
+    """Another process may write another text at that address."""
+
+    class Full(ck.SQLiteStore):
+        def decide(self, scope: Any, view: str, prefix_hash: str, decision: Any) -> Any:
+            if prefix_hash.startswith("summary "):
+                raise StoreError("the disk is full")
+            return super().decide(scope, view, prefix_hash, decision)
+
+    history = ck.History(chat(9)[:-1], scope=SCOPE)
+    with Full(":memory:") as store:
+        built = builder(compaction=[ck.SummarizeOldest(counting(), share=80)], store=store)
+
+        assert not built.prepare(history)
+    assert history.summaries == {}
+
+
+def test_many_who_wait_for_preparations_leave_them_the_threads_that_they_need() -> None:
+    """More builds than the pool has threads, each at its limit, each being prepared."""
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        started, goes_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def summarizer(request: SummaryRequest) -> str:
+            started.release()
+            await goes_on.wait()
+            return "written ahead of time"
+
+        built = builder(compaction=[ck.SummarizeOldest(summarizer, share=80)])
+        histories = [ck.History(chat(9)[:-1]) for _ in range(4)]
+        preparations = [asyncio.create_task(built.aprepare(history)) for history in histories]
+        for _ in histories:
+            await started.acquire()
+        builds = []
+        for history in histories:
+            history.extend([user("and now? " * 20)])
+            builds.append(asyncio.create_task(built.abuild(history)))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        goes_on.set()
+        contexts = await asyncio.wait_for(asyncio.gather(*builds), 60)
+
+        assert all(await asyncio.gather(*preparations))
+        assert ["written ahead of time" in str(c.messages) for c in contexts] == [True] * 4
+
+    asyncio.run(run())
+
+
+def test_of_two_preparations_at_once_one_is_made() -> None:
+    """The schedule is asked in between: a user's own, and slow."""
+    barrier, made = threading.Barrier(2), []
+
+    class Slow:
+        def due(self, figures: Any) -> bool:
+            barrier.wait(60)
+            return True
+
+    summarizer = counting()
+    built = builder(2_000, compaction=[ck.SummarizeOldest(summarizer, share=80)], schedule=Slow())
+    history = ck.History(chat(40)[:-1], scope=SCOPE)
+    threads = [
+        threading.Thread(target=lambda: made.append(built.prepare(history))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert sorted(map(bool, made)) == [False, True]
+    assert len(summarizer.asked) == 1

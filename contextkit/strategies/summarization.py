@@ -117,6 +117,7 @@ class SummarizeOldest:
             covers=need.covers,
             shows=need.shows,
             calls=need.calls,
+            after=kept.under_way,
         )
 
     def _too_many(self, view: View) -> list[Span]:
