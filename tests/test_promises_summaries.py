@@ -194,24 +194,32 @@ def test_many_who_wait_for_preparations_leave_them_the_threads_that_they_need() 
 
 
 def test_of_two_preparations_at_once_one_is_made() -> None:
-    """The schedule is asked in between: a user's own, and slow."""
-    barrier, made = threading.Barrier(2), []
+    """Both have asked the schedule, a user's own, before either begins."""
+    both, back = threading.Barrier(2), threading.Event()
+    made: list[ck.Preparation] = []
 
-    class Slow:
+    class Own:
         def due(self, figures: Any) -> bool:
-            barrier.wait(60)
+            both.wait(60)
             return True
 
-    summarizer = counting()
-    built = builder(2_000, compaction=[ck.SummarizeOldest(summarizer, share=80)], schedule=Slow())
+    def summarizer(request: SummaryRequest) -> str:
+        assert back.wait(5)
+        return "written once"
+
+    def prepare() -> None:
+        made.append(built.prepare(history))
+        back.set()
+
+    compaction = [ck.SummarizeOldest(summarizer, share=80)]
+    budget = ck.Budget(5_000, target=500)
+    built = builder(budget=budget, compaction=compaction, schedule=Own())
     history = ck.History(chat(40)[:-1], scope=SCOPE)
-    threads = [
-        threading.Thread(target=lambda: made.append(built.prepare(history))) for _ in range(2)
-    ]
+    threads = [threading.Thread(target=prepare) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
 
-    assert sorted(map(bool, made)) == [False, True]
-    assert len(summarizer.asked) == 1
+    assert list(map(bool, made)) == [False, True]
+    assert "another" in made[0].reason
