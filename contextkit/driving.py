@@ -37,6 +37,8 @@ def drive(steps: Steps[Result]) -> Result:
     try:
         need = next(steps)
         while True:
+            if isinstance(need, Need) and need.after is not None:
+                need.after.wait()
             try:
                 result = need.call()
             except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
@@ -60,6 +62,8 @@ async def drive_async(steps: Steps[Result]) -> Result:
     try:
         need = next(steps)
         while True:
+            if isinstance(need, Need) and need.after is not None:
+                await need.after.wait_async()
             try:
                 result = await asyncio.to_thread(need.call)
                 if inspect.isawaitable(result):

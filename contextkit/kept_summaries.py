@@ -7,8 +7,9 @@ is kept there is never another text, in this process or through a store in any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Event, get_ident
+from threading import get_ident
 from typing import Any
 
 from contextkit.history import History
@@ -19,13 +20,24 @@ class Preparing:
     """A preparation under way."""
 
     def __init__(self) -> None:
-        self.done = Event()
-        self.thread = get_ident()
+        self._thread = get_ident()
+        self._ended: Future[None] = Future()
+        self._ended.set_running_or_notify_cancel()  # nobody who waits for it can cancel it
+
+    def end(self) -> None:
+        """Let go on whoever waits."""
+        self._ended.set_result(None)
 
     def wait(self) -> None:
         """Wait for its end, unless it can only go on in this very thread."""
-        if get_ident() != self.thread:
-            self.done.wait()
+        if get_ident() != self._thread:
+            self._ended.result()
+
+    async def wait_async(self) -> None:
+        """Wait for its end, in no thread: it may need the very one."""
+        import asyncio
+
+        await asyncio.wrap_future(self._ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,13 @@ class KeptSummaries:
     @property
     def elsewhere(self) -> bool:
         """Whether there may be more than is `held`."""
-        return self._stored or (self.waits and self.view in self.history.preparing)
+        return self._stored or self.under_way is not None
+
+    @property
+    def under_way(self) -> Preparing | None:
+        """The preparation that is to be waited for."""
+        preparing: Preparing | None = self.history.preparing.get(self.view)
+        return preparing if self.waits else None
 
     @property
     def _stored(self) -> bool:
@@ -59,10 +77,7 @@ class KeptSummaries:
         return {address: summaries[address] for address in addresses if address in summaries}
 
     def find(self, addresses: Sequence[str]) -> dict[str, Any]:
-        """What there is at some addresses, once a preparation under way has ended. May block."""
-        preparing = self.history.preparing.get(self.view)
-        if preparing is not None and self.waits:
-            preparing.wait()
+        """What there is at some addresses, here or in the store. May block."""
         found = self.held(addresses)
         if not found and self.store is not None and self.history.scope is not None:
             found = self.store.decisions(self.history.scope, self.view, addresses)
@@ -70,8 +85,9 @@ class KeptSummaries:
 
     def keep(self, address: str, summary: Mapping[str, Any]) -> Mapping[str, Any]:
         """Keep a summary, and give the one that stands: the first one that was kept. May block."""
-        stands = self.history.summaries.setdefault(address, summary)
-        if self.store is not None and self.history.scope is not None:
-            stands = self.store.decide(self.history.scope, self.view, address, stands)
-            self.history.summaries[address] = stands
+        if self.store is None or self.history.scope is None:
+            return self.history.summaries.setdefault(address, summary)
+        # The store first: what it could not keep may be another text there by and by.
+        stands = self.store.decide(self.history.scope, self.view, address, summary)
+        self.history.summaries[address] = stands
         return stands

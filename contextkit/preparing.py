@@ -23,6 +23,8 @@ from contextkit.view import View
 SOON = 3
 """Requests: a cut that is so near is prepared; what a farther one will cover is not known yet."""
 
+_ANOTHER = "another preparation is under way"
+
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
@@ -54,7 +56,7 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
         return Preparation((), "no strategy writes summaries")
     preparing = view.history.preparing
     if view.name in preparing:
-        return Preparation((), "another preparation is under way")
+        return Preparation((), _ANOTHER)
     view.bounds = decider.bounds(view, plan)
     # Behind a reply no request is under way that would add something, as figures have it.
     figures = replace(figures_at(view), requests=max(1, view.steps))
@@ -71,12 +73,14 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
         return Preparation((), "too early: the cut will take messages that are still in use")
     target = max(1, view.bounds.target - added)
     events: list[Event] = []
-    preparing[view.name] = under_way = Preparing()
+    under_way = Preparing()
+    if preparing.setdefault(view.name, under_way) is not under_way:
+        return Preparation((), _ANOTHER)
     try:
         edits = yield from decider.phases.compact(view, target, view.bounds.limit, events)
     finally:
         preparing.pop(view.name, None)
-        under_way.done.set()
+        under_way.end()
     summaries = tuple(edit for edit in edits if edit.kind == "summary")
     reason = f"a cut in about {coming:,} request{'s' if coming != 1 else ''}"
     if idle:

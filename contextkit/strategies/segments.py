@@ -103,7 +103,18 @@ def oldest_spans(view: View, tokens: int) -> list[Span]:
 
 
 def _summarizable(view: View) -> list[Span]:
-    return [span for span in view.free if span.kind != "summary"]
+    """The free spans that one summary may stand for: none stands across one that stands already.
+
+    Those behind the last summary, so that a new one is appended; before it what was protected when
+    it was written, such as the user message of a long turn, has its turn when nothing else is left.
+    """
+    run: list[Span] = []
+    for span in reversed(view.free):
+        if span.kind != "summary":
+            run.append(span)
+        elif run:
+            break
+    return run[::-1]
 
 
 def dropped_before(view: View, spans: Sequence[Span]) -> tuple[int, ...]:
