@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.errors import SummaryRejected
+from contextkit.summarizing.facts import Fact, Stated, facts_in, facts_of, not_in
+from contextkit.summarizing.keeping import HEADING, kept_block, rendered
+from contextkit.summarizing.reading import read, source_of
+from contextkit.summarizing.rejecting import check_answer
 from contextkit.summarizing.request import CountText
+from contextkit.summarizing.wording import check_words
+
+TEXT_SHARE = 0.5
+"""Share of a summary's tokens that its text is asked to keep to; the block has the rest."""
+UNSUPPORTED = "Not in the messages:"
+_NAMED = 8
+"""How many things that are not in the messages a summary names, at most."""
 
 TEXT_SHARE = 0.5
 """The part of a summary's share that a summarizer is told; the rest is for what it loses."""
@@ -52,9 +63,13 @@ def checked(
     """
     if not isinstance(text, str):
         raise SummaryRejected(f"the summarizer gave no text but {type(text).__name__}")
-    if not text.strip():
+    text = text.strip()
+    if not text:
         raise SummaryRejected("the summarizer gave an empty text", again=True)
-    tokens = count(text.strip())
+    readings = read(span)
+    source = source_of(readings)
+    check_answer(text, source)
+    tokens = count(text)
     if tokens > share:
         raise SummaryRejected(
             f"the summary takes {tokens:,} tokens, and its share is {share:,}",
@@ -62,4 +77,68 @@ def checked(
             allowed=share,
             again=True,
         )
-    return Checked(text.strip())
+    facts = facts_in(readings)
+    unsupported = _unsupported(text, facts, source, known)
+    check_words(text, source)
+    written = _plain(text)
+    head = _with_doubts(written, unsupported, share, count)
+    stated = Stated(text)
+    lost = [fact for fact in facts if fact.needed and not stated.has(fact)]
+    added = kept_block(lost, text, share - count(head), count) if lost else []
+    whole = _joined(head, added)
+    while count(whole) > share and added:
+        # Tokens of pieces add up to those of the whole but for a few.
+        added = added[: -max(1, len(added) // 16)]
+        whole = _joined(head, added)
+    if count(whole) > share:
+        whole, head = (head, head) if count(head) <= share else (written, written)
+    if count(whole) > share:
+        whole = text
+    stated = Stated(whole)
+    return Checked(
+        whole,
+        tuple(fact.text for fact in added),
+        tuple(fact.text for fact in lost if not stated.has(fact)),
+        tuple(unsupported),
+    )
+
+
+def _joined(head: str, added: Sequence[Fact]) -> str:
+    return f"{head}\n\n{rendered(added)}" if added else head
+
+
+def _plain(text: str) -> str:
+    """The text, none of whose lines looks like one of ours: a model copies what it has seen."""
+    ours = (HEADING, UNSUPPORTED)
+    if not any(line in text for line in ours):
+        return text
+    return "\n".join(
+        f"> {line}" if line.lstrip().startswith(ours) else line for line in text.split("\n")
+    )
+
+
+def _with_doubts(text: str, unsupported: Sequence[str], share: int, count: CountText) -> str:
+    for number in range(min(len(unsupported), _NAMED), 0, -1):
+        more = " …" if number < len(unsupported) else ""
+        told = f"{text}\n\n{UNSUPPORTED} {', '.join(unsupported[:number])}{more}"
+        if count(told) <= share:
+            return told
+    return text
+
+
+def _unsupported(
+    text: str,
+    facts: Sequence[Fact],
+    source: str,
+    known: Sequence[Mapping[str, Any]],
+) -> list[str]:
+    """What a text states that neither the messages nor others that it was made from state."""
+    have = {(fact.kind, fact.key) for fact in facts}
+    stated = facts_of([{"role": "assistant", "content": text}])
+    doubtful = [fact for fact in stated if (fact.kind, fact.key) not in have]
+    if doubtful:
+        doubtful = not_in(doubtful, facts, source)
+    if doubtful and known:
+        readings = read(known)
+        doubtful = not_in(doubtful, facts_in(readings), source_of(readings))
+    return [fact.text for fact in doubtful]

@@ -1,0 +1,108 @@
+"""Utterances: who said what in some messages, in sentences; calls of tools and their results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contextkit.messages import text_of
+from contextkit.summarizing.sentences import sentences
+
+SHORT = 120
+"""Characters up to which the arguments of a call stand before its result, to say what it is of."""
+
+# At the end of a line; the Greek question mark is a semicolon.
+_QUESTION = re.compile(
+    r"(?:[?？؟՞]|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)(?=[^\w\n]{0,10}$)",  # noqa: RUF001
+    re.MULTILINE,
+)
+
+# The time of what follows: `[13:56, 8 May 2023]`, or a line that says little else.
+_STAMP = re.compile(r"\s*([\[(][^\])\n]{3,60}[\])]|[^\n]{4,60}(?=\n|$))\s*")
+_MOMENT = re.compile(r"(?:19|20)\d\d|\d[:.h時时]\d\d|\d{1,2}[./-]\d{1,2}[./-]\d\d")
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+_SUMMARY = re.compile(r"Summary of messages \d+ to \d+ of this conversation:\n")
+_LABEL = re.compile(r"([^\n:]{1,60}|[^\n:]{1,60} [\[{][^\n]{1,120}[\]}] result): (?=\S)")
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What a message says, or a call of a tool, or its result.
+
+    Attributes:
+        label: who says it: the role, or a name; of a call or result, the tool.
+        sentences: as they stand in the message.
+        stamp: the last time that was written above a message, as it stands there.
+        answers: whether what was said last before it ends with a question.
+    """
+
+    label: str
+    sentences: Sequence[str]
+    stamp: str = ""
+    answers: bool = False
+
+
+def utterances(span: Sequence[Mapping[str, Any]]) -> Iterator[Utterance]:
+    """What is said in some messages, in order."""
+    calls: dict[str, tuple[str, str]] = {}
+    stamp = ""
+    asked = False
+    for message in span:
+        if message.get("role") == "tool":
+            yield Utterance(_result(message, calls), sentences(text_of(message)), stamp)
+            continue
+        for label, text in _said(message):
+            found = _stamp(text)
+            stamp = found[1] if found else stamp
+            said = text[found.end() :] if found else text
+            yield Utterance(label, sentences(said), stamp, answers=asked)
+            if said.strip():
+                asked = _QUESTION.search(said) is not None
+        for call in message.get("tool_calls") or ():
+            name, arguments = _call(call)
+            calls[str(call.get("id"))] = name, arguments
+            yield Utterance(f"{name} call", sentences(arguments), stamp)
+
+
+def _said(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Labels and texts: one of a message; of a summary that is to be merged one of each line."""
+    text = text_of(message)
+    if head := _SUMMARY.match(text):
+        for line in text[head.end() :].splitlines():
+            found = _LABEL.match(line)
+            yield (found[1], line[found.end() :]) if found else ("", line)
+    else:
+        yield _name(message), text
+
+
+def _result(message: Mapping[str, Any], calls: Mapping[str, tuple[str, str]]) -> str:
+    """What the result of a call is called: the tool, and its arguments where they are short."""
+    called = calls.get(str(message.get("tool_call_id")))
+    name, arguments = called or (_name(message), "")
+    shown = 2 < len(arguments) <= SHORT and "\n" not in arguments
+    return f"{name} {arguments} result" if shown else f"{name} result"
+
+
+def _name(data: Mapping[str, Any]) -> str:
+    name = data.get("name") or data.get("role")
+    return " ".join(str(name).split())[:60]
+
+
+def _stamp(text: str) -> re.Match[str] | None:
+    found = _STAMP.match(text)
+    if not found or not _MOMENT.search(found[1]):
+        return None
+    return found if len(_LETTERS.findall(found[1])) <= (6 if found[1][0] in "[(" else 3) else None
+
+
+def _call(call: Mapping[str, Any]) -> tuple[str, str]:
+    """The name of a called tool and its arguments, of whichever type the call is."""
+    for kind in ("function", "custom"):
+        called = call.get(kind)
+        if isinstance(called, Mapping):
+            arguments = called.get("arguments", called.get("input"))
+            return _name(called), arguments if isinstance(arguments, str) else ""
+    return "tool", ""

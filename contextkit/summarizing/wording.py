@@ -1,0 +1,93 @@
+"""Wording: whether a text has words and script in common with messages, or only repeats itself."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import pairwise
+
+from contextkit.errors import SummaryRejected
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_SIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_SCRIPTS = {
+    "Latin": _LATIN,
+    "Chinese, Japanese or Korean": _SIGN,
+    "Cyrillic": re.compile(r"[\u0400-\u052f]"),
+    "Greek": re.compile(r"[\u0370-\u03ff]"),
+    "Arabic": re.compile(r"[\u0600-\u06ff]"),
+    "Hebrew": re.compile(r"[\u0590-\u05ff]"),
+    "Devanagari": re.compile(r"[\u0900-\u097f]"),
+    "Thai": re.compile(r"[\u0e00-\u0e7f]"),
+}
+_PIECES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")
+
+LONG_TEXT = 24
+"""Distinct content words from which on a text is held against the words of the messages."""
+LEAST_IN_COMMON = 0.12
+"""Share of a text's content words that must occur in the messages."""
+
+
+def check_words(text: str, source: str) -> None:
+    """That a text is in the script of the messages, and about them.
+
+    Raises:
+        SummaryRejected: with `again`, as another attempt can help.
+    """
+    ours = _scripts(text)
+    letters = sum(ours.values())
+    if letters >= 24:
+        script, most = ours.most_common(1)[0]
+        if most * 2 > letters and not (script == "Latin" and source.isascii()):
+            theirs = _scripts(source)
+            if theirs[script] * 20 < sum(theirs.values()):
+                raise SummaryRejected(
+                    f"the summary is in {script} script, and the messages are not", again=True
+                )
+    words = content_words(text)
+    if len(words) >= LONG_TEXT:
+        about = content_words(source)
+        if len(about) >= LONG_TEXT and len(words & about) < LEAST_IN_COMMON * len(words):
+            raise SummaryRejected(
+                "the summary has hardly a word in common with the messages: it is in another "
+                "language, or about something else",
+                again=True,
+            )
+
+
+def content_words(text: str) -> set[str]:
+    """The words of a text but for short ones, by their first five letters; signs in pairs."""
+    folded = text.casefold()
+    words = {word[:5] for word in _WORD.findall(folded) if len(word) > 3}
+    if folded.isascii():
+        return words
+    signs = _SIGN.findall(folded)
+    return words | set(map("".join, pairwise(signs)))
+
+
+def _scripts(text: str) -> Counter[str]:
+    """How many letters of each script a text has; one sign of Chinese counts as two letters."""
+    if text.isascii():
+        return Counter({"Latin": len(_LATIN.findall(text))})
+    counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS.items()}
+    counts["Chinese, Japanese or Korean"] *= 2
+    return Counter(counts)
+
+
+def is_loop(text: str) -> bool:
+    """Whether a text says the same line or phrase again and again."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) >= 8:
+        often = Counter(line.casefold() for line in lines).most_common(1)[0][1]
+        if often >= 6 and often * 2 > len(lines):
+            return True
+    pieces = _PIECES.findall(text.casefold())
+    if len(pieces) < 48:
+        return False
+    runs = set(zip(pieces, pieces[1:], pieces[2:], strict=False))
+    if len(runs) < 0.3 * (len(pieces) - 2):
+        return True
+    # A good beginning may run into a loop.
+    tail = pieces[-max(48, len(pieces) // 3) :]
+    return len(set(zip(tail, tail[1:], tail[2:], strict=False))) < 0.2 * (len(tail) - 2)
