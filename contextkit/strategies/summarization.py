@@ -27,7 +27,7 @@ from contextkit.strategies.segments import (
     oldest_spans,
     other_spans,
 )
-from contextkit.strategies.summary_calls import Call, aligned, fits, own_prompt
+from contextkit.strategies.summary_calls import Call, aligned, fits, keeps_one_prompt, own_prompt
 from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.checking import TEXT_SHARE, checked
 from contextkit.summarizing.extractive import ExtractiveSummarizer
@@ -213,6 +213,12 @@ class SummarizeOldest:
         spans, also = segment.spans, segment.also
         if isinstance(model, str) and model:
             return own_prompt(view, spans, also, instruction, share=self.share, model=model)
+        kept = view.summaries_kept
+        if kept is not None and kept.ahead and not also and keeps_one_prompt(view):
+            # The next live request comes before the cut: it must find its own prefix still there.
+            call = aligned(view, spans, also, instruction, share=self.share, whole=True)
+            if fits(view, call):
+                return call
         return aligned(view, spans, also, instruction, share=self.share)
 
     def _prices(self, view: View, segment: Segment) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ what is summarized as data, for another, cheaper model.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ from contextkit.profiles import Price, Profile, profile_for
 from contextkit.schedules import OUTPUT
 from contextkit.strategies.blocks import blocks
 from contextkit.view import View
+
+_BEGINNING = 80
+"""Characters by which a message is pointed at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +54,30 @@ class Call:
 
 
 def aligned(
-    view: View, spans: Sequence[Span], also: Sequence[int], instruction: str, *, share: int
+    view: View,
+    spans: Sequence[Span],
+    also: Sequence[int],
+    instruction: str,
+    *,
+    share: int,
+    whole: bool = False,
 ) -> Call:
     """A call that reads the live prefix; its tools too, of which none may be called.
 
     Args:
         also: messages that were dropped unsummarized earlier. The prefix is another one with them.
+        whole: with what stands behind the spans as well, which the instruction then excepts.
     """
     last = spans[-1].groups[-1]
     sent = [entry.data for entry in view.system]
     sent += [view.history.data[number] for number in also]
-    body = 0
-    for group in view.groups:
-        sent += [entry.data for entry in group.entries]
-        body += group.tokens
-        if group is last:
-            break
+    end = 1 + next(place for place, group in enumerate(view.groups) if group is last)
+    behind = [entry.data for group in view.groups[end:] for entry in group.entries]
+    if whole and behind:
+        instruction += _except(behind)
+    groups = view.groups if whole else view.groups[:end]
+    sent += [entry.data for group in groups for entry in group.entries]
+    body = sum(group.tokens for group in groups)
     told = {"role": "user", "content": instruction}
     rendered = view.rendering.messages(len(view.system), [*sent, told])
     request: dict[str, Any] = {"messages": marked_for_reading(view, rendered)}
@@ -82,6 +94,16 @@ def aligned(
         return Call("aligned", request, Calls(read=start + body, fresh=fresh, output=share))
     fresh += body + sum(view.count(view.history.data[number]) for number in also)
     return Call("aligned", request, Calls(read=start, fresh=fresh, output=share))
+
+
+def keeps_one_prompt(view: View) -> bool:
+    """Whether the cache keeps the last prompt alone: a shorter one costs what stood behind it.
+
+    As a slot of llama.cpp does (https://github.com/ggml-org/llama.cpp/tree/master/tools/server,
+    measured 2026-11).
+    """
+    rules = view.profile.cache() if view.profile is not None else None
+    return rules is not None and rules.match == "slots"
 
 
 def fits(view: View, call: Call) -> bool:
@@ -124,6 +146,16 @@ def said(message: Mapping[str, Any]) -> str:
         function = call.get("function") or call.get("custom") or {}
         lines.append(f"calls {function.get('name', '')}: {function.get('arguments', '')}")
     return "\n".join(lines)
+
+
+def _except(behind: Sequence[Mapping[str, Any]]) -> str:
+    """What the instruction says of messages that a summary is not to cover."""
+    begins = json.dumps(said(behind[0]).strip()[:_BEGINNING], ensure_ascii=False)
+    count = f"message{'s' if len(behind) > 1 else ''} before this one"
+    return (
+        f"\n\nThe last {len(behind):,} {count}, from the one on that begins with {begins}, will "
+        "stay as they are: leave them out, and summarize what stands before them."
+    )
 
 
 def _elsewhere(live: Profile | None, other: Profile, fresh: int, output: int) -> float:
