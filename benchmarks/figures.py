@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import build_time, frontier, growth, policy_cost, schedule, wrap_overhead
+from benchmarks import build_time, frontier, growth, policy_cost, schedule, tool_loop, wrap_overhead
 from benchmarks.measuring import draw
 from benchmarks.peers import tables as peers
 
@@ -45,6 +45,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "policy_cost": policy_cost.table,
     "policy_cost: summary": policy_cost.summary,
     "frontier": frontier.short,
+    "tool_loop": tool_loop.short,
     **{f"peers: {name}": table for name, table in peers.ALL.items()},
 }
 

@@ -20,7 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import contextkit as ck
-from benchmarks.measuring import Outcome, below, command, made, markdown
+from benchmarks.measuring import Outcome, below, command, made, markdown  # noqa: F401
 from benchmarks.peers.libraries import peer
 from benchmarks.peers.process import Failed, NotInstalled, Process
 from benchmarks.peers.server import lend_model

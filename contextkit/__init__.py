@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contextkit.analysis.audit import audit
+    from contextkit.analysis.exam import exam
     from contextkit.analysis.replay import replay
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from contextkit.edits import Edit
     from contextkit.errors import BudgetExceeded, ContextKitError
     from contextkit.history import History
+    from contextkit.originals import expand_tool
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
@@ -30,11 +32,14 @@ if TYPE_CHECKING:
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
     from contextkit.strategies.base import Need, Strategy
+    from contextkit.strategies.media import ClearMedia
     from contextkit.strategies.retrieval import Retrieve
     from contextkit.strategies.summarization import SummarizeOldest
     from contextkit.strategies.tool_results import ClampToolResults, ClearToolResults
     from contextkit.strategies.truncation import DropOldest, KeepLast
     from contextkit.strategies.volatile import Volatile
+    from contextkit.summarizing.extractive import ExtractiveSummarizer
+    from contextkit.summarizing.model import ModelSummarizer
     from contextkit.usage import Usage
     from contextkit.view import View, fold
     from contextkit.wrapping import wrap
@@ -49,15 +54,18 @@ _MODULES = {
     "Chat": "chat",
     "ChromaIndex": "retrieval.chroma",
     "ClampToolResults": "strategies.tool_results",
+    "ClearMedia": "strategies.media",
     "ClearToolResults": "strategies.tool_results",
     "Context": "context",
     "ContextBuilder": "builder",
     "ContextKitError": "errors",
     "DropOldest": "strategies.truncation",
     "Edit": "edits",
+    "ExtractiveSummarizer": "summarizing.extractive",
     "History": "history",
     "KeepLast": "strategies.truncation",
     "Ledger": "caching.ledger",
+    "ModelSummarizer": "summarizing.model",
     "Need": "strategies.base",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
@@ -73,6 +81,8 @@ _MODULES = {
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
     "audit": "analysis.audit",
+    "exam": "analysis.exam",
+    "expand_tool": "originals",
     "explain": "caching.explanation",
     "fold": "view",
     "load_profiles": "profiles",
@@ -89,15 +99,18 @@ __all__ = [
     "Chat",
     "ChromaIndex",
     "ClampToolResults",
+    "ClearMedia",
     "ClearToolResults",
     "Context",
     "ContextBuilder",
     "ContextKitError",
     "DropOldest",
     "Edit",
+    "ExtractiveSummarizer",
     "History",
     "KeepLast",
     "Ledger",
+    "ModelSummarizer",
     "Need",
     "PrefixStabilizer",
     "Profile",
@@ -113,6 +126,8 @@ __all__ = [
     "Volatile",
     "WhenItPays",
     "audit",
+    "exam",
+    "expand_tool",
     "explain",
     "fold",
     "load_profiles",

@@ -170,7 +170,7 @@ class ContextBuilder:
             "pin": describe(pin),
             "tools": list(chat_tools(tools)),
             "response_format": json_copy(response_format, "response_format"),
-            **recorded(asked, checked_documents(documents)),
+            **recorded(asked, checked_documents(documents), alternates=self.profile.alternates),
         }
         self.plans = Plans(view, self.counter, settings)
 
@@ -313,9 +313,12 @@ class ContextBuilder:
                 history = history.fork(end)
             view = self._fold(history).copy()
             plan = self.plans.coming(history)
-        view.extend(end)
+        for point in points_between(history, view.point, end):  # as the coming build will see it
+            view.extend(point)
+            self.phases.arrive(view, [])
+            view.pass_point(point)
         self._equip(view, plan, KeptSummaries(history, self.store, self.view, waits=False))
-        return (yield from prepare(self.decider, plan, view, now=self._now(), within=within))
+        return (yield from prepare(self.decider, plan, view, within=within))
 
     def _under(self, view: str) -> Self:
         """The same builder for another view."""

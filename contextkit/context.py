@@ -77,9 +77,10 @@ class Context:
     @property
     def sent(self) -> list[dict[str, Any]]:
         """The same, shared with the log: read only."""
-        if not self._marks:
-            return self.rendering.messages(len(self.view.system), self.view.messages)
-        return self._marked.messages
+        if self._marks:
+            return self.rendering.taking_turns(self._marked.messages)
+        rendered = self.rendering.messages(len(self.view.system), self.view.messages)
+        return self.rendering.taking_turns(rendered)
 
     @property
     def tools(self) -> list[dict[str, Any]]:

@@ -75,7 +75,7 @@ class Decider:
             last = made[-1].time if made else None
             idle = now - last if now is not None and last is not None else None
         summary = self.phases.summary_share
-        asked = self.phases.summaries_asked
+        asked = self.phases.summaries_asked and not _is_prepared(view)
         figures = figures_of(view, target, idle, summary=summary, fixed=plan.fixed, asked=asked)
         if not self.schedule.due(figures):
             return None
@@ -205,6 +205,13 @@ class Decider:
             "newest turn": view.body_tokens - pins,
             "tail share": share,
         }
+
+
+def _is_prepared(view: View) -> bool:
+    """Whether this process has a summary of messages that the view still shows as they are."""
+    return any(
+        summary["covers"][-1] > view.summarized for summary in view.history.summaries.values()
+    )
 
 
 def _first_digits(tokens: int) -> int:

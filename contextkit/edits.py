@@ -5,7 +5,7 @@ An edit hides some messages and shows something in their place; either may be em
     kind        covers             shows             where
     drop        whole groups       nothing
     summary     whole groups       one message       where the first covered message stood
-    clear       one tool result    a shorter one     where it stood
+    clear       one message        a shorter one     where it stood
     clamp       one tool result    a shorter one     where it stood (before it was ever sent)
     reasoning   one assistant      the same, less    where it stood (before it was ever sent)
     mend        one assistant      the same, less    where it stood (before it was ever sent)

@@ -45,6 +45,7 @@ class Fold:
         turn: the number of the newest turn; -1 before the first.
         steps: how many steps the view holds.
         standing_tokens: the part of `body_tokens` that stays through a cut: summaries and pins.
+        summarized: the last message that a summary was made of; -1 before the first.
         last_user: the number of the last user message.
         tail: the last user message whose tail was decided.
         hidden: the live edits that show nothing.
@@ -80,6 +81,7 @@ class Fold:
         self.tools: tuple[dict[str, Any], ...] = ()
         self.rendering = Rendering()
         self.room: int | None = None
+        self.summarized = -1
         self.last_user: int | None = None
         self.tail: int | None = None
         self.hidden: list[Edit] = []
@@ -345,6 +347,7 @@ class Fold:
                 self._count_in(group, -1)
                 self.steps -= group.kind == "step"
         if edit.shows:
+            self.summarized = max(self.summarized, edit.covers[-1])
             start = edit.covers[0]
             position = bisect_left(kept, start, key=lambda group: group.start)
             entry = Entry(edit.covers, edit.shows[0], self.count(edit.shows[0]), edit)

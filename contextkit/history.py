@@ -25,6 +25,7 @@ from contextkit.messages import (
     chain,
     chain_start,
 )
+from contextkit.originals import CHARACTERS, Page, answered, page_of
 from contextkit.records import (
     Record,
     Reported,
@@ -254,6 +255,37 @@ class History:
     def record_hash(self) -> str:
         """Chains every record in the order and the bytes in which it was written, in hex."""
         return str(list(chained(self._lines()))[-1]["hash"])
+
+    def expand(self, number: int, start: int = 0, characters: int = CHARACTERS) -> Page:
+        """The text of a message as it came, whatever the view shows of it, a page at a time.
+
+        Stubs, clamps and summaries name messages by these numbers. Images and other media are
+        named in the text; `history[number]` has them.
+
+        Args:
+            number: of the message: its place in the log, and in a list that the log was made of.
+            start: the character to begin at.
+            characters: the most that the page has.
+
+        Raises:
+            InputError: there is no such message, or no such place in it.
+        """
+        return page_of(self.messages, number, start, characters)
+
+    def answer_expand(self, call: Any, characters: int = CHARACTERS) -> dict[str, Any] | None:
+        """The tool message that answers a model's call of `expand_tool()`, from this log alone.
+
+        None for a call of another tool, so that `history.answer_expand(call) or own(call)`
+        answers every call. What the model asks for and there is not, it is told.
+
+        Args:
+            call: a dict or an SDK object, one of `message.tool_calls`.
+            characters: the most that one page has.
+
+        Raises:
+            InputError: when it is no tool call.
+        """
+        return answered(self.messages, call, characters)
 
     # -- branching -------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from contextkit.budget import whole_number
 from contextkit.deciding import Decider
 from contextkit.driving import Steps
 from contextkit.edits import Edit
-from contextkit.figures import Figures, figures_at
+from contextkit.figures import NO_CALLS, Figures, figures_at
 from contextkit.kept_summaries import Preparing
 from contextkit.next_cut import requests_until_cut
 from contextkit.phases import Event, failures_in
@@ -42,14 +42,11 @@ class Preparation:
         return bool(self.summaries)
 
 
-def prepare(
-    decider: Decider, plan: Plan, view: View, *, now: float | None, within: int
-) -> Steps[Preparation]:
+def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[Preparation]:
     """Write the summaries of the coming cut, if it is near or the conversation is idle.
 
     Args:
         view: a scratch view of all messages, equipped; changed.
-        now: seconds since the epoch.
         within: requests; a cut that is so near is prepared.
     """
     whole_number("within", within, least=1)
@@ -59,13 +56,19 @@ def prepare(
     if view.name in preparing:
         return Preparation((), "another preparation is under way")
     view.bounds = decider.bounds(view, plan)
-    figures = figures_at(view)
+    # Behind a reply no request is under way that would add something, as figures have it.
+    figures = replace(figures_at(view), requests=max(1, view.steps))
     coming = requests_until_cut(decider.schedule.due, figures, view.bounds.limit)
-    idle = _idle(decider, view, figures, now)
+    idle = _idle(decider, view, figures)
     if not idle and (coming is None or coming > within):
         when = "not in sight" if coming is None else f"about {coming:,} requests away"
         return Preparation((), f"the next cut is {when}; {within:,} is near")
-    added = 0 if idle or coming is None else coming * figures.held // max(1, figures.requests)
+    added = 0  # until the cut; one request more, for what is asked then must not be longer
+    if not idle and coming is not None:
+        added = (coming + 1) * figures.held // max(1, figures.requests)
+    free = sum(span.tokens for span in view.free if span.kind != "summary")
+    if coming is not None and coming > 1 and view.body_tokens + added - view.bounds.target > free:
+        return Preparation((), "too early: the cut will take messages that are still in use")
     target = max(1, view.bounds.target - added)
     events: list[Event] = []
     preparing[view.name] = under_way = Preparing()
@@ -82,14 +85,23 @@ def prepare(
     return Preparation(summaries, reason if summaries else f"{reason}: nothing to write", failures)
 
 
-def _idle(decider: Decider, view: View, figures: Figures, now: float | None) -> bool:
-    """Whether the cache will probably expire before the next request, and a cut is due then.
+def _idle(decider: Decider, view: View, figures: Figures) -> bool:
+    """Whether the cache will probably expire before the next request, and a cut pays then.
 
-    It is written while the cache is still warm: after half of the lifetime without a request.
+    A summary is written while the cache is still warm, after half of the lifetime without a
+    request; the cut itself then calls nobody.
     """
     schedule: Any = decider.schedule
-    ttl, times = getattr(schedule, "ttl", None), view.history.times
-    if ttl is None or now is None or not times or view.bounds is None:
+    ttl, now = getattr(schedule, "ttl", None), decider.time()
+    made = view.history.decisions(view.name)
+    last = made[-1].time if made else None
+    if ttl is None or now is None or last is None or not hasattr(schedule, "verdict"):
         return False
-    waited = now - times[max(times)]
-    return waited >= ttl / 2 and bool(schedule.due(replace(figures, idle=max(waited, ttl + 1))))
+    waited = now - last
+    if waited < ttl / 2:
+        return False
+    now_warm = schedule.verdict(replace(figures, idle=waited))
+    then_cold = schedule.verdict(replace(figures, idle=max(waited, ttl + 1), calls=NO_CALLS))
+    if now_warm is None or then_cold is None:
+        return False
+    return bool(then_cold.extra + now_warm.fee <= then_cold.saving)

@@ -78,8 +78,8 @@ def first_written(
         return decisions
     standing: list[Decision] = []
     for decision in decisions:
-        if not decision.edits and decision.tail is None and not decision.failures:
-            standing.append(decision)  # nothing was tried: it comes out the same everywhere
+        if _comes_out_the_same(decision, history):
+            standing.append(decision)
             continue
         ours = decision.to_json()
         address = history.prefix_hash(decision.point, view)
@@ -91,6 +91,15 @@ def first_written(
                 break
         standing.append(decision)
     return standing
+
+
+def _comes_out_the_same(decision: Decision, history: History) -> bool:
+    """Whether nothing was tried, for a reason that holds everywhere.
+
+    A moment does not come again, and a cut that was put off for a preparation is made elsewhere.
+    """
+    tried = decision.edits or decision.tail is not None or decision.failures
+    return not tried and decision.time is None and decision.view not in history.preparing
 
 
 def _read(data: Mapping[str, Any], address: str, point: int) -> Decision:

@@ -23,6 +23,7 @@ MARKERS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 BLOCK_ROLES = "block_roles"
 DOCUMENTS = "documents"
 CACHE = "cache"
+ALTERNATES = "alternates"
 """Under which recorded settings have what a rendering is made of; absent where it is not used."""
 
 
@@ -36,6 +37,7 @@ class Rendering:
         rules: of the cache that was asked for; None where nothing is done for any.
         counts: the tokens of each document, where they were counted.
         marked_tools: markers that came with the tools, where such count.
+        alternates: whether messages of one role side by side are sent as one.
     """
 
     documents: tuple[dict[str, Any], ...] = ()
@@ -43,6 +45,7 @@ class Rendering:
     rules: CacheRules | None = None
     counts: tuple[int, ...] = ()
     marked_tools: int = 0
+    alternates: bool = False
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], counter: RequestCounter | None = None) -> Rendering:
@@ -59,6 +62,7 @@ class Rendering:
             rules=rules,
             counts=tuple(map(counter.message, documents)) if counter is not None else (),
             marked_tools=tool_markers(settings.get("tools") or ()) if counted else 0,
+            alternates=bool(settings.get(ALTERNATES)),
         )
 
     @property
@@ -78,14 +82,33 @@ class Rendering:
             return messages
         return [as_blocks(m) if m["role"] in self.block_roles else m for m in messages]
 
+    def taking_turns(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The messages as they leave: one for each that the user says in a row, where it must be.
+
+        Only messages of the user: an assistant's with tool calls cannot be joined, and what the
+        view shows has none side by side but the caller's own. Tokens are counted as if they were
+        sent one by one, which is a little more.
+        """
+        if not self.alternates:
+            return messages
+        sent: list[dict[str, Any]] = []
+        for message in messages:
+            if sent and message["role"] == sent[-1]["role"] == "user":
+                sent[-1] = _joined(sent[-1], message)
+            else:
+                sent.append(message)
+        return sent
+
     def with_documents(self, system: int, shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The same, with all text as it came."""
         return [*shown[:system], *self.documents, *shown[system:]]
 
 
-def recorded(rules: CacheRules | None, documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def recorded(
+    rules: CacheRules | None, documents: Sequence[dict[str, Any]], *, alternates: bool = False
+) -> dict[str, Any]:
     """What settings have to say for a rendering; nothing where nothing is asked for."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {ALTERNATES: True} if alternates else {}
     if rules is not None:
         settings[CACHE] = {"mode": rules.mode, "rules": rules.name}
         if rules.marker and rules.points:
@@ -132,6 +155,15 @@ def as_blocks(message: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(content, str) or not content:
         return message
     return {**message, "content": [{"type": "text", "text": content}]}
+
+
+def _joined(first: dict[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Two messages of one role as one: as text where both are text, else as parts."""
+    one, other = first.get("content"), second.get("content")
+    if isinstance(one, str) and isinstance(other, str):
+        return {**first, **second, "content": f"{one}\n\n{other}"}
+    parts = [as_blocks({"content": content})["content"] for content in (one, other) if content]
+    return {**first, **second, "content": [part for part_list in parts for part in part_list]}
 
 
 def carries_marker(part: Any) -> bool:

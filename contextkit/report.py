@@ -209,9 +209,22 @@ def _summary_words(edit: Edit) -> str:
         }
         words.append("facts " + ", ".join(f"{name} {count:,}" for name, count in found.items()))
     prices = said.get("price") or {}
-    known = [f"{way} {price:,.0f}" for way, price in prices.items() if price is not None]
+    known = [
+        f"{way} {price:,.0f}{' (asked)' if way == said.get('asked') else ''}"
+        for way, price in prices.items()
+        if price is not None
+    ]
     if known:
-        words.append("price units of the call: " + ", ".join(known))
+        words.append("the call in price units: " + ", ".join(known))
+    if usage := said.get("usage"):
+        read = usage.get("cache_read_tokens")
+        words.append(
+            f"reported: {usage.get('input_tokens') or 0:,} tokens in"
+            + (f", {read:,} of them from the cache" if read is not None else "")
+            + f", {usage.get('output_tokens') or 0:,} out"
+        )
+    if cost := said.get("cost"):
+        words.append(f"{cost['money']:.6f} {cost['currency']}")
     return "; ".join(words)
 
 
@@ -285,7 +298,7 @@ def fates_of(view: View, edits: tuple[Edit, ...]) -> tuple[Fate, ...]:
                     put(entry.number, fate)
             else:
                 for place, number in enumerate(entry.numbers):
-                    tokens = entry.tokens if place == 0 else 0
+                    tokens = entry.tokens - sum(taken) if place == 0 else 0
                     put(number, of(number, messages[number].role, edit, FATES[edit.kind], tokens))
             for insert, tokens in zip(entry.inserts, taken, strict=True):
                 put(entry.number, of(None, "user", insert, "inserted", tokens))

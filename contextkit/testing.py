@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 from contextkit.builder import ContextBuilder
 from contextkit.caching.prefix import diff
+from contextkit.context import Context
 from contextkit.edits import Edit
-from contextkit.errors import ContextKitError, EmbeddingError, StoreConflict
+from contextkit.errors import ContextKitError, EmbeddingError, InputError, StoreConflict
 from contextkit.history import History
 from contextkit.profiles import profile_for
 from contextkit.retrieval.index import Index
 from contextkit.scope import Scope
 from contextkit.store import Store
 from contextkit.strategies.base import Strategy
+from contextkit.summarizing.kept import hidden_numbers, kept_of
+from contextkit.summarizing.mention import FactKind
+from contextkit.view import fold
+
+_NAMED = 20  # lost facts that are named
 
 
 def assert_prefix_stable(requests: Iterable[Mapping[str, Any]], moves_allowed: int = 0) -> None:
@@ -35,6 +41,54 @@ def assert_prefix_stable(requests: Iterable[Mapping[str, Any]], moves_allowed: i
         raise AssertionError("\n".join([count, *moves]))
 
 
+def assert_facts_kept(
+    built: Context | History,
+    at_least: float = 0.9,
+    *,
+    kinds: Collection[FactKind] = (),
+    needed: bool = True,
+) -> None:
+    """What a compaction hides, it keeps the facts of: they still stand somewhere in the context.
+
+    Facts are identifiers, paths, dates, numbers, names and constraints, as
+    `contextkit.summarizing.facts` finds them: by their form, so that what is said in other words
+    counts as lost.
+
+    Args:
+        built: a context, or a history for what the model sees of it now.
+        at_least: the share of the facts that must stand, from 0 to 1.
+        kinds: only facts of these kinds; empty for all.
+        needed: only facts that a summary must carry: said twice, or said by the user.
+
+    Raises:
+        AssertionError: names the facts that are lost; also where nothing is hidden, so that there
+            is nothing to test.
+        InputError: for a kind that there is not.
+    """
+    known = get_args(FactKind)
+    if strange := sorted({str(kind) for kind in kinds} - set(known)):
+        raise InputError(f"are of {', '.join(known)}, not {', '.join(strange)}", place="kinds")
+    view = fold(built) if isinstance(built, History) else built.view
+    messages = view.history.data[: view.seen]
+    hidden = hidden_numbers(messages, view.messages)
+    if not hidden:
+        raise AssertionError("no message is hidden: nothing was compacted that could lose a fact")
+    found = kept_of([messages[number] for number in hidden], view.messages)
+    kept, of = found.counts(kinds, needed=needed)
+    if kept >= at_least * of:
+        return
+    gone = [
+        f"{fact.kind} {fact.text!r}"
+        for fact in found.lost
+        if (not kinds or fact.kind in kinds) and (fact.needed or not needed)
+    ]
+    more = f", and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else ""
+    raise AssertionError(
+        f"of {of:,} facts of messages {hidden[0]} to {hidden[-1]}, {kept / of:.1%} are kept, and "
+        f"{at_least:.1%} asked for. Lost are: {', '.join(gone[:_NAMED])}{more}"
+    )
+
+
 def check_store(make_store: Callable[[], Store]) -> None:
     """A store keeps what the `Store` protocol promises; for stores of your own.
 
@@ -51,9 +105,9 @@ def check_store(make_store: Callable[[], Store]) -> None:
 def check_strategy(strategy: Strategy, phase: str = "compaction") -> None:
     """A strategy does its work in a phase without ever failing; for strategies of your own.
 
-    It is run over a conversation with tool calls, far beyond the budget: every edit that it
-    proposes must be one that it may make, twice the same must come out, and in the compaction
-    phase it must free tokens at least once.
+    It is run over a conversation with tool calls and sounds, far beyond the budget: every edit
+    that it proposes must be one that it may make, twice the same must come out, and in the
+    compaction phase it must free tokens at least once.
 
     Args:
         strategy: in the tail phase with its `share`.
@@ -99,7 +153,7 @@ def _run_strategy(strategy: Strategy, phase: str) -> tuple[list[Edit], list[Any]
         sent.append(context.request())
         history.append({"role": "assistant", "content": f"Order {number * 7} is on its way."})
         if number % 5 == 0:
-            history.append("Thanks.")
+            history.append({"role": "user", "content": [_THANKS, _SOUND]})
             history.append({"role": "assistant", "content": "You are welcome."})
     return edits, sent
 
@@ -152,6 +206,8 @@ def check_index(make_index: Callable[[], Index]) -> None:
         raise AssertionError(f"vectors that cannot be used are refused: {bad}")
 
 
+_THANKS = {"type": "text", "text": "Thanks."}
+_SOUND = {"type": "input_audio", "input_audio": {"data": "A" * 32_000, "format": "mp3"}}
 _SCOPE = Scope("tenant", "user", "conversation")
 # None of them is ("t", "me", "c"), however its parts are joined or compared.
 _STRANGERS = [

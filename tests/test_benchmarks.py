@@ -34,6 +34,7 @@ TINY: dict[str, dict[str, Any]] = {
     "schedule": {"RANDOM": 40, "PRICES": ((0.1, 1.25),), "sequences": None},
     "policy_cost": {"long_sessions": None},
     "frontier": {"long_sessions": None},
+    "tool_loop": {"STEPS": 20, "CLEARING": (), "SIZES": {"as asked": (300, 900)}},
     "simulator_time": {"CACHES": (("qwen-plus", None),), "BLOCKS": 20},
     "audit_time": {"QUICK": (60,)},
 }

@@ -247,10 +247,13 @@ def test_any_conversation_with_any_cache(
         "counter": Characters(),
         "limit": limit + 300,
         "documents": documents,
-        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=60)],
     }
-    made = ck.ContextBuilder("m", cache=rules.mode, **options)
-    plain = ck.ContextBuilder("m", **options)
+
+    def compaction() -> list[Any]:  # one that two had in common would count the failures of both
+        return [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=60)]
+
+    made = ck.ContextBuilder("m", cache=rules.mode, compaction=compaction(), **options)
+    plain = ck.ContextBuilder("m", compaction=compaction(), **options)
     other = ck.History()
     without = replay(plain, messages, other)
     before: list[str] = []

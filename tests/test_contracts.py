@@ -22,6 +22,8 @@ STRATEGIES = [
     (ck.DropOldest(), "compaction"),
     (ck.KeepLast(2), "compaction"),
     (ck.ClearToolResults(keep_last=2), "compaction"),
+    (ck.ClearToolResults(keep_last=1, at_least=200), "compaction"),
+    (ck.ClearMedia(keep_last=0), "compaction"),
     (ck.SummarizeOldest(lambda _: "They looked orders up."), "compaction"),
     (ck.ClampToolResults(50), "arrival"),
     (ck.Volatile("now", lambda: "12:01"), "tail"),

@@ -25,7 +25,7 @@ CUTS = {"drop", "summary", "clear"}
 
 def summarizer(request: Any) -> str:
     """A summary that depends on what is summarized, and on nothing else."""
-    return f"about {len(json.dumps(request['messages'])) % 97}"
+    return f"about {len(json.dumps(request.span)) % 97}"
 
 
 def failing(request: Any) -> str:
@@ -49,22 +49,26 @@ DETERMINISTIC: dict[str, dict[str, Any]] = {
         "arrival": [ck.ClampToolResults(40)],
         "compaction": [ck.ClearToolResults(keep_last=0), ck.DropOldest()],
     },
+    "media": {
+        "arrival": [ck.ClampToolResults(40)],
+        "compaction": [ck.ClearMedia(keep_last=0), ck.ClearToolResults(0, at_least=60)],
+    },
     "pays": {"budget": ck.Budget(400, target=100), "schedule": ck.WhenItPays(0.1, 1.25)},
     "pays by its plan": {
-        "budget": ck.Budget(900, target=250),
+        "budget": ck.Budget(900, target=300),
         "schedule": ck.WhenItPays(0.3, 1.0),
         "compaction": [ck.ClearToolResults(keep_last=1)],
     },
 }
 WITH_NEEDS: dict[str, dict[str, Any]] = {
-    "summarize": {"compaction": [ck.SummarizeOldest(summarizer, share=60)]},
+    "summarize": {"compaction": [ck.SummarizeOldest(summarizer, share=80)]},
     "both": {
-        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=60)]
+        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=80)]
     },
     "pays for a summary": {
         "budget": ck.Budget(900, target=200),
         "schedule": ck.WhenItPays(0.3, 1.0),
-        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=60)],
+        "compaction": [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=80)],
     },
     "failing": {"compaction": [ck.SummarizeOldest(failing, share=60)]},
     "volatile": {"tail": [ck.Volatile("now", lambda: "12:01", share=30)]},
@@ -365,7 +369,7 @@ def test_the_stacks_do_something(stack: str) -> None:
                     }
                 ],
             },
-            {"role": "tool", "tool_call_id": f"c{n}", "content": "result " * 40},
+            {"role": "tool", "tool_call_id": f"c{n}", "content": "result " * 60},
             {"role": "assistant", "content": f"answer {n} " * 6},
         ]
     messages.append({"role": "user", "content": "question 3 again"})

@@ -238,8 +238,8 @@ def test_a_plan_calls_nobody_and_knows_what_the_call_would_take(plans: Watched) 
 
     assert len(asked) == len(cuts) == len(carried_out) > 3
     assert len(plans.made) > len(cuts)  # some did not pay
-    told = built.counter.message({"role": "user", "content": compaction[0].instruction})
     for request, dry in zip(asked, carried_out, strict=True):
+        told = built.counter.message(request["messages"][-1])
         calls = dry.figures.calls
         counted = sum(built.counter.message(message) for message in request["messages"])
         assert calls == Calls(counted - told + built.counter.fixed(()), told, 40)

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +25,7 @@ import openai
 import pytest
 
 import contextkit as ck
+from contextkit.errors import SummarizerPaused
 from contextkit.grammar import violations
 from contextkit.strategies.blocks import delimiter_mark
 from contextkit.summarizing.breaker import Breaker
@@ -62,6 +66,14 @@ def says(content: Any, finish: str = "stop", **more: Any) -> Failure:
     return Failure(body=completion({"content": content, **more}, finish))
 
 
+def wandering(words: int) -> str:
+    """A text that comes to no end, about what was said."""
+    known = sorted({w.strip("?.;") for m in talk()[1:] for w in m["content"].split()})
+    drawn = random.Random(7)
+    sentences = [" ".join(drawn.choices(known, k=10)) for _ in range(words // 10)]
+    return ". ".join(sentences)
+
+
 @dataclass(frozen=True)
 class Fault:
     """One way to go wrong: what the server does each time, and what the report then names."""
@@ -99,13 +111,27 @@ FAULTS = {
         ),
         "SummaryRejected: the model called a tool",
     ),
-    "longer than the input": Fault(
-        says("Ann plans the move of the archive to Lisbon. " * 400), "SummaryRejected"
+    "longer than the input": Fault(says(wandering(4_000)), "tokens, and its share is"),
+    "as long as the input": Fault(says(wandering(500)), "tokens, and its share is"),
+    "the same over and over": Fault(says("Ann plans the move. " * 40), "repeats itself"),
+    "cut off in the first sentence": Fault(
+        says("so on and " * 20, "length"), "less than half of it is whole sentences"
     ),
-    "as long as the input": Fault(
-        says("\n".join(m["content"] for m in talk()[1:-1])), "SummaryRejected"
+    "refusal in words": Fault(
+        says("I'm sorry, but I can't help with summarizing this conversation."),
+        "SummaryRejected: the summarizer refused",
     ),
-    "cut off in the first sentence": Fault(says("so on and " * 20, "length"), "SummaryRejected"),
+    "wrong language": Fault(
+        says(
+            "안나가 기록물을 다른 도시로 옮길 계획이며 상자는 방마다 세고 있고 "
+            "언제 옮길지는 아직 아무도 정하지 않았다."
+        ),
+        "Korean script, and the messages are not",
+    ),
+    "error text as content": Fault(
+        says(f"Error code: 429 - {{'error': {{'message': '{ERROR}', 'type': 'requests'}}}}"),
+        "SummaryRejected: the summarizer gave an error text",
+    ),
     "error with status 200": Fault(
         Failure(body=error_body(502)), "SummaryRejected: the provider answered without a message"
     ),
@@ -164,7 +190,7 @@ class Clock:
 
 @dataclass
 class Way:
-    """Builds with an official client, sync or async, which is closed behind it."""
+    """Builds with an official client, sync or async."""
 
     server: Summarizing
     is_async: bool
@@ -174,6 +200,8 @@ class Way:
     then: tuple[Any, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     breaker: Breaker = field(default_factory=lambda: Breaker(failures=99))
+    official: Any = None
+    runner: asyncio.Runner = field(default_factory=asyncio.Runner)
 
     def __post_init__(self) -> None:
         self.client = {"max_retries": 0, **self.client}
@@ -186,21 +214,26 @@ class Way:
         return builder(LIMIT, compaction=compaction, **self.settings)
 
     def build(self, history: ck.History) -> ck.Context:
-        address = {"base_url": self.server.base_url, "api_key": "none", **self.client}
-        if not self.is_async:
-            with openai.OpenAI(**address) as client:
-                return self.builder(client).build(history)
+        if self.official is None:
+            kind = openai.AsyncOpenAI if self.is_async else openai.OpenAI
+            self.official = kind(base_url=self.server.base_url, api_key="none", **self.client)
+        built = self.builder(self.official)
+        if self.is_async:
+            return self.runner.run(built.abuild(history))
+        return built.build(history)
 
-        async def main() -> ck.Context:
-            async with openai.AsyncOpenAI(**address) as client:
-                return await self.builder(client).abuild(history)
-
-        return asyncio.run(main())
+    def close(self) -> None:
+        if isinstance(self.official, openai.AsyncOpenAI):
+            self.runner.run(self.official.close())
+        elif self.official is not None:
+            self.official.close()
+        self.runner.close()
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])
-def way(server: Summarizing, request: pytest.FixtureRequest) -> Way:
-    return Way(server, request.param)
+def way(server: Summarizing, request: pytest.FixtureRequest) -> Iterator[Way]:
+    with closing(Way(server, request.param)) as made:
+        yield made
 
 
 def hashes(history: ck.History) -> list[str]:
@@ -224,8 +257,8 @@ def mended(way: Way, history: ck.History, messages: list[dict[str, Any]]) -> ck.
     """The server works again, and the conversation goes on until it is summarized."""
     way.server.failure = None
     way.server.released.set()
-    for number in range(40):
-        more = [answer(f"Next comes room {number} of the archive."), user("And then? " * 12)]
+    for number in range(9):
+        more = [answer(f"Next comes room {number} of the archive. " * 9), user("And then? " * 30)]
         history.extend(more)
         messages += more
         context = way.build(history)
@@ -271,7 +304,7 @@ def test_the_next_strategy_takes_over_from_a_summarizer_with_a(kind: str, way: W
     assert dropped <= summarized, "what was dropped unsummarized is a source of the next summary"
 
 
-@pytest.mark.parametrize("kind", ["time-out", "500", "empty"])
+@pytest.mark.parametrize("kind", ["time-out", "500", "empty", "error text as content"])
 def test_a_summary_without_a_model_stands_in(kind: str, way: Way) -> None:
     fault = FAULTS[kind]
     way.timeout, way.server.failure = fault.timeout, fault.failure
@@ -330,6 +363,21 @@ def test_a_second_attempt_is_told_what_was_wrong(way: Way) -> None:
     assert "empty" in second["messages"][-1]["content"].removeprefix(told)
 
 
+def test_invented_identifiers_are_flagged_in_the_summary_and_counted(way: Way) -> None:
+    way.server.answers = lambda request: f"{GOOD} The order is ZX-99417-Q, see /srv/none/of/it.py."
+    messages = talk()
+    history = ck.History(messages, scope=SCOPE)
+
+    context = way.build(history)
+
+    check(history, messages, context)
+    assert kinds(context) == ["summary"]
+    assert context.edits[0].provenance["facts"]["unsupported"] == 2
+    _, _, flagged = text_of_summary(context).partition("Not in the messages:")
+    assert "ZX-99417-Q" in flagged
+    assert "/srv/none/of/it.py" in flagged
+
+
 def test_what_was_cut_off_is_taken_up_to_its_last_sentence(way: Way) -> None:
     way.server.failures.append(says(f"{GOOD} And the boxes of", "length"))
     context = way.build(ck.History(talk(), scope=SCOPE))
@@ -347,7 +395,7 @@ def test_the_reasoning_of_a_summarizer_is_no_part_of_the_summary(way: Way) -> No
     assert GOOD in text_of_summary(context)
 
 
-@pytest.mark.parametrize("named", [None, "qwen-flash"])
+@pytest.mark.parametrize("named", [None, "qwen-flash", "a model that no profile knows"])
 def test_the_live_model_is_asked_with_its_own_prefix_and_another_one_without(
     way: Way, named: str | None
 ) -> None:
@@ -403,9 +451,9 @@ def test_after_repeated_failures_nothing_is_asked_for_a_while(way: Way) -> None:
 def test_rejections_open_it_like_errors(way: Way) -> None:
     way.breaker = Breaker(failures=3, reset=60, clock=Clock())
     way.server.failure = says("")
-    for _ in range(4):
-        context = way.build(ck.History(talk(), scope=SCOPE))
-    assert "SummarizerPaused" in context.failures[0]
+    told = [way.build(ck.History(talk(), scope=SCOPE)).failures[0] for _ in range(3)]
+    assert ["empty text" in text for text in told] == [True, True, False], "each says why"
+    assert "SummarizerPaused" in told[2]
     assert len(way.server.requests) == 3
 
 
@@ -440,15 +488,15 @@ def test_a_plain_callable_has_a_breaker_too() -> None:
 
 def test_a_cancelled_build_leaves_nothing_behind(server: Summarizing) -> None:
     clock = Clock()
-    way = Way(server, is_async=True, breaker=Breaker(failures=1, reset=60, clock=clock))
     messages = talk()
     history = ck.History(messages, scope=SCOPE)
     before = history.dumps()
-    way.breaker.failed()
+    breaker = Breaker(failures=1, reset=60, clock=clock)
+    breaker.failed()
     clock.now += 61  # the build that is cancelled is the one that is let through
     server.failure = Failure(held=True)
 
-    async def cancelled() -> None:
+    async def cancelled(way: Way) -> None:
         address = {"base_url": server.base_url, "api_key": "none", "max_retries": 0}
         async with openai.AsyncOpenAI(**address) as client:
             building = asyncio.create_task(way.builder(client).abuild(history))
@@ -457,16 +505,19 @@ def test_a_cancelled_build_leaves_nothing_behind(server: Summarizing) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await building
 
-    asyncio.run(cancelled())
-    assert history.dumps() == before
+    with closing(Way(server, is_async=True, breaker=breaker)) as way:
+        way.runner.run(cancelled(way))
+        assert history.dumps() == before
+        with pytest.raises(SummarizerPaused):
+            breaker.check()
 
-    clock.now += 61
-    server.failure = None
-    server.released.set()
-    context = way.build(history)
-    check(history, messages, context)
-    assert kinds(context) == ["summary"]
-    assert not context.failures
+        clock.now += 61
+        server.failure = None
+        server.released.set()
+        context = way.build(history)
+        check(history, messages, context)
+        assert kinds(context) == ["summary"]
+        assert not context.failures
 
 
 def test_an_interrupted_build_leaves_nothing_behind() -> None:
@@ -497,11 +548,12 @@ import sys
 import contextkit as ck
 from contextkit.summarizing.model import ModelSummarizer
 from openai import OpenAI
+from tests.support import Characters
 
 path, live, summaries, *said = sys.argv[1:]
 summarize = ModelSummarizer(OpenAI(base_url=summaries, api_key="none", max_retries=0))
 with ck.Chat(OpenAI(base_url=live, api_key="none", max_retries=0), model="qwen-plus", store=path,
-             system="You are terse.", limit=600,
+             system="You are terse.", limit=600, counter=Characters(),
              compaction=[ck.SummarizeOldest(summarize, share=200)]) as chat:
     talk = chat.conversation(ck.Scope("acme", "u1", "42"))
     for text in said:
@@ -554,13 +606,13 @@ def test_a_process_that_is_killed_while_it_summarizes_loses_nothing(
     server.failure = None
     server.released.set()
     rest = SAID[turns:]
-    for text in (rest[0], rest[1], rest[2]):  # each in a process of its own
+    for text in rest[:2]:  # each in a process of its own
         again = chatting(path, provider.base_url, server.base_url, text)
         assert again.communicate()[0].strip()
         assert again.returncode == 0
     after = kept()
     assert hashes(after)[: len(survived) + 1] == hashes(survived)
-    assert [m["content"] for m in after if m["role"] == "user"] == SAID[: turns + 3]
+    assert [m["content"] for m in after if m["role"] == "user"] == SAID[: turns + 2]
     decided = [e.kind for d in after.decisions() for e in d.edits]
     assert decided == ["summary"] * len(decided)
     assert decided
@@ -592,69 +644,72 @@ def hostile(mark: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("attempt", range(6))
+def injected(attempt: int, *, in_history: bool) -> tuple[ck.History, list[dict[str, Any]], str]:
+    """A conversation, its messages, and what is tried on it by somebody who knows its mark."""
+    history = ck.History(scope=SCOPE)
+    text = hostile(delimiter_mark(history))[attempt]
+    messages = talk()
+    if in_history:
+        messages[3]["content"] += f" {text}"
+        messages[4]["content"] = text
+    history.extend(messages)
+    return history, messages, text
+
+
+@pytest.mark.parametrize("attempt", range(len(hostile(""))))
 @pytest.mark.parametrize("place", ["history", "summary", "both"])
 def test_injected_instructions_stay_data(way: Way, attempt: int, place: str) -> None:
-    history = ck.History(talk(), scope=SCOPE)
+    way.settings = {"model": "smollm2"}  # on a server of one's own, which obeys control tokens
+    history, messages, text = injected(attempt, in_history=place != "summary")
     mark = delimiter_mark(history)
-    text = hostile(mark)[attempt]
-    if place in ("history", "both"):
-        messages = talk()
-        messages[3]["content"] += f" {text}"
-        history = ck.History(messages, scope=SCOPE)
-        history.id = ck.History.loads(history.dumps()).id
-        mark = delimiter_mark(history)
-        text = hostile(mark)[attempt]
-        messages[3]["content"] = f"Room 1: how many boxes go to Lisbon? {text}"
-        identity = history.id
-        history = ck.History(messages, scope=SCOPE)
-        history.id = identity
-    messages = list(history)
-    if place in ("summary", "both"):
+    if place != "history":
         way.server.answers = lambda request: f"{GOOD}\n{text}"
 
     context = way.build(history)
 
     check(history, messages, context)
     assert [m for m in context.messages if m["role"] == "system"] == [system()]
-    if kinds(context) == ["summary"]:
-        [edit] = context.edits
-        [shown] = edit.shows
-        assert shown["role"] == "user"
-        opening = f'<data name="summary" mark="{mark}">\n'
-        closing = f"\n</data {mark}>"
-        content = shown["content"]
-        assert content.startswith(opening)
-        assert content.endswith(closing)
-        assert mark not in content.removeprefix(opening).removesuffix(closing)
-        assert edit.provenance["trust"] == "derived"
-    else:
-        assert "SummaryRejected" in context.failures[0]
-    # The summarizer's own request: what the user wrote stays where and what it was.
-    for request in way.server.requests:
-        assert [m for m in request["messages"] if m["role"] == "system"] == [system()]
-        assert request["messages"][0] == system()
+    for request in way.server.requests:  # what stands in the history stays where it was
+        sent = request["messages"]
+        assert sent[:-1] == messages[: len(sent) - 1]
+        assert sent[-1]["role"] == "user"
+        assert INJECTED not in sent[-1]["content"]
+    [edit] = context.edits
+    assert edit.kind == "summary"
+    assert edit.provenance["trust"] == "derived"
+    [shown] = edit.shows
+    assert shown["role"] == "user"
+    inside = within(shown["content"], "summary", mark)
+    assert mark not in inside
+    assert not re.search(r"<\|im_\w+\|>", inside)
+    assert (INJECTED[:20] in inside) == (place != "history" and INJECTED[:20] in text)
 
 
-@pytest.mark.parametrize("attempt", range(6))
+def within(content: str, name: str, mark: str) -> str:
+    """What stands between the delimiters of a block, which is all that there is."""
+    opening, closing = f'<data name="{name}" mark="{mark}">\n', f"\n</data {mark}>"
+    assert content.startswith(opening)
+    assert content.endswith(closing)
+    return content.removeprefix(opening).removesuffix(closing)
+
+
+@pytest.mark.parametrize("attempt", range(len(hostile(""))))
 def test_another_model_gets_the_conversation_as_data(way: Way, attempt: int) -> None:
     way.model = "qwen-flash"
-    messages = talk()
-    history = ck.History(messages, scope=SCOPE)
+    history, messages, _ = injected(attempt, in_history=True)
     mark = delimiter_mark(history)
-    identity = history.id
-    messages[3]["content"] = hostile(mark)[attempt]
-    history = ck.History(messages, scope=SCOPE)
-    history.id = identity
 
     context = way.build(history)
 
     check(history, messages, context)
+    assert kinds(context) == ["summary"]
     [request] = way.server.requests
     told, data = request["messages"]
     assert (told["role"], data["role"]) == ("system", "user")
     assert INJECTED not in told["content"]
-    assert data["content"].startswith("<data ")
-    assert data["content"].endswith(f"</data {mark}>")
-    assert data["content"].count(f"</data {mark}>") == 1
-    assert data["content"].count("<data name=") - messages[3]["content"].count("<data name=") == 1
+    inside = within(data["content"], "conversation", mark)
+    assert not re.search(r"<\|im_\w+\|>", inside)
+    labels = re.findall(rf"^\[{mark} (\d+) (\w+)\]$", inside, re.MULTILINE)
+    assert inside.count(mark) == len(labels)
+    told_of = [(str(n), messages[n]["role"]) for n in context.edits[0].covers]
+    assert labels == told_of

@@ -157,9 +157,21 @@ FLOOR = Peer(
     "encode the new messages, slice the list",
 )  # fmt: skip
 
+CLEARING = (
+    Peer(
+        "LangChain ClearToolUsesEdit", "langchain:Clearing", "langchain", "current",
+        "tokens", "slides", "`trigger=limit, keep=3`, a counter with the model's vocabulary",
+    ),
+    Peer(
+        "LangChain ClearToolUsesEdit, clear_at_least", "langchain:ClearingAtLeast", "langchain",
+        "current", "tokens", "slides", "the same with `clear_at_least=limit // 2`",
+    ),
+)  # fmt: skip
+"""Those that clear tool results, and do nothing else: for `benchmarks.tool_loop`."""
+
 
 def peer(name: str) -> Peer:
     """The peer of a name; `fake:NAME` is one of those in `tests.fake_libraries`."""
     if name.startswith("fake:"):
         return Peer(name, f"tests.fake_libraries:{name[5:]}", "", "", "tokens", "slides", "")
-    return next(one for one in (*PEERS, FLOOR) if one.name == name)
+    return next(one for one in (*PEERS, *CLEARING, FLOOR) if one.name == name)

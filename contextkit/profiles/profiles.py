@@ -54,6 +54,8 @@ class Profile:
         isolation: within what a cache is shared, and never beyond it, in words.
         text_as_part: whether a string as content and the same text as one part render alike.
         drops_reasoning: whether the provider's template leaves out the reasoning of finished turns.
+        alternates: whether the user and the assistant must take turns, as the chat templates of
+            some open models demand: what would stand side by side is sent as one message.
         overhead: tokens that the service adds to every request by itself, at most.
         image: how images are counted; None where that is not known.
         audio: tokens of a second of sound.
@@ -83,6 +85,7 @@ class Profile:
     isolation: str = ""
     text_as_part: bool = True
     drops_reasoning: bool = False
+    alternates: bool = False
     overhead: int = 0
     image: ImageRule | None = None
     audio: float = 25.0  # the most of the rates published for any provider here

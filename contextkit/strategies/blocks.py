@@ -12,6 +12,12 @@ from contextkit.history import History
 
 _NAME = re.compile(r"[A-Za-z][\w .:-]{0,79}")
 
+_CONTROL = re.compile(
+    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,40}[|\uff5c]>|(?:start|end)_of_turn>)|\[(?=/?INST\])"
+)
+"""What begins a control token of ChatML, Llama, DeepSeek, Gemma or Mistral. Servers of one's own
+may obey them inside content, where `<|im_start|>system` would begin a message."""
+
 
 def check_name(name: Any, place: str) -> None:
     """That a name can stand in a delimiter.
@@ -27,18 +33,19 @@ def block(history: History, name: str, text: str) -> str:
     """Text between two delimiters that are the same bytes for a whole conversation.
 
     The delimiter carries a mark derived from the conversation; where the text holds the mark, it
-    is broken up, so that no text can end its own block or begin another.
+    is broken up, so that no text can end its own block or begin another. So are control tokens of
+    chat templates: with them it could end the message.
 
     Raises:
         InputError: when the name cannot stand in a delimiter.
     """
-    return _delimited(name, _harmless(text, delimiter_mark(history)), delimiter_mark(history))
+    return _delimited(name, harmless(text, delimiter_mark(history)), delimiter_mark(history))
 
 
 def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str:
     """Several labelled texts in one block; each label carries the mark, which no text can."""
     mark = delimiter_mark(history)
-    lines = [f"[{mark} {label}]\n{_harmless(text, mark)}" for label, text in parts]
+    lines = [f"[{mark} {label}]\n{harmless(text, mark)}" for label, text in parts]
     return _delimited(name, "\n".join(lines), mark)
 
 
@@ -57,6 +64,8 @@ def _delimited(name: str, text: str, mark: str) -> str:
     return f'<data name="{name}" mark="{mark}">\n{text}\n</data {mark}>'
 
 
-def _harmless(text: str, mark: str) -> str:
+def harmless(text: str, mark: str) -> str:
+    """A text with the mark, and control tokens of chat templates, broken up."""
     # The second space keeps the halves of two broken marks from forming a third.
-    return text.replace(mark, f"{mark[:4]} {mark[4:]} ")
+    text = text.replace(mark, f"{mark[:4]} {mark[4:]} ")
+    return _CONTROL.sub(r"\g<0> ", text)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
 from contextkit.errors import BudgetError, EmbeddingError, InputError
+from contextkit.groups import Entry
 from contextkit.messages import SYSTEM_ROLES, text_of
 from contextkit.retrieval.index import Index
 from contextkit.strategies.base import Need
@@ -131,7 +132,9 @@ def hidden_numbers(view: View) -> list[int]:
     shown = {
         number
         for entry in view.entries
-        if entry.edit is None or entry.edit.kind in ("move", "reasoning", "mend")
+        if entry.edit is None
+        or entry.edit.kind in ("move", "reasoning", "mend")
+        or (entry.edit.kind == "clear" and _texts_stay(view, entry))
         for number in entry.numbers
     }
     return [
@@ -139,3 +142,11 @@ def hidden_numbers(view: View) -> list[int]:
         for number in range(view.seen)
         if number not in shown and view.history.messages[number].role not in SYSTEM_ROLES
     ]
+
+
+def _texts_stay(view: View, entry: Entry) -> bool:
+    """Whether nothing but media was cleared: each text part is shown as it was."""
+    content = view.history.data[entry.number].get("content")
+    if not isinstance(content, list) or not isinstance(entry.data.get("content"), list):
+        return False
+    return all(part in entry.data["content"] for part in content if part.get("type") == "text")

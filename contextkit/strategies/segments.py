@@ -46,7 +46,7 @@ class Segment:
         merge = all(span.kind == "summary" for span in spans)
         covered = tuple(sorted({*also, *(n for span in spans for n in span.numbers)}))
         end = view.history.prefix_hash(covered[-1] + 1, view.name)
-        address = f"summary {digest(canonical_json([end, covered[0], merge, *asked]))}"
+        address = f"summary {digest(canonical_json([end, covered, merge, *asked]))}"
         return cls(spans, also, covered, merge, address)
 
     def source(self, view: View) -> list[Mapping[str, Any]]:

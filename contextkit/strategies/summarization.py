@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
+from contextkit.caching.costs import cost_of
 from contextkit.edits import Edit
 from contextkit.errors import InputError, SummaryRejected
 from contextkit.figures import NO_CALLS
@@ -27,7 +28,14 @@ from contextkit.strategies.segments import (
     oldest_spans,
     other_spans,
 )
-from contextkit.strategies.summary_calls import Call, aligned, fits, keeps_one_prompt, own_prompt
+from contextkit.strategies.summary_calls import (
+    Call,
+    aligned,
+    fits,
+    keeps_one_prompt,
+    known_profile,
+    own_prompt,
+)
 from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.checking import TEXT_SHARE, checked
 from contextkit.summarizing.extractive import ExtractiveSummarizer
@@ -102,7 +110,7 @@ class SummarizeOldest:
             return self._need(view, asked[0])
         if not merged:
             asked += [self._segment(view, others) for others in other_spans(view, spans)]
-        by_address = {segment.address: segment for segment in reversed(asked)}
+        by_address = {segment.address: segment for segment in asked}
         addresses = [segment.address for segment in asked]
         if found := self._standing(view, by_address, kept.held(addresses)):
             return found
@@ -148,6 +156,14 @@ class SummarizeOldest:
 
     def _need(self, view: View, segment: Segment) -> Need:
         """What is needed for a summary: the call, and perhaps once more."""
+        room = self._room(view, segment)
+        if room < 1:
+            raise SummaryRejected(
+                f"a share of {self.share:,} tokens has no room for a text: what stands around it "
+                f"takes {self.share - room:,}",
+                tokens=self.share - room,
+                allowed=self.share,
+            )
         held = sum(span.tokens for span in segment.spans)
         calls = self._call(view, segment).calls if self.asks else NO_CALLS
         return Need(
@@ -167,9 +183,9 @@ class SummarizeOldest:
             summary = self._summary(view, segment, result)
         except SummaryRejected as error:
             self.breaker.failed()
-            if last or not error.again:
-                raise
-            told = f"\n\nAn earlier attempt was refused: {error}. Do better."
+            if last or not error.again or self.breaker.seconds:
+                raise  # nobody is asked while it is open; the reason is this one
+            told = f" An earlier attempt was refused: {error}. Mend that."
             return Need(
                 call=lambda: self._ask(view, segment, told),
                 finish=lambda result: self._finish(view, segment, result, last=True),
@@ -194,7 +210,7 @@ class SummarizeOldest:
         asked = SummaryRequest(
             copy_json(dict(request)),
             span=segment.source(view),
-            share=max(1, int(TEXT_SHARE * self._room(view, segment))),
+            share=self._text_share(view, segment),
             count=lambda text: _text_tokens(view, text),
         )
         try:
@@ -208,25 +224,26 @@ class SummarizeOldest:
 
     def _call(self, view: View, segment: Segment, told: str = "") -> Call:
         """The call that is made."""
-        instruction = self.instruction + told
+        words = max(1, self._text_share(view, segment) * 3 // 4)  # of English, to a token
+        instruction = f"{self.instruction} Use at most {words:,} words.{told}"
         model = getattr(self.summarizer, "model", None)
         spans, also = segment.spans, segment.also
         if isinstance(model, str) and model:
             return own_prompt(view, spans, also, instruction, share=self.share, model=model)
-        kept = view.summaries_kept
-        if kept is not None and kept.ahead and not also and keeps_one_prompt(view):
-            # The next live request comes before the cut: it must find its own prefix still there.
+        ahead = view.summaries_kept is not None and view.summaries_kept.ahead
+        if (ahead or segment.merge) and not also and keeps_one_prompt(view):
+            # More of the prefix is read after it: by live requests, or by the same cut's next call.
             call = aligned(view, spans, also, instruction, share=self.share, whole=True)
             if fits(view, call):
                 return call
         return aligned(view, spans, also, instruction, share=self.share)
 
-    def _prices(self, view: View, segment: Segment) -> dict[str, float | None]:
-        """What each way to ask costs, in price units of the live model; the one taken first."""
+    def _prices(self, view: View, segment: Segment) -> tuple[str, dict[str, float | None]]:
+        """The way that was taken, and what each costs, in price units of the live model."""
         taken = self._call(view, segment)
         other = own_prompt if taken.way == "aligned" else aligned
         left = other(view, segment.spans, segment.also, self.instruction, share=self.share)
-        return {call.way: call.price(view) for call in (taken, left)}
+        return taken.way, {call.way: call.price(view) for call in (taken, left)}
 
     # -- what came -------------------------------------------------------------------------
 
@@ -244,7 +261,7 @@ class SummarizeOldest:
             segment.source(view),
             share=max(1, self._room(view, segment)),
             count=lambda text: _text_tokens(view, text),
-            known=[entry.data for entry in view.entries],
+            known=[entry.data for group in view.uncut or view.groups for entry in group.entries],
         )
         message = segment.message(view, passed.text)
         tokens, freed = view.count(message), sum(span.tokens for span in segment.spans)
@@ -273,9 +290,10 @@ class SummarizeOldest:
             },
         }
         if self.asks:
-            provenance["price"] = self._prices(view, segment)
+            provenance["asked"], provenance["price"] = self._prices(view, segment)
         if written.usage is not None:
             provenance["usage"] = written.usage.to_json()
+            provenance |= _charged(view, written)
         return {"covers": list(segment.covered), "text": passed.text, "provenance": provenance}
 
     def _edit(self, view: View, segment: Segment, summary: Mapping[str, Any]) -> Edit:
@@ -290,6 +308,10 @@ class SummarizeOldest:
             by=type(self).__name__,
             provenance=provenance,
         )
+
+    def _text_share(self, view: View, segment: Segment) -> int:
+        """What a summarizer is told that its text may take."""
+        return max(1, int(TEXT_SHARE * self._room(view, segment)))
 
     def _room(self, view: View, segment: Segment) -> int:
         """The most tokens of the text itself, without what stands around it."""
@@ -314,8 +336,19 @@ class _Awaited:
 
     def close(self) -> None:
         """Where nobody will await it."""
-        if inspect.iscoroutine(self.result):
-            self.result.close()
+        if callable(close := getattr(self.result, "close", None)):
+            close()
+
+
+def _charged(view: View, written: Written) -> dict[str, Any]:
+    """What the call of a summary was charged, where that is known, for its provenance."""
+    profile, rules = view.profile, view.rendering.rules
+    if written.model not in ("", view.model):
+        profile, rules = known_profile(written.model), None
+    cost = cost_of(written.usage, profile, rules) if profile is not None else None
+    if cost is None or cost.money is None:
+        return {}
+    return {"cost": {"money": cost.money, "currency": cost.currency}}
 
 
 def _text_tokens(view: View, text: str) -> int:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from contextkit.caching.markers import marked_for_reading
+from contextkit.errors import ProfileError
 from contextkit.figures import Calls
 from contextkit.grammar import violations
-from contextkit.groups import Span
-from contextkit.messages import call_ids, text_of
+from contextkit.groups import Group, Span
+from contextkit.originals import original_text
 from contextkit.profiles import Price, Profile, profile_for
 from contextkit.schedules import OUTPUT
-from contextkit.strategies.blocks import blocks
+from contextkit.strategies.blocks import blocks, delimiter_mark, harmless
 from contextkit.view import View
 
 _BEGINNING = 80
@@ -34,17 +35,19 @@ class Call:
         way: `aligned` or `own prompt`.
         request: for the client. Shares messages with the log: copied before it is handed out.
         calls: its tokens.
+        known: whether the price of the model that is asked is, by that of the live one.
     """
 
     way: str
     request: Mapping[str, Any]
     calls: Calls
+    known: bool = True
 
     def price(self, view: View) -> float | None:
         """In price units of the live model; None where a price is not known."""
         calls, profile = self.calls, view.profile
         if not (calls.read or calls.fresh or calls.output):
-            return calls.elsewhere
+            return calls.elsewhere if self.known else None
         rules = view.rendering.rules or (profile.cache() if profile else None)
         if profile is None or rules is None or rules.read is None or rules.write is None:
             return None
@@ -64,23 +67,46 @@ def aligned(
 ) -> Call:
     """A call that reads the live prefix; its tools too, of which none may be called.
 
+    The prefix is that of the request before, whatever the same cut has taken out of the view since;
+    where that is too long to be asked about, it is the view.
+
     Args:
         also: messages that were dropped unsummarized earlier. The prefix is another one with them.
         whole: with what stands behind the spans as well, which the instruction then excepts.
     """
-    last = spans[-1].groups[-1]
+    asked = _Asked(spans, also, instruction, share, whole)
+    before = _aligned(view, view.uncut or view.groups, asked)
+    if view.uncut is None or fits(view, before):
+        return before
+    return _aligned(view, view.groups, asked)
+
+
+class _Asked(NamedTuple):
+    """What `aligned` is given, but for the view."""
+
+    spans: Sequence[Span]
+    also: Sequence[int]
+    instruction: str
+    share: int
+    whole: bool
+
+
+def _aligned(view: View, groups: Sequence[Group], asked: _Asked) -> Call:
+    spans, also, instruction, share, whole = asked
+    last = max(number for span in spans for number in span.numbers)
+    end = 1 + max(place for place, group in enumerate(groups) if group.start <= last)
+    behind: Sequence[Group] = groups[end:] if whole else ()
+    if behind and behind[-1].kind == "user":
+        behind = behind[:-1]  # it was not sent yet
     sent = [entry.data for entry in view.system]
     sent += [view.history.data[number] for number in also]
-    end = 1 + next(place for place, group in enumerate(view.groups) if group is last)
-    behind = [entry.data for group in view.groups[end:] for entry in group.entries]
-    if whole and behind:
-        instruction += _except(behind)
-    groups = view.groups if whole else view.groups[:end]
-    sent += [entry.data for group in groups for entry in group.entries]
-    body = sum(group.tokens for group in groups)
+    sent += [entry.data for group in (*groups[:end], *behind) for entry in group.entries]
+    if behind:
+        instruction += _except(view, [entry.data for group in behind for entry in group.entries])
     told = {"role": "user", "content": instruction}
     rendered = view.rendering.messages(len(view.system), [*sent, told])
-    request: dict[str, Any] = {"messages": marked_for_reading(view, rendered)}
+    marked = view.rendering.taking_turns(marked_for_reading(view, rendered))
+    request: dict[str, Any] = {"messages": marked}
     if view.model:
         request["model"] = view.model
     if view.tools:
@@ -89,6 +115,7 @@ def aligned(
         if view.profile is None or "tool_choice" not in view.profile.keyed_by:
             request["tool_choice"] = "none"
     start = view.system_tokens + (view.bounds.fixed if view.bounds else 0)
+    body = sum(group.tokens for group in (*groups[:end], *behind))
     fresh = view.count(told)
     if not also:
         return Call("aligned", request, Calls(read=start + body, fresh=fresh, output=share))
@@ -126,7 +153,7 @@ def own_prompt(
     """A call that tells what is summarized as data, to the live model or another one."""
     told = [(number, view.history.data[number]) for number in also]
     told += [(e.number, e.data) for span in spans for e in span.entries if e.numbers]
-    parts = [(f"{number} {data['role']}", said(data)) for number, data in told]
+    parts = [(f"{number} {data['role']}", original_text(data)) for number, data in told]
     messages = [
         {"role": "system", "content": instruction},
         {"role": "user", "content": blocks(view.history, "conversation", parts)},
@@ -135,41 +162,39 @@ def own_prompt(
     fresh = sum(map(view.count, messages))
     if not model or model == view.model:
         return Call("own prompt", request, Calls(fresh=fresh, output=share))
-    elsewhere = _elsewhere(view.profile, profile_for(model), fresh, share)
-    return Call("own prompt", request, Calls(elsewhere=elsewhere))
+    other = known_profile(model)
+    price = other.price(fresh) if other is not None else None
+    ratio = _ratio(view.profile, price)
+    # Where it is not known, a schedule takes both models to ask the same.
+    elsewhere = (ratio or 1.0) * (fresh + share * _output_ratio(price))
+    return Call("own prompt", request, Calls(elsewhere=elsewhere), known=ratio is not None)
 
 
-def said(message: Mapping[str, Any]) -> str:
-    """What a message says, its tool calls included, as plain text."""
-    lines = [text_of(message)] if text_of(message) else []
-    for call in message.get("tool_calls") or () if call_ids(message) else ():
-        function = call.get("function") or call.get("custom") or {}
-        lines.append(f"calls {function.get('name', '')}: {function.get('arguments', '')}")
-    return "\n".join(lines)
+def known_profile(model: str) -> Profile | None:
+    """The profile of a model by its name; None for one that goes by a name of one's own."""
+    try:
+        return profile_for(model)
+    except ProfileError:
+        return None
 
 
-def _except(behind: Sequence[Mapping[str, Any]]) -> str:
+def _except(view: View, behind: Sequence[Mapping[str, Any]]) -> str:
     """What the instruction says of messages that a summary is not to cover."""
-    begins = json.dumps(said(behind[0]).strip()[:_BEGINNING], ensure_ascii=False)
+    begins = harmless(original_text(behind[0]).strip(), delimiter_mark(view.history))
     count = f"message{'s' if len(behind) > 1 else ''} before this one"
     return (
-        f"\n\nThe last {len(behind):,} {count}, from the one on that begins with {begins}, will "
-        "stay as they are: leave them out, and summarize what stands before them."
+        f"\n\nThe last {len(behind):,} {count}, from the one on that begins with "
+        f"{json.dumps(begins[:_BEGINNING], ensure_ascii=False)}, will stay as they are: leave them "
+        "out, and summarize what stands before them."
     )
 
 
-def _elsewhere(live: Profile | None, other: Profile, fresh: int, output: int) -> float:
-    """What another model asks, in the price of an uncached input token of the live one.
-
-    Where a price is not known, both are taken to ask the same.
-    """
-    price = other.price(fresh)
-    ratio = 1.0
-    if live is not None and live.prices and price is not None:
-        lowest = live.prices[0]
-        if lowest.currency == price.currency:
-            ratio = price.input / lowest.input
-    return ratio * (fresh + output * _output_ratio(price))
+def _ratio(live: Profile | None, price: Price | None) -> float | None:
+    """The price of an input token by that of the live model; None where they do not compare."""
+    if live is None or not live.prices or price is None:
+        return None
+    lowest = live.prices[0]
+    return price.input / lowest.input if lowest.currency == price.currency else None
 
 
 def _output_ratio(price: Price | None) -> float:

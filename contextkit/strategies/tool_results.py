@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set  # noqa: PYI025 - the abstract one: any set will do
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Set  # noqa: PYI025 - the abstract one: any set will do
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
 from contextkit.errors import InputError
 from contextkit.groups import Entry
-from contextkit.messages import text_of
+from contextkit.strategies.clamping import clamped
+from contextkit.strategies.stubs import (
+    ORIGINAL_TOKENS,
+    batch,
+    is_cleared,
+    result_stub,
+    tool_names,
+)
 from contextkit.view import View
 
 
@@ -18,14 +25,21 @@ from contextkit.view import View
 class ClearToolResults:
     """Show a short stub in place of old tool results, oldest first, as many as needed.
 
+    Each is rewritten once at most. The stub names the tool, the size, and the number by which
+    `history.expand` has the original. The arguments of calls stay: they are what the model wrote.
+
     Attributes:
         keep_last: how many of the newest results stay, counted when a batch is cleared.
         exclude: names of tools whose results always stay.
+        at_least: tokens that a batch frees at least: it clears on to so many where fewer are
+            needed, and where it cannot free so many, nothing is cleared. A batch rewrites what
+            stands behind its first result, so that a small one may cost more than it saves.
     """
 
     phase: ClassVar[str] = "compaction"
     keep_last: int = 3
     exclude: Set[str] = frozenset()
+    at_least: int = 0
 
     def __post_init__(self) -> None:
         given: Any = self.exclude
@@ -36,39 +50,41 @@ class ClearToolResults:
             )
         object.__setattr__(self, "exclude", frozenset(names))
         whole_number("ClearToolResults.keep_last", self.keep_last, least=0)
+        whole_number("ClearToolResults.at_least", self.at_least, least=0)
 
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
-        """Clear results until `goal` tokens are freed."""
-        names = _tool_names(view)
-        free = {entry.numbers for span in view.free for entry in span.entries}
+        """Clear results until `goal` tokens are freed, and `at_least`."""
+        return batch(view, self._clears(view), goal, self.at_least)
+
+    def _clears(self, view: View) -> Iterator[tuple[Entry, Edit]]:
+        names = tool_names(view)
+        free = view.free_numbers
         results = [entry for entry in view.entries if entry.role == "tool" and entry.numbers]
-        freed = 0
         for entry in results[: max(0, len(results) - self.keep_last)]:
-            if freed >= goal:
-                return
             name = names.get(entry.numbers, "")
-            if entry.numbers not in free or name in self.exclude or _is_cleared(entry):
+            if entry.number not in free or name in self.exclude or is_cleared(entry):
                 continue
-            stub = f"[result of {name or 'a tool'} cleared: message {entry.number}]"
             edit = view.replace(
                 entry,
-                stub,
+                result_stub(view, entry, name),
                 kind="clear",
                 reason=f"not among the last {self.keep_last} tool results",
                 by=type(self).__name__,
             )
-            saved = entry.tokens - view.count(edit.shows[0])
-            if saved > 0:
-                freed += saved
-                yield edit
+            yield entry, edit
 
 
 @dataclass(frozen=True, slots=True)
 class ClampToolResults:
     """Cut the middle out of tool results that are too large, before they are ever sent.
 
+    Text keeps its head and its tail. JSON stays valid JSON: arrays, objects and strings lose their
+    middle, what is nested deepest goes first, and what is kept are the bytes of the original. A
+    page that a model asked for (`history.expand`) becomes a shorter page.
+
     Attributes:
-        max_tokens: the most that one tool message may add to a request.
+        max_tokens: the most that one tool message may add to a request. What says how much is
+            left out, some 20 tokens with the template, stands in any case.
     """
 
     phase: ClassVar[str] = "arrival"
@@ -86,47 +102,23 @@ class ClampToolResults:
                     yield edit
 
     def _clamp(self, view: View, entry: Entry) -> Edit:
-        """Keep head and tail, the most of them that fits, found by bisection on characters."""
-        text = text_of(entry.data)
-        # More than eight characters a token is white space and the like: no loss, and a bound on
-        # what the bisection has to count.
-        low, high = 0, min(len(text), 8 * self.max_tokens)
-        best = self._edit(view, entry, text, 0)
-        while low < high:
-            kept = (low + high + 1) // 2
-            edit = self._edit(view, entry, text, kept)
-            if view.count(edit.shows[0]) <= self.max_tokens:
-                low, best = kept, edit
-            else:
-                high = kept - 1
-        return best
+        def fits(content: Any) -> bool:
+            return view.count({**entry.data, "content": content}) <= self.max_tokens
 
-    def _edit(self, view: View, entry: Entry, text: str, kept: int) -> Edit:
-        head = text[: kept - kept // 3]
-        tail = text[len(text) - kept // 3 :]
-        gone = len(text) - kept
-        return view.replace(
+        content = clamped(
+            entry.data["content"],
+            entry.number,
+            # More than eight characters a token is white space and the like: no loss, and a bound
+            # on what has to be counted.
+            8 * self.max_tokens,
+            fits,
+            view.history.messages,
+        )
+        edit = view.replace(
             entry,
-            f"{head}\n[{gone:,} characters of message {entry.number} left out]\n{tail}",
+            content,
             kind="clamp",
             reason=f"larger than {self.max_tokens:,} tokens",
             by=type(self).__name__,
         )
-
-
-def _tool_names(view: View) -> dict[tuple[int, ...], str]:
-    """The name of the tool behind each result in the view."""
-    names: dict[tuple[int, ...], str] = {}
-    for group in view.groups:
-        calls = {
-            call["id"]: str((call.get("function") or call.get("custom") or {}).get("name", ""))
-            for call in group.entries[0].data.get("tool_calls") or ()
-        }
-        for entry in group.entries[1:]:
-            if entry.numbers:
-                names[entry.numbers] = calls.get(entry.data.get("tool_call_id", ""), "")
-    return names
-
-
-def _is_cleared(entry: Entry) -> bool:
-    return entry.edit is not None and entry.edit.kind == "clear"
+        return replace(edit, provenance={ORIGINAL_TOKENS: entry.tokens})

@@ -16,8 +16,8 @@ from contextkit.view import View
 class DropOldest:
     """Drop the oldest turns, as many as needed.
 
-    Summaries go last, and only where the goal is reached with them. Every compaction ends with
-    this strategy, whether it is named or not.
+    Summaries stay: they go where the limit could not be kept otherwise, and only then. Every
+    compaction ends with this strategy, whether it is named or not.
     """
 
     phase: ClassVar[str] = "compaction"
@@ -25,9 +25,6 @@ class DropOldest:
     def propose(self, view: View, goal: int) -> Iterable[Edit]:
         """One edit that drops the oldest free spans, until `goal` tokens are freed."""
         going = [span for span in view.free if span.kind != "summary"]
-        missing = goal - sum(span.tokens for span in going)
-        if missing <= sum(span.tokens for span in view.summaries()):
-            going += view.summaries()
         return drop_until(view, going, goal, type(self).__name__)
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contextkit.errors import SummaryRejected
-from contextkit.summarizing.facts import Fact, Stated, facts_in, facts_of, not_in
+from contextkit.summarizing.facts import Fact, facts_in, facts_of
 from contextkit.summarizing.keeping import HEADING, kept_block, rendered
 from contextkit.summarizing.reading import read, source_of
 from contextkit.summarizing.rejecting import check_answer
 from contextkit.summarizing.request import CountText
+from contextkit.summarizing.stated import Stated, not_in
 from contextkit.summarizing.wording import check_words
 
 TEXT_SHARE = 0.5
 """Share of a summary's tokens that its text is asked to keep to; the block has the rest."""
 UNSUPPORTED = "Not in the messages:"
+_SAID = re.compile(r"[^\W_]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NAMED = 8
 """How many things that are not in the messages a summary names, at most."""
-
-TEXT_SHARE = 0.5
-"""The part of a summary's share that a summarizer is told; the rest is for what it loses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,10 @@ def checked(
     if not isinstance(text, str):
         raise SummaryRejected(f"the summarizer gave no text but {type(text).__name__}")
     text = text.strip()
-    if not text:
+    if not _SAID.search(text):
         raise SummaryRejected("the summarizer gave an empty text", again=True)
-    readings = read(span)
-    source = source_of(readings)
-    check_answer(text, source)
+    if _SURROGATE.search(text):
+        raise SummaryRejected("the summary holds a lone surrogate, no character", again=True)
     tokens = count(text)
     if tokens > share:
         raise SummaryRejected(
@@ -77,13 +77,19 @@ def checked(
             allowed=share,
             again=True,
         )
+    readings = read(span)
+    source = source_of(readings)
     facts = facts_in(readings)
-    unsupported = _unsupported(text, facts, source, known)
+    stated = facts_of([{"role": "assistant", "content": text}])
+    own = {(fact.kind, fact.key) for fact in facts}
+    new = [fact for fact in stated if (fact.kind, fact.key) not in own]
+    check_answer(text, source, shared=len(stated) - len(new))
     check_words(text, source)
+    unsupported = _unsupported(text, new, facts, source, known)
     written = _plain(text)
     head = _with_doubts(written, unsupported, share, count)
-    stated = Stated(text)
-    lost = [fact for fact in facts if fact.needed and not stated.has(fact)]
+    said = Stated(text)
+    lost = [fact for fact in facts if fact.needed and not said.has(fact)]
     added = kept_block(lost, text, share - count(head), count) if lost else []
     whole = _joined(head, added)
     while count(whole) > share and added:
@@ -94,11 +100,11 @@ def checked(
         whole, head = (head, head) if count(head) <= share else (written, written)
     if count(whole) > share:
         whole = text
-    stated = Stated(whole)
+    said = Stated(whole)
     return Checked(
         whole,
         tuple(fact.text for fact in added),
-        tuple(fact.text for fact in lost if not stated.has(fact)),
+        tuple(fact.text for fact in lost if not said.has(fact)),
         tuple(unsupported),
     )
 
@@ -128,16 +134,15 @@ def _with_doubts(text: str, unsupported: Sequence[str], share: int, count: Count
 
 def _unsupported(
     text: str,
+    new: Sequence[Fact],
     facts: Sequence[Fact],
     source: str,
     known: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     """What a text states that neither the messages nor others that it was made from state."""
-    have = {(fact.kind, fact.key) for fact in facts}
-    stated = facts_of([{"role": "assistant", "content": text}])
-    doubtful = [fact for fact in stated if (fact.kind, fact.key) not in have]
-    if doubtful:
-        doubtful = not_in(doubtful, facts, source)
+    headings = {line.strip(" #*_-•:>") for line in text.split("\n")}
+    new = [fact for fact in new if fact.kind != "name" or fact.text not in headings]
+    doubtful = not_in(new, facts, source) if new else []
     if doubtful and known:
         readings = read(known)
         doubtful = not_in(doubtful, facts_in(readings), source_of(readings))

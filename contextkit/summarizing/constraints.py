@@ -84,7 +84,7 @@ _END = re.compile(
 )
 # A line of a listing, of a program, of a log: signs that prose has few of.
 _NUMBERED_LINE = re.compile(r"\s{0,12}[0-9]{1,6}(?::|\s?\|)")
-_CODE = re.compile(r"[=(){}<>\[\]|\\;_/]")
+_CODE = re.compile(r"[=(){}<>\[\]|\\;]")
 _CLAUSE = re.compile(r"(?<=[;,:；，：、])\s*|(?<=\s)[-–—](?=\s)")
 _WORD = re.compile(r"\w+")
 _BULLET = " \t\u00a0\u3000-*•>#|"
@@ -95,7 +95,7 @@ def constraints_of(text: str) -> Iterator[tuple[int, str]]:
     position = 0
     for line in text.splitlines(keepends=True):
         for start, sentence in [] if _NUMBERED_LINE.match(line) else _cut(line, _END):
-            if len(_CODE.findall(sentence)) > 3 + len(sentence) // 30 or not _CUE.search(
+            if len(_CODE.findall(sentence)) > 2 + len(sentence) // 40 or not _CUE.search(
                 sentence.casefold().replace("’", "'")
             ):
                 continue

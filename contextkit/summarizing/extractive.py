@@ -62,7 +62,9 @@ class ExtractiveSummarizer:
 class _Sentence:
     text: str
     utterance: int
-    place: int  # in its utterance
+    place: int  # among the sentences of the utterance
+    start: int
+    end: int  # in the text of the utterance
     words: tuple[str, ...]
     tokens: int
 
@@ -172,7 +174,7 @@ class _Summary:
     def _text(self) -> str:
         lines: list[str] = []
         stamp = ""
-        before = _Sentence("", -1, -1, (), 0)
+        before = _Sentence("", -1, -1, 0, 0, (), 0)
         for number in sorted(self.picked):
             sentence = self.sentences[number]
             said = self.said[sentence.utterance]
@@ -180,8 +182,9 @@ class _Summary:
                 stamp = said.stamp
                 lines.append(stamp)
             if sentence.utterance == before.utterance:
-                joint = " " if sentence.place == before.place + 1 else _GAP
-                lines[-1] += joint + sentence.text
+                follows = sentence.place == before.place + 1
+                space = " " if sentence.start > before.end else ""
+                lines[-1] += (space if follows else _GAP) + sentence.text
             else:
                 lines.append(f"{said.label}: {sentence.text}" if said.label else sentence.text)
             before = sentence
@@ -192,15 +195,18 @@ def _sentences(said: Sequence[Utterance], count: CountText) -> Iterator[_Sentenc
     """The sentences that may be picked; of those that stand several times the last."""
     last = {text: number for number, one in enumerate(said) for text in one.sentences}
     for number, one in enumerate(said):
-        for place, text in enumerate(one.sentences):
+        # A bare number is an answer or an outcome; one of many is a shred of a table or a listing.
+        shreds = sum(not _LETTER.search(text) for text in one.sentences)
+        for place, (start, end) in enumerate(one.places):
+            text = one.text[start:end]
             if last.get(text) != number or _BLOB.search(text):
                 continue
             del last[text]
-            # Bare numbers are an outcome where a result begins with them; of a table a shred.
-            if place and not _LETTER.search(text):
+            if place and shreds > 2 and not _LETTER.search(text):
                 continue
             if found := tuple(dict.fromkeys(words(text))):
-                yield _Sentence(text, number, place, found, count(text) + _JOINT)
+                tokens = count(text) + _JOINT
+                yield _Sentence(text, number, place, start, end, found, tokens)
 
 
 def _worth(word: str, sentences_with_it: int, sentences: int) -> float:

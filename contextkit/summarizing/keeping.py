@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import log2
 
-from contextkit.summarizing.facts import Fact, Stated
-from contextkit.summarizing.mentions import FactKind
+from contextkit.summarizing.mention import Fact, FactKind
 from contextkit.summarizing.request import CountText
+from contextkit.summarizing.stated import Stated
 
 HEADING = "Kept word for word:"
 LABELS: dict[FactKind, str] = {
@@ -53,7 +53,8 @@ def kept_block(lost: Sequence[Fact], text: str, room: int, count: CountText) -> 
     spent = sum(count(f"\n- {fact.text}") for fact in kept)
     more = _fill(others, room - spent, count)
     spent += sum(_cost(fact, count) for fact in more) + _labels(more, count)
-    left = [fact for fact in rules if fact not in kept]
+    done = set(kept)
+    left = [fact for fact in rules if fact not in done]
     return kept + more + _fill(left, room - spent, count)
 
 
@@ -92,7 +93,7 @@ def _labels(facts: Iterable[Fact], count: CountText) -> int:
 
 
 def _cost(fact: Fact, count: CountText) -> int:
-    return max(1, count(f"\n- {fact.text}" if fact.kind == "constraint" else f", {fact.text}"))
+    return max(1, count(f"\n- {fact.text}" if fact.kind == "constraint" else f" {fact.text},"))
 
 
 def _worth(fact: Fact) -> float:

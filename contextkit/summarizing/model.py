@@ -54,7 +54,7 @@ class ModelSummarizer:
         BudgetError: for figures that cannot be.
 
     Example:
-        >>> from contextkit.summarizing.model import ModelSummarizer
+        >>> from contextkit import ModelSummarizer
         >>> from openai import OpenAI
         >>> ModelSummarizer(OpenAI(api_key="none"), model="qwen-flash")
         ModelSummarizer(model='qwen-flash', timeout=60.0)

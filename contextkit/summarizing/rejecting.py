@@ -13,7 +13,8 @@ from contextkit.summarizing.wording import content_words, is_loop
 # How a refusal begins, by language; compared without case, with straight quotes.
 _REFUSALS = {
     "English": (
-        r"(?:i['’]?m|i am) (?:very |really |so |truly )?(?:sorry|afraid)\b[^.!?\n]{0,60}"
+        r"(?:i'?m|i am|i) (?:very |really |so |truly )?(?:sorry|afraid|apologi[sz]e)\b"
+        r"[^.!?\n]{0,60}"
         r"\b(?:can(?:no|')t|can not|unable|not able|won't|couldn't|don't have|not possible)|"
         r"(?:sorry|apologies|my apologies|unfortunately)[,.]? (?:but )?(?:i|we) "
         r"(?:can(?:no|')t|can not|am unable|am not able|won't|couldn't|do not|don't|will not)|"
@@ -87,9 +88,6 @@ _ERROR = re.compile(
     r"(?:generate|create|produce|summari[sz]e|write)\b[^.:\n]{0,24}"
     r"(?:summary|conversation|response|completion|messages)"
     r"|error code: ?[45][0-9]{2}\b(?: ?[-–—:] ?[{\['\"]|\s*$)"
-    r"|(?:http(?:/[0-9.]+)? ?(?:status |error )?:? ?)?[45][0-9]{2}:? (?:error:? )?"
-    rf"(?:{_STATUS})\b"
-    r"|(?:[a-z_][\w.]{0,60}\.)?(?:[A-Za-z]{1,40}(?:Error|Exception))(?::|\(| \[)"
     r"|\[object Object\]|<(?:bound method|function|generator|coroutine|async_generator) "
     r"|(?:Chat)?Completion(?:Message|Chunk)?\(",
     re.IGNORECASE,
@@ -98,6 +96,9 @@ _ERROR = re.compile(
 _PERHAPS_ERROR = re.compile(
     r"\W{0,4}(?:(?:an? |the )?(?:internal |server |api |network |unknown |unexpected |fatal )?"
     r"(?:error|exception|fehler|erreur|error code|ошибка|errore|erro|错误|錯誤|エラー|오류)\b"
+    r"|(?:http(?:/[0-9.]+)? ?(?:status |error )?:? ?)?[45][0-9]{2}:? (?:error:? )?"
+    rf"(?:{_STATUS})\b"
+    r"|(?:[a-z_][\w.]{0,60}\.)?(?:[a-z]{1,40}(?:error|exception))(?::|\(| \[)"
     rf"|{_STATUS}|rate limit|too many requests|request timed? ?out|connection (?:error|refused|"
     r"reset|timed? ?out|aborted)|time-?out|timed out|context(?:_| )length|context deadline|"
     r"maximum context length|upstream|insufficient|quota|you exceeded|invalid api key|"
@@ -106,57 +107,75 @@ _PERHAPS_ERROR = re.compile(
     r"(?:null|none|undefined|nan|n/a|true|false)\W{0,3}$)",
     re.IGNORECASE,
 )
-_ERROR_KEYS = frozenset({"error", "errors", "error_code", "error_msg", "error_message", "detail"})
+_ERRORS = frozenset({"error", "errors", "error_code", "error_msg", "error_message", "detail"})
+_ENVELOPE = _ERRORS | frozenset(
+    {"message", "code", "type", "status", "status_code", "param", "object", "request_id", "id"}
+    | {"title", "success", "timestamp", "path", "instance", "trace_id", "requestId", "created"}
+)
+_CUT_OBJECT = re.compile(r"[{\[]\s*['\"]errors?['\"]\s*:")
+_STATEMENT = re.compile(r"(?<=[.!?。！？])\s+|\n")
+_TRACE = re.compile(
+    r"\s*(?:File \"|at |Traceback |\^+\s*$|[\w.]{0,80}(?:Error|Exception)\b)|\s{4,}\S"
+)
+_OTHER_WORDS = 16
+"""Words of the messages that a text has behind a refusal or error, if it is a summary after all."""
 _FENCE = re.compile(r"\A[\s`*_>#\"'“]{0,12}(?:json\s|html\s|text\s)?[\s\"'“]{0,4}")
 
 
-def check_answer(text: str, source: str) -> None:
+def check_answer(text: str, source: str, *, shared: int) -> None:
     """That a text is no refusal, no error and no loop.
 
-    What is quoted from the messages is neither: a summary may speak of refusals and errors.
+    A summary may speak of refusals and errors, and begin with one that it quotes: it says more
+    than that, and of the messages.
+
+    Args:
+        text: what a summarizer gave.
+        source: what the messages say.
+        shared: how many facts of the messages it states.
 
     Raises:
         SummaryRejected: with `again` where another attempt can help.
     """
-    bare = _FENCE.sub("", text[:400], count=1).lower().replace("’", "'")
-    if _REFUSED.match(bare) and _is_all(text, source):
-        raise SummaryRejected("the summarizer refused", again=True)
-    if _is_error(text, source):
+    bare = text[_FENCE.match(text).end() :]  # type: ignore[union-attr]  # it matches any text
+    if _REFUSED.match(bare[:400].lower().replace("’", "'")):
+        if shared < 2 and _beside(text, source) < _OTHER_WORDS:
+            raise SummaryRejected("the summarizer refused", again=True)
+    elif _is_error(bare, source, shared):
         raise SummaryRejected("the summarizer gave an error text", again=True)
-    if is_loop(text):
+    if is_loop(text) and not is_loop(source):
         raise SummaryRejected("the summary repeats itself over and over", again=True)
 
 
-def _is_error(text: str, source: str) -> bool:
-    bare = text[_FENCE.match(text).end() :]  # type: ignore[union-attr]  # matches any text
-    if bare[:1] in "{[" and _is_error_object(bare):
-        return True
+def _is_error(bare: str, source: str, shared: int) -> bool:
+    keys = _keys(bare) if bare[:1] in ("{", "[") else set()
+    if not keys.isdisjoint(_ERRORS) or {"message", "code"} <= keys:
+        return keys <= _ENVELOPE or not _is_about(bare, source, shared)
     if _ERROR.match(bare):
-        return _is_all(text, source)
-    return bool(_PERHAPS_ERROR.match(bare)) and _is_all(text, source, least=6)
+        return _beside(bare, source) < _OTHER_WORDS
+    perhaps = _PERHAPS_ERROR.match(bare)
+    return perhaps is not None and not _is_about(bare[perhaps.end() :], source, shared)
 
 
-def _is_error_object(bare: str) -> bool:
-    end = bare.rstrip("`\n ")
+def _keys(bare: str) -> set[str]:
+    """The keys of a JSON object that say something, or of the first of a list."""
     try:
-        data = json.loads(end, parse_int=str, parse_float=str)
+        data = json.loads(bare.rstrip("`\n "), parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
-        return bool(re.match(r"[{\[]\s*['\"]error['\"]\s*:", bare))
+        return {"error"} if _CUT_OBJECT.match(bare) else set()
     if isinstance(data, list) and data:
         data = data[0]
-    return isinstance(data, dict) and not _ERROR_KEYS.isdisjoint(data)
+    return {key for key, value in data.items() if value} if isinstance(data, dict) else set()
 
 
-def _is_all(text: str, source: str, least: int = 12) -> bool:
-    """Whether behind its first statement a text says nothing of the messages.
-
-    That is: its other lines and sentences have few of their content words.
-    """
-    rest = re.split(r"(?<=[.!?。！？])\s+|\n", text.strip())[1:]
-    words = content_words(" ".join(line for line in rest if not _TRACE.match(line)))
-    return len(words & content_words(source)) < least
+def _is_about(text: str, source: str, shared: int) -> bool:
+    """Whether most of what a text says is said in the messages."""
+    words = content_words(text)
+    common = len(words & content_words(source))
+    return shared > 1 or (common > 2 and common * 2 > len(words))
 
 
-_TRACE = re.compile(
-    r"\s*(?:File \"|at |Traceback |\^+\s*$|[\w.]{0,80}(?:Error|Exception)\b)|\s{4,}\S"
-)
+def _beside(text: str, source: str) -> int:
+    """How many words of the messages a text has behind its first statement and a traceback."""
+    rest = _STATEMENT.split(text.strip())[1:]
+    words = content_words(" ".join(piece for piece in rest if not _TRACE.match(piece)))
+    return len(words & content_words(source)) if words else 0

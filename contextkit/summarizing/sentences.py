@@ -29,7 +29,7 @@ _END = re.compile(
     # Chinese, Japanese, Indian, Armenian, Ethiopic, Burmese, Khmer, Tibetan, Arabic, Urdu: no
     # number and no abbreviation has these, so that no space is needed behind them.
     r"[。！？｡．।॥։፧።။།؟۔]++[」』）》”’\"')\]]*+\s*"
-    rf"|(?<![.!?…])(?P<mark>[.!?…]++)(?P<closing>{_CLOSING}*+)\s+"
+    rf"|(?<![.!?…])(?P<mark>[.!?…]++)(?P<closing>(?:[ \u00a0\u202f]?»|{_CLOSING})*+)\s+"
     r"|(?<=[\u0370-\u03ff\u1f00-\u1fff]);\s+"  # the Greek question mark
     r"|(?P<gap>(?<=[\u0e00-\u0eff])[ \t]+(?=[\u0e00-\u0eff]))"  # Thai and Lao have nothing else
 )
@@ -123,7 +123,7 @@ def _of_line(text: str, start: int, end: int) -> Iterator[Place]:
 def _is_end(text: str, start: int, found: re.Match[str]) -> bool:
     """Whether a sentence that began at `start` ends with this punctuation."""
     if found["gap"]:
-        return found.start() - start >= 30  # a space parts clauses too; sentences are longer
+        return found.start() - start >= 20  # a space parts clauses too; sentences are longer
     mark, following = found["mark"], text[found.end()]
     if not mark:
         return True
@@ -143,7 +143,7 @@ def _ends(word: str, following: str) -> bool:
     if small in _GOES_ON or (len(word) == 1 and word.isalpha() and word != "I"):
         return False  # J. Smith
     if word.isdecimal():
-        return len(word) > 2  # 3. Mai; the number of an item
+        return len(word) > 2 or int(word) > 31  # 3. Mai; the number of an item
     if small in _MAY_GO_ON:
         return following.isupper()
     return len(word) > 3 or not following.islower()  # an abbreviation that is not known

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.messages import text_of
-from contextkit.summarizing.sentences import sentences
+from contextkit.summarizing.sentences import Place, sentence_places
 
 SHORT = 120
 """Characters up to which the arguments of a call stand before its result, to say what it is of."""
@@ -34,15 +34,27 @@ class Utterance:
 
     Attributes:
         label: who says it: the role, or a name; of a call or result, the tool.
-        sentences: as they stand in the message.
+        text: of it.
+        places: where its sentences stand in the text.
         stamp: the last time that was written above a message, as it stands there.
         answers: whether what was said last before it ends with a question.
     """
 
     label: str
-    sentences: Sequence[str]
+    text: str
+    places: Sequence[Place]
     stamp: str = ""
     answers: bool = False
+
+    @classmethod
+    def of(cls, label: str, text: str, stamp: str, *, answers: bool = False) -> Utterance:
+        """A text with its sentences."""
+        return cls(label, text, tuple(sentence_places(text)), stamp, answers)
+
+    @property
+    def sentences(self) -> list[str]:
+        """As they stand in the text."""
+        return [self.text[start:end] for start, end in self.places]
 
 
 def utterances(span: Sequence[Mapping[str, Any]]) -> Iterator[Utterance]:
@@ -52,19 +64,19 @@ def utterances(span: Sequence[Mapping[str, Any]]) -> Iterator[Utterance]:
     asked = False
     for message in span:
         if message.get("role") == "tool":
-            yield Utterance(_result(message, calls), sentences(text_of(message)), stamp)
+            yield Utterance.of(_result(message, calls), text_of(message), stamp)
             continue
         for label, text in _said(message):
             found = _stamp(text)
             stamp = found[1] if found else stamp
             said = text[found.end() :] if found else text
-            yield Utterance(label, sentences(said), stamp, answers=asked)
+            yield Utterance.of(label, said, stamp, answers=asked)
             if said.strip():
                 asked = _QUESTION.search(said) is not None
         for call in message.get("tool_calls") or ():
             name, arguments = _call(call)
             calls[str(call.get("id"))] = name, arguments
-            yield Utterance(f"{name} call", sentences(arguments), stamp)
+            yield Utterance.of(f"{name} call", arguments, stamp)
 
 
 def _said(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

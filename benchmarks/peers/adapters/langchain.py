@@ -1,4 +1,4 @@
-"""LangChain: `trim_messages` with either counter, and `SummarizationMiddleware`.
+"""LangChain: `trim_messages` with either counter, `SummarizationMiddleware`, `ClearToolUsesEdit`.
 
 Messages are taken and given as `langchain-openai` does, which sends them.
 """
@@ -6,9 +6,10 @@ Messages are taken and given as `langchain-openai` does, which sends them.
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
-from langchain.agents.middleware import SummarizationMiddleware
+from langchain.agents.middleware import ClearToolUsesEdit, SummarizationMiddleware
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
@@ -176,3 +177,26 @@ class SummarizingApproximately(Summarizing):
     def counter(self, messages: list[BaseMessage]) -> int:
         """Estimated."""
         return count_tokens_approximately(messages)
+
+
+class Clearing(Summarizing):
+    """`ClearToolUsesEdit`, as its middleware applies it: to a copy of the state, at every call."""
+
+    half = False
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        at_least = setting.limit // 2 if self.half else 0
+        self.edit = ClearToolUsesEdit(trigger=setting.limit, keep=3, clear_at_least=at_least)
+
+    async def build(self) -> list[BaseMessage]:
+        """The state with old results cleared."""
+        messages = deepcopy(self.messages)
+        self.edit.apply(messages, count_tokens=self.counter)
+        return messages
+
+
+class ClearingAtLeast(Clearing):
+    """The same with `clear_at_least` of half the limit."""
+
+    half = True
