@@ -28,7 +28,14 @@ from contextkit.strategies.segments import (
     oldest_spans,
     other_spans,
 )
-from contextkit.strategies.summary_calls import Call, aligned, fits, known_profile, own_prompt
+from contextkit.strategies.summary_calls import (
+    Call,
+    aligned,
+    fits,
+    keeps_one_prompt,
+    known_profile,
+    own_prompt,
+)
 from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.checking import TEXT_SHARE, checked, text_share
 from contextkit.summarizing.extractive import ExtractiveSummarizer
@@ -228,6 +235,12 @@ class SummarizeOldest:
         spans, also = segment.spans, segment.also
         if isinstance(model, str) and model:
             return own_prompt(view, spans, also, instruction, share=self.share, model=model)
+        ahead = view.summaries_kept is not None and view.summaries_kept.ahead
+        if (ahead or segment.merge) and not also and keeps_one_prompt(view):
+            # More of the prefix is read after it: by live requests, or by the same cut's next call.
+            call = aligned(view, spans, also, instruction, share=self.share, whole=True)
+            if fits(view, call):
+                return call
         return aligned(view, spans, also, instruction, share=self.share)
 
     def _prices(self, view: View, segment: Segment) -> tuple[str, dict[str, float | None]]:
@@ -253,7 +266,7 @@ class SummarizeOldest:
             segment.source(view),
             share=max(1, self._room(view, segment)),
             count=segment.counter(view),
-            known=[entry.data for entry in view.entries],
+            known=[entry.data for group in view.uncut or view.groups for entry in group.entries],
         )
         message = segment.message(view, passed.text)
         tokens, freed = view.count(message), sum(span.tokens for span in segment.spans)
