@@ -144,6 +144,18 @@ def frame_tokens(view: View, spans: Sequence[Span]) -> int:
     return view.count({"role": "user", "content": block(view.history, "summary", head)})
 
 
+def more_is_read(view: View, segment: Segment) -> bool:
+    """Whether what stands behind a segment is read after it was asked for.
+
+    By the live requests before the cut, where it is prepared; by the next call of the same cut
+    behind a merge, unless what is merged was written in it: then a call has gone as far already.
+    """
+    if view.summaries_kept is not None and view.summaries_kept.ahead:
+        return True
+    newest = segment.spans[-1].groups[-1]
+    return segment.merge and any(group is newest for group in view.uncut or ())
+
+
 def name_of_summarizer(summarizer: Any) -> str:
     """What a summarizer is called in records."""
     return getattr(summarizer, "__qualname__", "") or type(summarizer).__name__

@@ -24,6 +24,7 @@ from contextkit.strategies.segments import (
     digest,
     dropped_before,
     frame_tokens,
+    more_is_read,
     name_of_summarizer,
     oldest_spans,
     other_spans,
@@ -235,9 +236,7 @@ class SummarizeOldest:
         spans, also = segment.spans, segment.also
         if isinstance(model, str) and model:
             return own_prompt(view, spans, also, instruction, share=self.share, model=model)
-        ahead = view.summaries_kept is not None and view.summaries_kept.ahead
-        if (ahead or segment.merge) and not also and keeps_one_prompt(view):
-            # More of the prefix is read after it: by live requests, or by the same cut's next call.
+        if more_is_read(view, segment) and not also and keeps_one_prompt(view):
             call = aligned(view, spans, also, instruction, share=self.share, whole=True)
             if fits(view, call):
                 return call
