@@ -144,6 +144,22 @@ def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
     assert len({number for one in covers for number in one}) == sum(map(len, covers))
 
 
+def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> None:
+    """The results that it was written of have been cleared."""
+    text = "They looked it up and found it. " * 18
+    strategy = ck.SummarizeOldest(lambda request: text, share=200)
+    history = ck.History(scope=SCOPE)
+    for n in range(3):
+        history.extend([user("go"), call(f"a{n}"), result(f"a{n}", "row " * 400), answer("ok")])
+    assert builder(1_300, compaction=[strategy]).prepare(history)
+    history.append(user("go on " * 50))
+    context = builder(450, compaction=[ck.ClearToolResults(keep_last=0), strategy]).build(history)
+
+    assert context.events
+    assert not standing(context)
+    assert not any("1 summary" in event for event in context.events)
+
+
 def test_what_the_store_could_not_keep_is_kept_nowhere() -> None:
     """Another process may write another text at that address."""
 

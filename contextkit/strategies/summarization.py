@@ -144,8 +144,12 @@ class SummarizeOldest:
         """The edit of a summary that was written before, for the segment that fits best."""
         for address, segment in segments.items():
             summary = found.get(address)
-            if summary is not None and summary.get("covers") == list(segment.covered):
-                return [self._edit(view, segment, summary)]
+            if summary is None or summary.get("covers") != list(segment.covered):
+                continue
+            edit = self._edit(view, segment, summary)
+            # What it stands for may have been cleared since it was written.
+            if view.count(edit.shows[0]) < sum(span.tokens for span in segment.spans):
+                return [edit]
         return []
 
     def _need(self, view: View, segment: Segment) -> Need:
