@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contextkit.analysis.audit import audit
+    from contextkit.analysis.exam import exam
     from contextkit.analysis.replay import replay
     from contextkit.async_chat import AsyncChat
     from contextkit.budget import Budget
@@ -80,6 +81,7 @@ _MODULES = {
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
     "audit": "analysis.audit",
+    "exam": "analysis.exam",
     "expand_tool": "originals",
     "explain": "caching.explanation",
     "fold": "view",
@@ -124,6 +126,7 @@ __all__ = [
     "Volatile",
     "WhenItPays",
     "audit",
+    "exam",
     "expand_tool",
     "explain",
     "fold",

@@ -57,6 +57,11 @@ class KeptSummaries:
     waits: bool = True
 
     @property
+    def ahead(self) -> bool:
+        """Whether it is for a preparation, after which more requests come before the cut."""
+        return not self.waits
+
+    @property
     def elsewhere(self) -> bool:
         """Whether there may be more than is `held`."""
         return self._stored or self.under_way is not None

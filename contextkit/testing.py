@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 from contextkit.builder import ContextBuilder
 from contextkit.caching.prefix import diff
+from contextkit.context import Context
 from contextkit.edits import Edit
-from contextkit.errors import ContextKitError, EmbeddingError, StoreConflict
+from contextkit.errors import ContextKitError, EmbeddingError, InputError, StoreConflict
 from contextkit.history import History
 from contextkit.profiles import profile_for
 from contextkit.retrieval.index import Index
 from contextkit.scope import Scope
 from contextkit.store import Store
 from contextkit.strategies.base import Strategy
+from contextkit.summarizing.kept import hidden_numbers, kept_of
+from contextkit.summarizing.mention import FactKind
+from contextkit.view import fold
+
+_NAMED = 20  # lost facts that are named
 
 
 def assert_prefix_stable(requests: Iterable[Mapping[str, Any]], moves_allowed: int = 0) -> None:
@@ -33,6 +39,54 @@ def assert_prefix_stable(requests: Iterable[Mapping[str, Any]], moves_allowed: i
     if len(moves) > moves_allowed:
         count = f"the prefix moved {len(moves)} times, {moves_allowed} allowed"
         raise AssertionError("\n".join([count, *moves]))
+
+
+def assert_facts_kept(
+    built: Context | History,
+    at_least: float = 0.9,
+    *,
+    kinds: Collection[FactKind] = (),
+    needed: bool = True,
+) -> None:
+    """What a compaction hides, it keeps the facts of: they still stand somewhere in the context.
+
+    Facts are identifiers, paths, dates, numbers, names and constraints, as
+    `contextkit.summarizing.facts` finds them: by their form, so that what is said in other words
+    counts as lost.
+
+    Args:
+        built: a context, or a history for what the model sees of it now.
+        at_least: the share of the facts that must stand, from 0 to 1.
+        kinds: only facts of these kinds; empty for all.
+        needed: only facts that a summary must carry: said twice, or said by the user.
+
+    Raises:
+        AssertionError: names the facts that are lost; also where nothing is hidden, so that there
+            is nothing to test.
+        InputError: for a kind that there is not.
+    """
+    known = get_args(FactKind)
+    if strange := sorted({str(kind) for kind in kinds} - set(known)):
+        raise InputError(f"are of {', '.join(known)}, not {', '.join(strange)}", place="kinds")
+    view = fold(built) if isinstance(built, History) else built.view
+    messages = view.history.data[: view.seen]
+    hidden = hidden_numbers(messages, view.messages)
+    if not hidden:
+        raise AssertionError("no message is hidden: nothing was compacted that could lose a fact")
+    found = kept_of([messages[number] for number in hidden], view.messages)
+    kept, of = found.counts(kinds, needed=needed)
+    if kept >= at_least * of:
+        return
+    gone = [
+        f"{fact.kind} {fact.text!r}"
+        for fact in found.lost
+        if (not kinds or fact.kind in kinds) and (fact.needed or not needed)
+    ]
+    more = f", and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else ""
+    raise AssertionError(
+        f"of {of:,} facts of messages {hidden[0]} to {hidden[-1]}, {kept / of:.1%} are kept, and "
+        f"{at_least:.1%} asked for. Lost are: {', '.join(gone[:_NAMED])}{more}"
+    )
 
 
 def check_store(make_store: Callable[[], Store]) -> None:

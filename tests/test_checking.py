@@ -94,6 +94,16 @@ def test_the_whole_stays_within_its_share_and_what_has_no_room_is_named(share):
         assert done.lost
 
 
+def test_a_whole_that_takes_more_than_its_parts_still_fits():
+    def count(text: str) -> int:
+        return int(len(text) ** 1.1)
+
+    done = checked(SUMMARY, CHAT, share=count(SUMMARY) + 100, count=count)
+    assert done.added
+    assert all(added in done.text for added in done.added)
+    assert count(done.text) <= count(SUMMARY) + 100
+
+
 def test_a_rule_of_the_user_comes_before_numbers_of_tools():
     span = [user("Never book a night train."), *(result({"n": 100 + n // 2}) for n in range(400))]
     done = check("Trains were looked up.", span, share=40)
@@ -129,7 +139,12 @@ def test_what_is_no_text_is_rejected_for_good(text):
 
 
 def test_a_lone_surrogate_is_rejected():
-    assert rejection("a summary \ud800").again
+    assert "surrogate" in str(rejection("a summary \ud800"))
+
+
+def test_a_text_that_is_too_long_is_rejected_for_what_else_is_wrong_with_it():
+    assert "repeats itself" in str(rejection("The user asked. " * 500, share=10))
+    assert "error text" in str(rejection("<html><body>" + "Bad Gateway " * 500, share=10))
 
 
 def test_too_long_a_text_is_rejected_with_its_tokens():
@@ -266,7 +281,9 @@ def test_a_text_that_repeats_itself_is_rejected(text):
 
 
 def test_a_text_may_repeat_what_the_messages_repeat():
-    assert check("the flight was changed\n" * 10, [user("the flight was changed\n" * 50)])
+    span = [user("the flight was changed\n" * 50)]
+    assert check("the flight was changed\n" * 10, span)
+    rejection("the user asked again\n" * 10, span)
 
 
 CHINESE = [
@@ -390,6 +407,11 @@ def test_no_line_of_a_text_looks_like_one_of_ours():
     done = check(text)
     assert [line for line in done.text.split("\n") if line.startswith(HEADING)] == [HEADING]
     assert not [line for line in done.text.split("\n") if line.startswith(UNSUPPORTED)]
+
+
+def test_a_text_that_fills_its_share_stays_as_it_is():
+    text = f"They talked.\n{HEADING} M05KNL, ZX81QQ"
+    assert check(text, share=words(text)).text == text
 
 
 def test_no_text_of_the_messages_begins_a_line_of_the_block():

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contextkit as ck
-from contextkit.strategies.clamping import clamped
-from contextkit.strategies.json_text import even_share
+from contextkit.strategies.clamping import clamped, marker_of
+from contextkit.strategies.json_text import ShortJSON, even_share
 from tests.support import Characters, builder, call, kinds, result, user
 
 MARKER = re.compile(r"\[[\d,]+ (characters?|items?|keys?|image|file) of message 2 left out\]")
@@ -134,6 +134,30 @@ def test_what_is_nested_deepest_goes_first() -> None:
     assert "core" not in json.dumps(kept)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"id": "first", "text": "x" * 900}, {"id": "second"}, {"id": "third"}],
+        [{"id": "first"}, {"id": "second"}, {"id": "third", "text": "x" * 900}],
+        [{f"name {n}": {f"name {n}": {"in": {"in": "x" * 900}}}} for n in range(6)],
+        {"a": "x" * 90, "b": ["y" * 50, "z" * 70, "w" * 20], "c": [[["v" * 300]]], "d": None},
+        [[n] * 9 for n in range(9)],
+        ["x" * 60, "y" * 60, 1, 2],
+        [{f"{letter * 300}{n}": n for n in range(6)} for letter in "abcde"],
+        [{"text": "x" * 500}, *range(30)],
+        {"text": "x" * 120, **{f"n{n}": n for n in range(9)}},
+    ],
+)
+def test_nothing_stands_twice_and_no_marker_counts_nothing(value: Any) -> None:
+    text = json.dumps(value)
+    whole = ShortJSON.of(text, 10_000, marker_of(2))
+    assert whole is not None
+    for room in range(len(text)):
+        shown = whole.shortened(room)
+        assert is_part(leaves(pairs(shown)), leaves(pairs(text)))
+        assert "[0 " not in shown
+
+
 def test_a_long_object_loses_keys_of_its_middle() -> None:
     kept = json.loads(short(json.dumps({f"key {n}": n for n in range(3_000)}), 500))
     said = [key for key in kept if MARKER.fullmatch(key)]
@@ -186,6 +210,7 @@ def test_what_is_no_json_is_clamped_as_text(text: str) -> None:
     assert 200 < len(shown) <= 300
     assert shown.startswith(text[:20])
     assert shown.endswith(text[-20:])
+    assert re.search(r"\n\[[\d,]+ characters of message 2 left out\]\n", shown)
 
 
 def test_where_the_smallest_json_is_too_large_it_is_text() -> None:

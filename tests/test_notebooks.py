@@ -21,6 +21,7 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 FIRST_LOOK = FOLDER / "01_first_look.ipynb"
 BREAKERS = FOLDER / "02_where_the_cache_breaks.ipynb"
 POLICIES = FOLDER / "03_what_a_policy_costs.ipynb"
+KEPT = FOLDER / "04_what_a_compaction_keeps.ipynb"
 ABSOLUTE_PATH = re.compile(r"(?<![\w<.])/\w[\w.-]*/\w|\b[A-Z]:\\")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")
 
@@ -161,10 +162,23 @@ def check_policies(rows):
     assert rows["deepseek-v4-flash:implicit"]["cuts"] < explicit["cuts"]
 
 
+def check_kept(rows):
+    """What the fourth notebook is for: a checked summary keeps what the newest turns do not."""
+    extractive, text, newest = (
+        rows[name] for name in ("extractive", "extractive, text alone", "newest")
+    )
+    assert extractive["needed facts"] > 90 > text["needed facts"]
+    assert extractive["needed facts"] > 2 * newest["needed facts"]
+    assert extractive["precision"] == rows["extractive, its block alone"]["precision"] == 100
+    assert extractive["answers"] > newest["answers"]
+    assert set(rows["all"].values()) == {"all", 100, "-"}
+
+
 STORIES = {
     FIRST_LOOK: check_first_look,
     BREAKERS: check_breakers,
     POLICIES: check_policies,
+    KEPT: check_kept,
 }
 
 

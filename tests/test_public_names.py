@@ -40,6 +40,7 @@ NAMES = [
     "Volatile",
     "WhenItPays",
     "audit",
+    "exam",
     "expand_tool",
     "explain",
     "fold",

@@ -154,22 +154,28 @@ def test_own_policies_never_exceed_the_limit_and_count_what_they_keep() -> None:
         assert 0 < found[-1].share < 0.5
 
 
-def test_the_stand_in_summary_is_as_long_as_asked_for_and_its_calls_are_paid() -> None:
+def test_a_summary_is_within_its_share_and_the_calls_of_a_model_for_it_are_paid() -> None:
     made = setting("qwen-plus", "implicit", 2_000)
     [policy] = policies_of(["summarize:300+drop@at-limit"])
-    transcript = talk(60)
+    messages = [system()]
+    for n in range(60):
+        messages += [
+            user(f"Where is parcel DE{n}99 for customer {n * 7}? It should have come on time."),
+            answer(f"Parcel DE{n}99 left depot {n + 300}. " + "It is on its way to you. " * 3),
+        ]
+    transcript = Transcript("parcels", messages)
     requests = list(policy.requests(transcript, made))
     summaries = {
         message["content"]
         for one in requests
         for message in one.messages
-        if "In place of a summary." in str(message["content"])
+        if "Summary of messages" in str(message["content"])
     }
     found = held("summarize:300+drop@at-limit", transcript, made)
 
     assert len(summaries) >= 2
     for text in summaries:
-        assert 280 <= made.counter.message(user(text)) <= 300
+        assert 50 < made.counter.message(user(text)) <= 300
     assert sum(one.calls for one in found) == sum(len(one.calls) for one in requests) > 0
     assert all((one.fee > 0) == (one.calls > 0) for one in found)
     price = made.profile.prices[0]
@@ -191,7 +197,7 @@ def test_cleared_results_do_not_count_as_kept() -> None:
     [policy] = policies_of(["clear:1+drop@at-limit"])
     requests = list(policy.requests(transcript, made))
     cleared = [
-        sum("cleared: message" in str(message.get("content")) for message in one.messages)
+        sum(" cleared: " in str(message.get("content")) for message in one.messages)
         for one in requests
     ]
 

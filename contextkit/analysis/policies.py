@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from contextkit.analysis.transcripts import Transcript
 from contextkit.caching.blocks import Block
+from contextkit.edits import Edit
 from contextkit.errors import InputError
 from contextkit.messages import call_ids
 from contextkit.profiles import CacheRules, Profile
@@ -71,6 +72,8 @@ class Made:
         kept: messages of the conversation that stand in it as they were.
         cut: whether messages that stood in the request before are not in this one.
         calls: requests to a summarizer that were made for it, each with the tokens of its reply.
+        summaries: the edits whose summaries stand in it.
+        passed_over: strategies that failed, and were passed over.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -78,6 +81,8 @@ class Made:
     kept: int
     cut: bool = False
     calls: tuple[tuple[tuple[Block, ...], int], ...] = ()
+    summaries: tuple[Edit, ...] = ()
+    passed_over: int = 0
 
 
 class Policy(Protocol):

@@ -8,27 +8,28 @@ from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
-from contextkit.analysis.policies import NoRequest, Policy, Setting
+from contextkit.analysis.policies import Policy, Setting
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.replaying.built import DropAt
 from contextkit.analysis.replaying.charged import Charge, Moment, Sums, charges, moments_of
 from contextkit.analysis.replaying.droppable import Droppable, droppable
-from contextkit.analysis.replaying.growing import WAITING, Taken, longest
+from contextkit.analysis.replaying.growing import Taken
 from contextkit.analysis.replaying.joining import joined
 from contextkit.analysis.replaying.least_cost import least_cost
-from contextkit.analysis.replaying.settings import DEFAULT_POLICIES, Named, policies_of, settings_of
-from contextkit.analysis.replaying.tables import result_of
-from contextkit.analysis.results import Result
-from contextkit.analysis.transcripts import (
-    Transcript,
-    TranscriptLike,
-    as_transcript,
-    read_transcripts,
+from contextkit.analysis.replaying.settings import (
+    DEFAULT_POLICIES,
+    Named,
+    PolicyLike,
+    policies_of,
+    settings_of,
 )
+from contextkit.analysis.replaying.tables import result_of
+from contextkit.analysis.replaying.taking import check_some, given_transcripts, reason_of
+from contextkit.analysis.results import Result
+from contextkit.analysis.transcripts import Transcript, TranscriptLike
 from contextkit.budget import whole_number
-from contextkit.errors import BudgetError, BudgetExceeded, GrammarError, InputError, MessageError
+from contextkit.errors import InputError
 from contextkit.profiles import Profile
-from contextkit.strategies.base import Strategy
 
 LIMIT = 8_000
 """Tokens of a request where nobody says it."""
@@ -47,7 +48,7 @@ Progress = Callable[[int, int | None], None]
 def replay(
     transcripts: Iterable[TranscriptLike | Problem] | Iterable[str | Path] | str | Path,
     *,
-    policies: Iterable[str | Policy | Strategy | Callable[..., Any]] = DEFAULT_POLICIES,
+    policies: Iterable[PolicyLike] = DEFAULT_POLICIES,
     profiles: Iterable[str | Profile] = ("qwen-plus",),
     limit: int | None = None,
     target: int | None = None,
@@ -68,8 +69,8 @@ def replay(
             paths of files and folders. Of an iterator, 1,000 wait for a longer one; all else is
             read to its end first.
         policies: names such as `drop@when-it-pays`, `window`, `all` (`policies_of` has them all),
-            strategies, `Policy` objects, or functions that get the messages so far and give those
-            to send.
+            strategies, lists of them, `Policy` objects, or functions that get the messages so far
+            and give those to send.
         profiles: models, each perhaps with `:implicit`, `:explicit`, `:session` or `:none` behind
             its name for the cache; or profiles.
         limit: tokens of a request at most; 8,000 by default.
@@ -91,7 +92,7 @@ def replay(
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
         raise InputError(f"are seconds, not {gap!r:.60}", place="gap")
     run = Run(chosen, named, gap)
-    given, count = _given(transcripts, run.taken)
+    given, count = given_transcripts(transcripts, run.taken)
     steps = len(chosen) * len(named)
     of = None if count is None else ceil(count / join) * steps
     told: Progress = _say_nothing if progress is None else progress
@@ -104,11 +105,7 @@ def replay(
             told(done + step, of)
         done += steps
         told(done, of)
-    if not run.sources:
-        first = f": {run.problems[0]}" if run.problems else ""
-        others = sum(problem.times for problem in run.problems[1:])
-        more = f", and {others:,} more" if others else ""
-        raise InputError(f"hold nothing that could be replayed{first}{more}", place="transcripts")
+    check_some(run.sources, run.problems, "replayed")
     return result_of(run, join)
 
 
@@ -160,7 +157,7 @@ class Run:
         try:
             moments = moments_of(transcript, self.gap)
         except Exception as error:  # noqa: BLE001 - whoever makes a Transcript puts anything in it
-            self.problems.append(Problem(transcript.source, _reason(error)))
+            self.problems.append(Problem(transcript.source, reason_of(error)))
             return
         if not moments:
             reason = "no assistant message answers anything: there is no request"
@@ -189,7 +186,7 @@ class Run:
                 ]
                 least.append(_least(talk, transcript, named.setting, moments, dropping))
         except Exception as error:  # noqa: BLE001 - a policy may be anybody's
-            self.problems.append(Problem(transcript.source, f"{doing}: {_reason(error)}"))
+            self.problems.append(Problem(transcript.source, f"{doing}: {reason_of(error)}"))
             return
         self.sources.append(transcript.source)
         self.timed += len(transcript.times) == len(transcript.messages)
@@ -246,45 +243,3 @@ def _least(
     tried = [_held(DropAt(frozenset(bound.cuts)), transcript, setting, moments).sums.units]
     best = min(units for units in (*tried, *dropping) if units is not None)
     return best if abs(best - bound.units) <= WITHIN * bound.units else None
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, without anything that a message says."""
-    if isinstance(error, BudgetExceeded):
-        return str(error).partition(". Raise")[0]
-    if isinstance(error, BudgetError | MessageError | GrammarError | NoRequest):
-        return str(error)
-    place = f" at {error.place}" if isinstance(error, InputError) and error.place else ""
-    return f"{type(error).__name__}{place}"
-
-
-def _given(transcripts: Any, taken: Taken) -> tuple[Iterable[Transcript | Problem], int | None]:
-    """Transcripts of whatever was handed in, and how many there are, if that is known."""
-    if isinstance(transcripts, str | Path):
-        transcripts = [transcripts]
-    if not isinstance(transcripts, Iterable) or isinstance(transcripts, Mapping):
-        raise InputError(
-            f"are conversations or paths, not {type(transcripts).__name__}", place="transcripts"
-        )
-    found: Iterable[Transcript | Problem]
-    if isinstance(transcripts, list | tuple) and _are_paths(transcripts):
-        found = read_transcripts(transcripts)
-    else:
-        found = (_one(one, number) for number, one in enumerate(transcripts))
-        if isinstance(transcripts, Iterator):  # may be longer than memory; all else is read first
-            return longest(found, taken, WAITING), None
-    read = list(longest(found, taken))
-    return read, sum(isinstance(one, Transcript) for one in read)
-
-
-def _are_paths(given: Sequence[Any]) -> bool:
-    return bool(given) and all(isinstance(one, str | Path) for one in given)
-
-
-def _one(given: Any, number: int) -> Transcript | Problem:
-    if isinstance(given, Transcript | Problem):
-        return given
-    try:
-        return as_transcript(given, number)
-    except InputError as error:  # of its form, and says nothing of content
-        return Problem(error.place, str(error).removeprefix(f"{error.place}: "))

@@ -13,6 +13,7 @@ from typing import Any
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.reading.files import Piece, limited, read_files
 from contextkit.analysis.reading.importers import said
+from contextkit.analysis.reading.questions import Question, questions_of
 from contextkit.analysis.reading.records import reply_of
 from contextkit.analysis.reading.requests import (
     Request,
@@ -42,16 +43,19 @@ class Transcript:
             only.
         tools: that it was held with, in OpenAI form.
         times: when each message was sent, in seconds of any clock; empty where that is not known.
+        questions: about it, with their answers, for an exam.
     """
 
     source: str
     messages: list[dict[str, Any]]
     tools: Tools = field(default_factory=list)
     times: tuple[float, ...] = ()
+    questions: tuple[Question, ...] = ()
 
 
 TranscriptLike = Transcript | Mapping[str, Any] | list[dict[str, Any]]
-"""What is taken for one in Python: messages, or a dict with `messages` and perhaps `tools`."""
+"""What is taken for one in Python: messages, or a dict with `messages` and perhaps `tools` and
+`questions`."""
 
 
 def read_transcripts(
@@ -152,7 +156,8 @@ def _transcript(source: str, record: Any, request: Request, tools: Tools | None)
     reply = reply_of(record) if isinstance(record, Mapping) else None
     if reply is not None and messages[-1]["role"] != "assistant":
         messages, times = [*messages, reply], ()
-    return Transcript(source, messages, request.tools or tools or [], times)
+    questions = questions_of(record, len(messages))
+    return Transcript(source, messages, request.tools or tools or [], times, questions)
 
 
 def _times(messages: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:

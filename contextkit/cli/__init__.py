@@ -11,6 +11,7 @@ Exit codes, the same for every command:
     6    the store cannot be read or written, or somebody else wrote first
     7    the linter found something
     8    something in the input could not be read; the rest was done
+    9    what was measured is below what was asked for
     130  Ctrl-C ended it before it was done
 
 What goes wrong is one line on stderr, and for the embedded server the end of its log. The server
@@ -27,13 +28,14 @@ from pathlib import Path
 
 from contextkit.errors import ContextKitError, MissingExtra, ReplyError, ServerError, StoreError
 
-FAILED, PORT, MISSING, SERVER, STORE, FOUND, PROBLEMS, INTERRUPTED = 1, 3, 4, 5, 6, 7, 8, 130
+FAILED, PORT, MISSING, SERVER, STORE, FOUND, PROBLEMS, BELOW = 1, 3, 4, 5, 6, 7, 8, 9
+INTERRUPTED = 130
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 cannot be done as asked, 2 wrong usage, 3 the port cannot be had, "
     "4 a package is missing, 5 the model server or provider failed, 6 the store failed, "
     "7 the linter found something, 8 something in the input could not be read and the rest was "
-    "done, 130 Ctrl-C."
+    "done, 9 what was measured is below what was asked for, 130 Ctrl-C."
 )
 
 

@@ -96,6 +96,93 @@ def replay(
 
 
 @app.command(epilog=EXIT_CODES)
+def exam(
+    transcripts: Annotated[
+        list[Path], typer.Argument(help="Conversations: files, folders; - is standard input.")
+    ],
+    *,
+    compaction: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="As for replay: drop, clear, keep:TURNS, summarize:TOKENS, joined by +, perhaps "
+            "with @at-limit; window. Repeatable.  [default: summarize, clear+summarize]"
+        ),
+    ] = None,
+    share: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Instead: the extractive summarizer alone, at this share of the tokens: 0.25."
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="A model, perhaps with its cache: gpt-5.6:none.  [default: qwen-plus]"),
+    ] = None,
+    profiles: Profiles = None,
+    limit: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]"),
+    ] = None,
+    target: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Tokens that a cut comes down to.  [default: half the limit]"),
+    ] = None,
+    join: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="Conversations in a row that make one long session.  [default: 1]"
+        ),
+    ] = None,
+    tools: Annotated[
+        Path | None,
+        typer.Option(help="JSON file with the tools of conversations that name none."),
+    ] = None,
+    min_kept: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="End with 9 where fewer of the needed facts are kept: 0.9"),
+    ] = None,
+    min_precision: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="End with 9 where summaries state more than was said: 1"),
+    ] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    png: Png = None,
+    html: Html = None,
+) -> None:
+    """Measure what the contexts of each policy keep of conversations, offline.
+
+    Shows which of the facts that a policy hides from the model still stand in its last request:
+    identifiers, paths, dates, numbers, names, constraints; whether summaries state what nobody
+    said; where conversations have questions, how many of the answers can still be read; and tokens
+    and cost beside it. Keeping the newest turns (drop) and everything (all) stand beside. Nothing
+    is sent; no text of a message is shown. Ends with 9 where less is kept than asked for, with 8
+    where a conversation was left out, with 1 where there was none.
+    """
+    from contextkit.cli.exam import Settings, run
+
+    settings = Settings(
+        transcripts=transcripts,
+        compactions=compaction or (),
+        share=once("--share", share),
+        model=profile,
+        profiles=profiles,
+        limit=once("--limit", limit),
+        target=once("--target", target),
+        join=once("--join", join) or 1,
+        tools=tools,
+        min_kept=min_kept,
+        min_precision=min_precision,
+        as_json=as_json,
+        csv=csv,
+        png=png,
+        html=html,
+    )
+    with ctrl_c():
+        raise typer.Exit(run(settings))
+
+
+@app.command(epilog=EXIT_CODES)
 def audit(
     logs: Annotated[
         list[Path], typer.Argument(help="Logs of requests with their usage: files, folders.")

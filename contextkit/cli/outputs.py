@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from logging import NullHandler, getLogger
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -37,6 +38,7 @@ def check(*, csv: Path | None, png: Path | None, html: Path | None) -> None:
         InputError: a folder that is not there, a path that is something else.
         MissingExtra: plots are asked for, and there is no matplotlib.
     """
+    getLogger("contextkit").addHandler(NullHandler())  # of single builds nobody asked
     require("rich", "the tables on the terminal")
     if png is not None or html is not None:
         require("matplotlib", "plots")

@@ -54,11 +54,11 @@ def run(settings: Settings) -> int:
         ContextKitError: an option that cannot be; nothing that could be replayed.
     """
     outputs.check(csv=settings.csv, png=settings.png, html=settings.html)
-    tools = None if settings.tools is None else _tools(settings.tools)
+    tools = None if settings.tools is None else tools_of(settings.tools)
     known = None if settings.profiles is None else load_profiles(settings.profiles)
     with progress("replaying") as told:
         result = replay(
-            _Files(settings.transcripts, tools),
+            Files(settings.transcripts, tools),
             policies=settings.policies,
             profiles=settings.models or ("qwen-plus",),
             limit=settings.limit,
@@ -78,7 +78,7 @@ def run(settings: Settings) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
+class Files:
     """The transcripts of files, read one at a time: not all requests of a log need be held."""
 
     paths: Sequence[Path]
@@ -88,7 +88,7 @@ class _Files:
         return read_transcripts(self.paths, tools=self.tools)
 
 
-def _tools(path: Path) -> Any:
+def tools_of(path: Path) -> Any:
     """The tools of a file: a list, or what has one under `tools`."""
     try:
         given = json.loads(path.read_bytes())

@@ -39,13 +39,13 @@ def block(history: History, name: str, text: str) -> str:
     Raises:
         InputError: when the name cannot stand in a delimiter.
     """
-    return _delimited(name, _harmless(text, delimiter_mark(history)), delimiter_mark(history))
+    return _delimited(name, harmless(text, delimiter_mark(history)), delimiter_mark(history))
 
 
 def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str:
     """Several labelled texts in one block; each label carries the mark, which no text can."""
     mark = delimiter_mark(history)
-    lines = [f"[{mark} {label}]\n{_harmless(text, mark)}" for label, text in parts]
+    lines = [f"[{mark} {label}]\n{harmless(text, mark)}" for label, text in parts]
     return _delimited(name, "\n".join(lines), mark)
 
 
@@ -64,7 +64,8 @@ def _delimited(name: str, text: str, mark: str) -> str:
     return f'<data name="{name}" mark="{mark}">\n{text}\n</data {mark}>'
 
 
-def _harmless(text: str, mark: str) -> str:
+def harmless(text: str, mark: str) -> str:
+    """A text with the mark, and control tokens of chat templates, broken up."""
     # The second space keeps the halves of two broken marks from forming a third.
     text = text.replace(mark, f"{mark[:4]} {mark[4:]} ")
     return _CONTROL.sub(r"\g<0> ", text)

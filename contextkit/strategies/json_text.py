@@ -159,10 +159,11 @@ class ShortJSON:
         rest = max(0, min(len(items.last), items.count - len(heads) - 1))
         last = [items.last[-1 - place] for place in range(rest)]
         tails = self._fitting(last, left - sum(map(len, heads)), least, depth)
+        missing = items.count - len(heads) - len(tails)
+        if not missing:  # each is so much shorter than it might be that all are there
+            return heads, "", tails
         before = self._separator(items.first[min(len(heads), len(items.first) - 1)])
-        if heads and "," not in before:
-            before = f",{before}"
-        said = self.marker(items.count - len(heads) - len(tails), kind)
+        said = self.marker(missing, kind)
         gone = f'{before}"{said}"' if array else f'{before}"{said}": null'
         return heads, gone, tails[::-1]
 

@@ -10,6 +10,7 @@ from typing import Any
 from contextkit.groups import Span
 from contextkit.messages import canonical_json
 from contextkit.strategies.blocks import block, text_in
+from contextkit.summarizing.request import CountText
 from contextkit.view import View
 
 _HEAD = "Summary of messages {first} to {last} of this conversation:\n"
@@ -55,6 +56,11 @@ class Segment:
             shown = (entry.data for span in self.spans for entry in span.entries)
             return [{**data, "content": text_in(data["content"])} for data in shown]
         return [view.history.data[number] for number in self.covered]
+
+    def counter(self, view: View) -> CountText:
+        """Counts what a text takes in the message that shows it, without what stands around it."""
+        frame = view.count(self.message(view, ""))
+        return lambda text: max(0, view.count(self.message(view, text)) - frame)
 
     def message(self, view: View, text: str) -> dict[str, Any]:
         """The message that shows a text in its place: data, in the conversation."""

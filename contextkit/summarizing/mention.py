@@ -70,7 +70,7 @@ BLANK = "\x00"
 LETTER = re.compile(r"[A-Za-z0-9_\u00c0-\u024f\u0370-\u052f]")
 
 
-def stands_alone(text: str, start: int, end: int, apart: str) -> bool:
+def stands_alone(text: str, start: int, end: int, apart: str = "") -> bool:
     """Whether no letter or digit of the same script touches a match.
 
     A pattern that ends or begins with a sign, or with a letter of a script that is written without

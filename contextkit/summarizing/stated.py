@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from contextkit.summarizing import calendar
 from contextkit.summarizing.constraints import constraint_key
-from contextkit.summarizing.mention import Fact, stands_alone
+from contextkit.summarizing.mention import LETTER, Fact, stands_alone
 from contextkit.summarizing.mentions import mentions_of
 
 _PLAIN_WORD = re.compile(r"\w+")
@@ -39,13 +39,19 @@ class Stated:
         self._runs = set(words)
         for length in range(2, 7):
             self._runs.update(map(" ".join, zip(*(words[i:] for i in range(length)), strict=False)))
-        self._folded = {word.casefold() for word in words}
+        self._lower = {word.casefold() for word in words}
+        self._text = text
+        self._folded = text.casefold()
         self._flat = f" {constraint_key(text)} "
 
     def has(self, fact: Fact) -> bool:
         """Whether the text states a fact."""
         if fact.kind == "constraint":
             return f" {fact.key} " in self._flat
+        return self._stated(fact) or self._word_for_word(fact)
+
+    def _stated(self, fact: Fact) -> bool:
+        """Whether it is there in some form."""
         if fact.kind == "date":
             return any(reading in self._dates for reading in fact.key.split("|"))
         if fact.kind == "number":
@@ -54,10 +60,19 @@ class Stated:
             return bool(units) and (not unit or unit in units or "" in units)
         if fact.kind == "name":
             return fact.key in self._runs or fact.key in self._keys
-        if fact.key in self._keys or (fact.key.isalpha() and fact.key in self._folded):
+        if fact.key in self._keys or (fact.key.isalpha() and fact.key in self._lower):
             return True
         bare = fact.key.lstrip("#№ ")
         return bare != fact.key and bare in self._numbers
+
+    def _word_for_word(self, fact: Fact) -> bool:
+        """Whether it is there as it was said, where what is around it has it read otherwise."""
+        if fact.kind == "name":
+            return _occurs(fact.text, self._text, "-")
+        piece = fact.text.casefold()
+        if fact.kind == "number" and f"-{piece}" in self._folded:
+            return False
+        return _occurs(piece, self._folded, "-−._/@:,+#")
 
 
 def not_in(stated: Iterable[Fact], facts: Iterable[Fact], source: str) -> list[Fact]:
@@ -92,11 +107,18 @@ def not_in(stated: Iterable[Fact], facts: Iterable[Fact], source: str) -> list[F
     return [fact for fact in stated if fact.kind != "constraint" and not has(fact)]
 
 
-def _occurs(piece: str, text: str) -> bool:
-    """Whether a piece stands in a text with no letter or digit of its script beside it."""
+def _occurs(piece: str, text: str, apart: str = "") -> bool:
+    """Whether a piece stands in a text by itself.
+
+    That is: with no letter or digit of its script beside it, nor one behind a sign of `apart`.
+    """
     start = text.find(piece) if piece else -1
     while start >= 0:
-        if stands_alone(text, start, start + len(piece), ""):
+        end = start + len(piece)
+        if stands_alone(text, start, end) and not (
+            (start > 1 and text[start - 1] in apart and LETTER.match(text[start - 2 : start - 1]))
+            or (text[end : end + 1] in apart and LETTER.match(text[end + 1 : end + 2]))
+        ):
             return True
         start = text.find(piece, start + 1)
     return False

@@ -1,15 +1,14 @@
-"""Built: requests as a `ContextBuilder` makes them, request by request, and a stand-in summarizer.
+"""Built: requests as a `ContextBuilder` makes them, request by request, with calls for summaries.
 
-The stand-in writes a text of a stated length that says that it is one: what a summary costs does
-not depend on what it says, and none is invented.
+Summaries are the extractive summarizer's, where no other is given. It needs no calls, a model in
+its place does: those are noted, with the text for a reply.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -24,10 +23,12 @@ from contextkit.figures import Figures
 from contextkit.history import History
 from contextkit.schedules import AtLimit, Schedule, WhenItPays
 from contextkit.strategies.base import Strategy
-from contextkit.strategies.blocks import block
 from contextkit.strategies.summarization import SummarizeOldest
 from contextkit.strategies.tool_results import ClearToolResults
 from contextkit.strategies.truncation import DropOldest, KeepLast
+from contextkit.summarizing.breaker import Breaker
+from contextkit.summarizing.extractive import ExtractiveSummarizer
+from contextkit.summarizing.request import Summarizer, SummaryRequest, Written
 
 Making = Callable[[Setting, list[dict[str, Any]]], ContextBuilder]
 """Makes the builder for a setting and the tools of a conversation."""
@@ -71,10 +72,10 @@ class Built:
         builder = self.make(setting, transcript.tools)
         if not isinstance(builder, ContextBuilder):
             raise NoRequest(f"gave no ContextBuilder but {type(builder).__name__}", place=self.name)
-        stand_ins = [
+        asked = [
             strategy.summarizer
             for strategy in builder.phases.compaction
-            if isinstance(strategy, SummarizeOldest) and isinstance(strategy.summarizer, StandIn)
+            if isinstance(strategy, SummarizeOldest) and isinstance(strategy.summarizer, Noted)
         ]
         history = History()
         # What a summary's frame says of the conversation is the same in every run.
@@ -91,22 +92,31 @@ class Built:
                     changed.update(edit.covers)
                     cut = cut or edit.kind in _CUTS or min(edit.covers, default=last) < last
             last = point
-            calls = tuple(call for stand_in in stand_ins for call in stand_in.taken())
-            yield Made(context.sent, context.blocks, point - len(changed), cut, calls)
+            calls = tuple(call for one in asked for call in one.taken())
+            summaries = tuple(
+                entry.edit
+                for group in context.view.groups
+                for entry in group.entries
+                if entry.edit is not None and entry.edit.kind == "summary"
+            )
+            kept = point - len(changed)
+            failed = len(context.failures)
+            yield Made(context.sent, context.blocks, kept, cut, calls, summaries, failed)
 
 
-def own_policy(compaction: str, schedule: str) -> Built:
+def own_policy(compaction: str, schedule: str, summarizer: Summarizer | None = None) -> Built:
     """One of contextkit's own policies.
 
     Args:
         compaction: strategies in order, joined by `+`: `drop`, `clear`, `keep:TURNS`,
             `summarize:TOKENS`.
         schedule: `at-limit` or `when-it-pays`.
+        summarizer: writes the summaries; by default the extractive one.
 
     Raises:
         InputError: when there is no such strategy or schedule.
     """
-    parts = [_strategy(part) for part in compaction.split("+")]
+    parts = [_strategy(part, summarizer) for part in compaction.split("+")]
     if schedule not in SCHEDULES:
         raise InputError(
             f"is no schedule; there are {', '.join(SCHEDULES)}", place=f"schedule {schedule!r:.40}"
@@ -119,13 +129,28 @@ def own_policy(compaction: str, schedule: str) -> Built:
     return Built(make, f"{compaction}@{schedule}")
 
 
-def with_strategy(strategy: Strategy) -> Built:
-    """A strategy of your own, cut when it pays; the policy has the name of its class."""
+def with_strategies(strategies: Sequence[Strategy]) -> Built:
+    """Strategies of your own, cut when it pays; the policy has the names of their classes.
+
+    The calls to a summarizer are noted, but for the extractive one, which costs nothing.
+    """
 
     def make(setting: Setting, tools: list[dict[str, Any]]) -> ContextBuilder:
-        return _builder(setting, tools, SCHEDULES["when-it-pays"](setting.clock), [strategy])
+        noted = [
+            _noted(one, setting) if isinstance(one, SummarizeOldest) else one for one in strategies
+        ]
+        return _builder(setting, tools, SCHEDULES["when-it-pays"](setting.clock), noted)
 
-    return Built(make, type(strategy).__name__)
+    return Built(make, "+".join(type(one).__name__ for one in strategies))
+
+
+def _noted(strategy: SummarizeOldest, setting: Setting) -> SummarizeOldest:
+    """The same for one conversation: its failures are counted anew, on the replay's clock."""
+    if not isinstance(strategy.summarizer, ExtractiveSummarizer):
+        return replace(strategy, summarizer=Noted(setting, strategy.summarizer))
+    own = replace(strategy)
+    own.breaker.clock = setting.clock
+    return own
 
 
 def _builder(
@@ -151,7 +176,7 @@ def number_of(text: str) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,12}", text) else None
 
 
-def _strategy(part: str) -> Callable[[Setting], Strategy]:
+def _strategy(part: str, summarizer: Summarizer | None) -> Callable[[Setting], Strategy]:
     name, _, number = part.partition(":")
     if number and number_of(number) is None:
         raise InputError(f"is no number: {number!r:.40}", place=f"compaction {part!r:.40}")
@@ -169,7 +194,9 @@ def _strategy(part: str) -> Callable[[Setting], Strategy]:
             raise InputError(
                 f"is a summary of {LEAST_SUMMARY} tokens at least", place=f"compaction {part!r:.40}"
             )
-        return lambda setting: SummarizeOldest(StandIn(setting, tokens), share=tokens)
+        return lambda setting: SummarizeOldest(
+            Noted(setting, summarizer or ExtractiveSummarizer()), share=tokens
+        )
     raise InputError(
         "is no strategy; there are drop, clear, clear:RESULTS, keep:TURNS, summarize, "
         "summarize:TOKENS, joined by +",
@@ -178,48 +205,49 @@ def _strategy(part: str) -> Callable[[Setting], Strategy]:
 
 
 @dataclass(eq=False)
-class StandIn:
-    """A summarizer that writes nothing but a text of a stated length, and keeps count.
+class Noted:
+    """A summarizer whose calls are noted, as the provider's cache sees them.
 
     Attributes:
         setting: whose counter counts.
-        tokens: of the message that shows the summary, frame and all; it may be a little less.
+        summarizer: that is called.
+        breaker: of its settings, on the replay's clock.
     """
 
     setting: Setting
-    tokens: int
+    summarizer: Summarizer
+    breaker: Breaker = field(init=False)
     calls: list[tuple[tuple[Block, ...], int]] = field(default_factory=list)
-    _text: str = ""
 
-    def __call__(self, request: Mapping[str, Any]) -> str:
-        """The text; the request is noted as the provider's cache sees it."""
+    def __post_init__(self) -> None:
+        own = getattr(self.summarizer, "breaker", None)
+        held = own if isinstance(own, Breaker) else Breaker()
+        self.breaker = Breaker(held.failures, held.reset, self.setting.clock)
+
+    def __call__(self, request: SummaryRequest) -> str | Written:
+        """What the summarizer writes.
+
+        Raises:
+            NoRequest: it is to be awaited.
+        """
         counter = self.setting.counter
-        if not self._text:
-            self._text = self._written()
-        self.calls.append((blocks_of(request, counter), counter.counter.count(self._text)))
-        return self._text
+        blocks = blocks_of(request, counter)
+        written = self.summarizer(request)
+        if isinstance(written, Awaitable):
+            if isinstance(written, Coroutine):
+                written.close()
+            raise NoRequest("is awaited: give a summarizer that is not", place="summarizer")
+        text: Any = written.text if isinstance(written, Written) else written
+        self.calls.append((blocks, counter.counter.count(text) if isinstance(text, str) else 0))
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.summarizer, name)  # its model, and whatever else it says of itself
 
     def taken(self) -> list[tuple[tuple[Block, ...], int]]:
         """The calls since this was last asked."""
         calls, self.calls = self.calls, []
         return calls
-
-    def _written(self) -> str:
-        count, history = self.setting.counter.message, History()
-        history.id = "0"
-
-        def tokens(words: int) -> int:
-            frame = "Summary of messages 10000 to 20000 of this conversation:\n"
-            content = block(history, "summary", frame + _stand_in_text(words))
-            return count({"role": "user", "content": content})
-
-        most = self.tokens - 8  # the hex digits of its frame are not always as many tokens
-        words = bisect_right(range(self.tokens), most, key=tokens)
-        return _stand_in_text(max(0, words - 1))
-
-
-def _stand_in_text(words: int) -> str:
-    return "In place of a summary." + " and so on" * words
 
 
 @dataclass(eq=False)

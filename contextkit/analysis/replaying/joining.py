@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from contextkit.analysis.problems import Problem
+from contextkit.analysis.reading.questions import Question
 from contextkit.analysis.transcripts import Transcript
 from contextkit.messages import SYSTEM_ROLES
 
@@ -36,21 +38,28 @@ def session(transcripts: list[Transcript]) -> Transcript:
     messages: list[dict[str, Any]] = []
     tools: dict[str, dict[str, Any]] = {}
     times: list[float] = []
+    questions: list[Question] = []
     timed = all(len(one.times) == len(one.messages) for one in transcripts)
     for number, one in enumerate(transcripts):
         for tool in one.tools:
             tools.setdefault(repr(tool.get("function", tool).get("name")), tool)
+        places: dict[int, int] = {}
         for place, message in enumerate(one.messages):
             if message.get("role") in SYSTEM_ROLES and number:
                 continue
+            places[place] = len(messages)
             messages.append(_renamed(message, number))
             if timed:
                 times.append(one.times[place])
+        questions += [
+            replace(asked, evidence=tuple(places[n] for n in asked.evidence if n in places))
+            for asked in one.questions
+        ]
     if times != sorted(times):
         times = []
     first, last = transcripts[0].source, transcripts[-1].source
     source = first if first == last else f"{first} to {last}"
-    return Transcript(source, messages, list(tools.values()), tuple(times))
+    return Transcript(source, messages, list(tools.values()), tuple(times), tuple(questions))
 
 
 def _renamed(message: dict[str, Any], number: int) -> dict[str, Any]:

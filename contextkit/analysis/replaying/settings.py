@@ -10,13 +10,14 @@ from typing import Any, cast
 
 from contextkit.analysis.policies import Policy, Setting
 from contextkit.analysis.replaying.baselines import Everything, Function, Window
-from contextkit.analysis.replaying.built import SCHEDULES, number_of, own_policy, with_strategy
+from contextkit.analysis.replaying.built import SCHEDULES, number_of, own_policy, with_strategies
 from contextkit.budget import Budget
 from contextkit.caching.points import cheapest_cache
 from contextkit.errors import InputError, ProfileError
 from contextkit.plan import fitting_budget
 from contextkit.profiles import Profile, profile_for
 from contextkit.strategies.base import Strategy
+from contextkit.summarizing.request import Summarizer
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
 
 DEFAULT_POLICIES = (
@@ -33,6 +34,9 @@ BASELINES: dict[str, Callable[[int | None], Policy]] = {
     "window": lambda most: Window("messages", most),
     "window-turns": lambda most: Window("turns", most),
 }
+
+PolicyLike = str | Policy | Strategy | Sequence[Strategy] | Callable[..., Any]
+"""What is taken for a policy."""
 
 _CACHES = ("implicit", "explicit", "session", "none")
 _TEXTS = 1 << 16  # whose counts are remembered
@@ -121,12 +125,16 @@ def _profile(given: str | Profile, known: Mapping[str, Profile] | None) -> tuple
     return profile, rules.mode if rules else "", name
 
 
-def policies_of(given: Iterable[str | Policy | Strategy | Callable[..., Any]]) -> list[Policy]:
-    """Policies by their names, as such, strategies, or functions of messages.
+def policies_of(given: Iterable[PolicyLike], summarizer: Summarizer | None = None) -> list[Policy]:
+    """Policies by their names, as such, strategies, lists of them, or functions of messages.
 
     Names are `all`, `window`, `window-turns`, the latter two perhaps with `:TOKENS` of the whole
     request, or `COMPACTION@SCHEDULE`, such as `clear+drop@at-limit`; without a schedule it is
     `when-it-pays`.
+
+    Args:
+        given: in their order.
+        summarizer: writes the summaries of those by name; by default the extractive one.
 
     Raises:
         InputError: when there is no such policy, there is none, or one twice.
@@ -134,16 +142,19 @@ def policies_of(given: Iterable[str | Policy | Strategy | Callable[..., Any]]) -
     found: list[Policy] = []
     for one in _several("policies", [given] if isinstance(given, str) else given):
         if isinstance(one, str):
-            found.append(_named(one))
+            found.append(_named(one, summarizer))
         elif callable(getattr(one, "requests", None)) and hasattr(one, "name"):
             found.append(cast("Policy", one))
-        elif callable(getattr(one, "propose", None)) and not isinstance(one, type):
-            found.append(with_strategy(cast("Strategy", one)))
+        elif _is_strategy(one):
+            found.append(with_strategies([cast("Strategy", one)]))
+        elif isinstance(one, list | tuple) and one and all(map(_is_strategy, one)):
+            found.append(with_strategies(one))
         elif callable(one) and not isinstance(one, type):
             found.append(Function(one))
         else:
             raise InputError(
-                f"are names, strategies, policies or functions of messages, not {one!r:.60}",
+                "are names, strategies, lists of strategies, policies or functions of messages, "
+                f"not {one!r:.60}",
                 place="policies",
             )
     if not found:
@@ -163,7 +174,11 @@ def combined(compactions: Sequence[str], schedules: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _named(name: str) -> Policy:
+def _is_strategy(value: Any) -> bool:
+    return callable(getattr(value, "propose", None)) and not isinstance(value, type)
+
+
+def _named(name: str, summarizer: Summarizer | None) -> Policy:
     base, colon, most = name.partition(":")
     if base in BASELINES and "@" not in name:
         if colon and (base == "all" or not number_of(most)):
@@ -171,7 +186,7 @@ def _named(name: str) -> Policy:
         return BASELINES[base](number_of(most) or None)
     compaction, at, schedule = name.partition("@")
     try:
-        return own_policy(compaction, schedule if at else "when-it-pays")
+        return own_policy(compaction, schedule if at else "when-it-pays", summarizer)
     except InputError as error:
         known = f"{', '.join(BASELINES)}, or COMPACTION@SCHEDULE with {' or '.join(SCHEDULES)}"
         raise InputError(f"{error}; policies are {known}", place=f"policy {name!r:.60}") from None

@@ -299,8 +299,8 @@ def _notes(run: Run, join: int) -> list[str]:
             notes.append(f"{named.name}: prices {prices[0].note}.")
     if any(one.calls for held in run.held.values() for one in held):
         notes.append(
-            "Summaries are stand-ins of a stated length that say nothing; their calls are in the "
-            "cost, replies included."
+            "Summaries by name are the extractive summarizer's; the calls of a model in its place "
+            "are in the cost, replies included."
         )
     return notes
 

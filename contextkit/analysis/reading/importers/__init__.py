@@ -12,6 +12,7 @@ from typing import Any
 
 from contextkit.analysis.reading.importers import (
     anthropic,
+    dialogue,
     functions,
     langchain,
     responses,
@@ -20,6 +21,7 @@ from contextkit.analysis.reading.importers import (
 
 FORMATS = {
     "LangChain": langchain,
+    "dialogue": dialogue,
     "ShareGPT": sharegpt,
     "Responses": responses,
     "Anthropic": anthropic,
@@ -27,7 +29,7 @@ FORMATS = {
 }
 """By name, in the order in which they are tried: what the others' shapes would also fit is last."""
 
-LISTS = ("messages", "input", "conversations", "conversation")
+LISTS = ("messages", "input", "conversations", "conversation", "turns")
 """Under which keys a request, or a conversation, has its messages."""
 
 
@@ -37,6 +39,7 @@ def is_message(value: Any) -> bool:
         isinstance(value.get("role"), str)
         or langchain.is_item(value)
         or sharegpt.is_item(value)
+        or dialogue.is_item(value)
         or responses.is_item(value)
     )
 

@@ -1,0 +1,1 @@
+"""Examining: what the contexts of a policy, and the texts of a summarizer, keep."""
