@@ -125,6 +125,29 @@ def test_a_cut_that_was_put_off_for_a_preparation_is_put_off_by_all() -> None:
         assert kinds(alone.build(messages, scope=SCOPE)) == ["summary"]
 
 
+def test_a_cut_that_does_not_pay_for_one_is_not_made_by_another_who_has_its_summary() -> None:
+    """A prepared summary costs nothing: a plan with it pays earlier."""
+    options: dict[str, Any] = {
+        "budget": ck.Budget(12_000, target=600),
+        "schedule": ck.WhenItPays(0.3, 1.0),
+    }
+    weighed = 0
+    for turns in range(30, 50, 5):
+        messages = chat(turns)
+        with ck.SQLiteStore(":memory:") as store:
+            summarizer = counting()
+            summarizer.model = "qwen-max"  # which costs more than is taken as a rule
+            strategy = ck.SummarizeOldest(summarizer, share=80)
+            one = builder(**options, compaction=[strategy], store=store)
+            other = builder(**options, compaction=[strategy], store=store)
+            one.prepare(messages[:-1], scope=SCOPE)
+            sent = other.build(messages, scope=SCOPE)
+            weighed += sent.view.planned is not None
+
+            assert wire(one.build(messages, scope=SCOPE)) == wire(sent)
+    assert weighed
+
+
 def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
     """The user message of a long turn is protected while its steps are summarized."""
     summarizer = counting()
