@@ -169,7 +169,15 @@ def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
 
 def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> None:
     """The results that it was written of have been cleared."""
-    text = "They looked it up and found it. " * 18
+    text = (
+        "The user said go, and the tool was asked to look. It gave row after row, none of which "
+        "stood out. The answer was ok, and the work went on. Then there was another go, with rows "
+        "much like those before, and a short word that all was well. The last look brought the "
+        "same table again, which nobody questioned. So far every step was done as it was wanted, "
+        "no decision is open, nothing else was named, and the next thing to do is to wait for "
+        "what the user wants to see, and then to look for it in the rows that were found so far. "
+        "If that brings nothing new, say so at once, and ask which other place is to be searched."
+    )
     strategy = ck.SummarizeOldest(lambda request: text, share=200)
     history = ck.History(scope=SCOPE)
     for n in range(3):
