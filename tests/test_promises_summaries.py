@@ -9,11 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+
 import contextkit as ck
 from contextkit.errors import StoreError
 from contextkit.grammar import violations
 from contextkit.summarizing.request import SummaryRequest
+from tests.conversations import Choices, choices
+from tests.interleaved import WAYS, Play
 from tests.support import SCOPE, Own, answer, builder, call, chat, kinds, result, user, wire
+
+pytestmark = pytest.mark.usefixtures("quiet_log")
 
 
 def counting() -> Any:
@@ -30,6 +37,22 @@ def counting() -> Any:
 def standing(context: ck.Context) -> list[str]:
     """What the summaries of a request say, in order."""
     return [m["content"] for m in context.messages if '<data name="summary"' in str(m["content"])]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=max(1, settings().max_examples // len(WAYS)))
+@given(choose=choices(2_000))
+def test_the_promises_hold_whatever_happens_in_between(
+    runner: asyncio.Runner, way: str, choose: Choices
+) -> None:
+    """Promises 1 to 6, with all that summaries can bring, interleaved: `Play` has them."""
+    Play(choose, way, runner).run()
 
 
 # -- what was found wrong once -------------------------------------------------------------------
