@@ -7,25 +7,55 @@ is kept there is never another text, in this process or through a store in any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event, get_ident
+from threading import get_ident
 from typing import Any
 
 from contextkit.history import History
 from contextkit.store import Store
 
+LONGEST_WAIT = 60.0
+"""Seconds that a build waits for a preparation at most: as long as a summarizer may take."""
+
 
 class Preparing:
-    """A preparation under way."""
+    """A preparation under way; a view of a conversation has one at a time."""
 
-    def __init__(self) -> None:
-        self.done = Event()
+    def __init__(self, history: History, view: str) -> None:
+        self.history, self.view = history, view
         self.thread = get_ident()
+        self._done: Future[None] = Future()
+
+    @classmethod
+    def begin(cls, history: History, view: str) -> Preparing | None:
+        """The preparation that begins; none where another one is under way."""
+        own = cls(history, view)
+        return own if history.preparing.setdefault(view, own) is own else None
+
+    def end(self) -> None:
+        """Tell those that wait."""
+        if self.history.preparing.get(self.view) is self:
+            del self.history.preparing[self.view]
+        with suppress(InvalidStateError):  # given up before
+            self._done.set_result(None)
 
     def wait(self) -> None:
-        """Wait for its end, unless it can only go on in this very thread."""
-        if get_ident() != self.thread:
-            self.done.wait()
+        """Wait for its end, unless it can only go on in this very thread.
+
+        One that takes too long is given up: its event loop may have been left.
+        """
+        if get_ident() != self.thread and wait([self._done], LONGEST_WAIT).not_done:
+            self.end()
+
+    async def ended(self) -> None:
+        """Same as `wait`, without a thread: it may need those of the pool itself to go on."""
+        import asyncio
+
+        _, waiting = await asyncio.wait([asyncio.wrap_future(self._done)], timeout=LONGEST_WAIT)
+        if waiting:
+            self.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +75,14 @@ class KeptSummaries:
     waits: bool = True
 
     @property
+    def under_way(self) -> Preparing | None:
+        """The preparation to wait for before `find`; None for none."""
+        return self.history.preparing.get(self.view) if self.waits else None
+
+    @property
     def elsewhere(self) -> bool:
         """Whether there may be more than is `held`."""
-        return self._stored or (self.waits and self.view in self.history.preparing)
+        return self._stored or self.under_way is not None
 
     @property
     def _stored(self) -> bool:
@@ -59,19 +94,33 @@ class KeptSummaries:
         return {address: summaries[address] for address in addresses if address in summaries}
 
     def find(self, addresses: Sequence[str]) -> dict[str, Any]:
-        """What there is at some addresses, once a preparation under way has ended. May block."""
-        preparing = self.history.preparing.get(self.view)
-        if preparing is not None and self.waits:
-            preparing.wait()
+        """What there is at some addresses. May block."""
         found = self.held(addresses)
         if not found and self.store is not None and self.history.scope is not None:
-            found = self.store.decisions(self.history.scope, self.view, addresses)
+            stored = self.store.decisions(self.history.scope, self.view, addresses)
+            found = {address: data for address, data in stored.items() if is_summary(data)}
         return found
 
     def keep(self, address: str, summary: Mapping[str, Any]) -> Mapping[str, Any]:
         """Keep a summary, and give the one that stands: the first one that was kept. May block."""
         stands = self.history.summaries.setdefault(address, summary)
         if self.store is not None and self.history.scope is not None:
-            stands = self.store.decide(self.history.scope, self.view, address, stands)
-            self.history.summaries[address] = stands
+            first = self.store.decide(self.history.scope, self.view, address, stands)
+            if is_summary(first) and first["covers"] == stands["covers"]:
+                self.history.summaries[address] = stands = first
         return stands
+
+
+def is_summary(data: Any) -> bool:
+    """Whether data is a summary as `keep` was given it: a store may hold anything."""
+    if not isinstance(data, Mapping):
+        return False
+    covers, said = data.get("covers"), data.get("provenance")
+    return (
+        isinstance(covers, list)
+        and bool(covers)
+        and all(type(number) is int for number in covers)
+        and isinstance(data.get("text"), str)
+        and isinstance(said, Mapping)
+        and type(said.get("tokens_in")) is type(said.get("tokens_out")) is int
+    )

@@ -52,8 +52,7 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
     whole_number("within", within, least=1)
     if not decider.phases.summary_share:
         return Preparation((), "no strategy writes summaries")
-    preparing = view.history.preparing
-    if view.name in preparing:
+    if view.name in view.history.preparing:
         return Preparation((), "another preparation is under way")
     view.bounds = decider.bounds(view, plan)
     # Behind a reply no request is under way that would add something, as figures have it.
@@ -71,12 +70,13 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
         return Preparation((), "too early: the cut will take messages that are still in use")
     target = max(1, view.bounds.target - added)
     events: list[Event] = []
-    preparing[view.name] = under_way = Preparing()
+    under_way = Preparing.begin(view.history, view.name)
+    if under_way is None:
+        return Preparation((), "another preparation is under way")
     try:
         edits = yield from decider.phases.compact(view, target, view.bounds.limit, events)
     finally:
-        preparing.pop(view.name, None)
-        under_way.done.set()
+        under_way.end()
     summaries = tuple(edit for edit in edits if edit.kind == "summary")
     reason = f"a cut in about {coming:,} request{'s' if coming != 1 else ''}"
     if idle:

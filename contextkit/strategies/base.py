@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from contextkit.edits import Edit
 from contextkit.figures import NO_CALLS, Calls
 from contextkit.groups import Span
+from contextkit.kept_summaries import Preparing
 from contextkit.view import View
 
 
@@ -26,6 +27,7 @@ class Need:
             nothing is called, a message of `shows` tokens stands there.
         shows: the most tokens that the edit will show in its place.
         calls: tokens of the model call, by which a cut is priced before it is made.
+        after: a preparation that is waited for before the call.
     """
 
     call: Callable[[], Any]
@@ -34,6 +36,7 @@ class Need:
     covers: tuple[Span, ...] = ()
     shows: int = 0
     calls: Calls = NO_CALLS
+    after: Preparing | None = None
 
 
 class Strategy(Protocol):

@@ -19,6 +19,7 @@ from contextkit.figures import NO_CALLS
 from contextkit.groups import Span
 from contextkit.messages import Message, canonical_json, copy_json
 from contextkit.strategies.base import Need
+from contextkit.strategies.blocks import harmless
 from contextkit.strategies.segments import (
     Segment,
     digest,
@@ -117,6 +118,7 @@ class SummarizeOldest:
             covers=need.covers,
             shows=need.shows,
             calls=need.calls,
+            after=kept.under_way,
         )
 
     def _too_many(self, view: View) -> list[Span]:
@@ -339,6 +341,6 @@ def _charged(view: View, written: Written) -> dict[str, Any]:
 
 
 def _text_tokens(view: View, text: str) -> int:
-    """Tokens of a text inside a message; the template's own are no part of it."""
+    """Tokens of a text as it will stand in a message; the template's own are no part of it."""
     empty = view.count({"role": "user", "content": ""})
-    return max(0, view.count({"role": "user", "content": text}) - empty)
+    return max(0, view.count({"role": "user", "content": harmless(view.history, text)}) - empty)
