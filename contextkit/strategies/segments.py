@@ -62,22 +62,30 @@ class Segment:
         return {"role": "user", "content": block(view.history, "summary", head + text)}
 
 
+_NEAR = 32
+"""Spans: what was prepared elsewhere is looked for where it ends so near to what is asked."""
+
+
 def other_spans(view: View, asked: list[Span]) -> Iterator[list[Span]]:
     """What a summary that was prepared may stand for, other than what is asked.
 
-    First what is longer, while half of the target is left behind it, then what is shorter.
+    First what is longer, while half of the target is left behind it, then what is shorter. That
+    which ends farther off is given where a summary that this process has ends there.
     """
+    held = tuple(view.history.summaries.values())
+    ends = {summary["covers"][-1] for summary in held}
     left = view.body_tokens - sum(span.tokens for span in asked)
     half = view.bounds.target // 2 if view.bounds else left
-    longer = list(asked)
-    for span in _summarizable(view)[len(asked) :]:
-        left -= span.tokens
+    spans = _summarizable(view)
+    for end in range(len(asked), len(spans)):
+        left -= spans[end].tokens
         if left < half:
             break
-        longer.append(span)
-        yield list(longer)
+        if end - len(asked) < _NEAR or spans[end].numbers[-1] in ends:
+            yield spans[: end + 1]
     for end in range(len(asked) - 1, 0, -1):
-        yield asked[:end]
+        if len(asked) - end <= _NEAR or asked[end - 1].numbers[-1] in ends:
+            yield asked[:end]
 
 
 def oldest_spans(view: View, tokens: int) -> list[Span]:
@@ -97,7 +105,18 @@ def oldest_spans(view: View, tokens: int) -> list[Span]:
 
 
 def _summarizable(view: View) -> list[Span]:
-    return [span for span in view.free if span.kind != "summary"]
+    """The free spans behind the last summary that has any behind it, else those before it.
+
+    None is summarized together with what lies on the other side of a summary: the new one would
+    stand in front of the earlier one, and tell of messages that this one tells of.
+    """
+    runs: list[list[Span]] = [[]]
+    for span in view.free:
+        if span.kind == "summary":
+            runs.append([])
+        else:
+            runs[-1].append(span)
+    return next((run for run in reversed(runs) if run), [])
 
 
 def dropped_before(view: View, spans: Sequence[Span]) -> tuple[int, ...]:
