@@ -82,6 +82,10 @@ def aligned(
             request["tool_choice"] = "none"
     start = view.system_tokens + (view.bounds.fixed if view.bounds else 0)
     fresh = view.count(told)
+    if view.formatted:  # a summary is no JSON: the call leaves the format out
+        fresh += start + body
+        fresh += sum(view.count(view.history.data[number]) for number in also)
+        return Call("aligned", request, Calls(fresh=fresh, output=share))
     if not also:
         return Call("aligned", request, Calls(read=start + body, fresh=fresh, output=share))
     fresh += body + sum(view.count(view.history.data[number]) for number in also)
