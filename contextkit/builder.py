@@ -354,7 +354,7 @@ class ContextBuilder:
             notes = (*notes, *self.plans.moves(history, plan))
             seen = len(made)
             points = points_between(history, view.point, end)
-            if record and not self._stores_settings(history, plan):
+            if record and not self._is_for_the_store(history, plan):
                 while len(points) > 1 and self.decider.passes(view, plan, points[0]):
                     view.pass_point(points.pop(0))
                 if (
@@ -432,6 +432,13 @@ class ContextBuilder:
         if isinstance(result, Failed):
             raise result.error
         return result
+
+    def _is_for_the_store(self, history: History, plan: Plan) -> bool:
+        """Whether the store is told of the coming decision though it may have no edits."""
+        if self.store is None:
+            return False
+        once = self.decider.keeps_time or self.view in history.preparing
+        return once or self._stores_settings(history, plan)
 
     def _stores_settings(self, history: History, plan: Plan) -> bool:
         """Whether the store has yet to be told of the settings of the coming decision."""

@@ -122,6 +122,11 @@ class Decider:
             budget = Budget(limit, target)
         return budget.goal_tokens(plan.fixed + view.system_tokens, self.share)
 
+    @property
+    def keeps_time(self) -> bool:
+        """Whether the schedule has a clock."""
+        return getattr(self.schedule, "clock", None) is not None
+
     def time(self) -> float | None:
         """Seconds by the schedule's clock; None where it has none."""
         clock = getattr(self.schedule, "clock", None)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from contextkit.errors import InputError, ScopeError
-from contextkit.kept_summaries import Preparing
 from contextkit.phases import Failed
 from contextkit.strategies.base import Need
 
@@ -38,9 +37,9 @@ def drive(steps: Steps[Result]) -> Result:
     try:
         need = next(steps)
         while True:
+            if isinstance(need, Need) and need.after is not None:
+                need.after.wait()
             try:
-                if (under_way := _before(need)) is not None:
-                    under_way.wait()
                 result = need.call()
             except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
                 result = Failed(error)
@@ -63,9 +62,9 @@ async def drive_async(steps: Steps[Result]) -> Result:
     try:
         need = next(steps)
         while True:
+            if isinstance(need, Need) and need.after is not None:
+                await need.after.wait_async()
             try:
-                if (under_way := _before(need)) is not None:
-                    await under_way.ended()
                 result = await asyncio.to_thread(need.call)
                 if inspect.isawaitable(result):
                     result = await result
@@ -95,10 +94,6 @@ def drive_unscoped(steps: Steps[Result]) -> Result:
         f"a plain list without a scope cannot have a {_what(need)}: pass "
         "build(messages, scope=Scope(tenant, user, conversation)) or keep a History"
     )
-
-
-def _before(need: Need | StoreCall) -> Preparing | None:
-    return need.after if isinstance(need, Need) else None
 
 
 def _what(need: Need | StoreCall) -> str:

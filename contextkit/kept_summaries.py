@@ -24,37 +24,38 @@ class Preparing:
     """A preparation under way; a view of a conversation has one at a time."""
 
     def __init__(self, history: History, view: str) -> None:
-        self.history, self.view = history, view
-        self.thread = get_ident()
-        self._done: Future[None] = Future()
+        self._history, self._view = history, view
+        self._thread = get_ident()
+        self._ended: Future[None] = Future()
+        self._ended.set_running_or_notify_cancel()  # nobody who waits for it can cancel it
 
     @classmethod
     def begin(cls, history: History, view: str) -> Preparing | None:
-        """The preparation that begins; none where another one is under way."""
+        """The preparation that begins; None where another one is under way."""
         own = cls(history, view)
         return own if history.preparing.setdefault(view, own) is own else None
 
     def end(self) -> None:
-        """Tell those that wait."""
-        if self.history.preparing.get(self.view) is self:
-            del self.history.preparing[self.view]
-        with suppress(InvalidStateError):  # given up before
-            self._done.set_result(None)
+        """Let go on whoever waits."""
+        if self._history.preparing.get(self._view) is self:
+            del self._history.preparing[self._view]
+        with suppress(InvalidStateError):  # it was given up before
+            self._ended.set_result(None)
 
     def wait(self) -> None:
         """Wait for its end, unless it can only go on in this very thread.
 
         One that takes too long is given up: its event loop may have been left.
         """
-        if get_ident() != self.thread and wait([self._done], LONGEST_WAIT).not_done:
+        if get_ident() != self._thread and wait([self._ended], LONGEST_WAIT).not_done:
             self.end()
 
-    async def ended(self) -> None:
-        """Same as `wait`, without a thread: it may need those of the pool itself to go on."""
+    async def wait_async(self) -> None:
+        """Wait for its end, in no thread: it may need the very one."""
         import asyncio
 
-        _, waiting = await asyncio.wait([asyncio.wrap_future(self._done)], timeout=LONGEST_WAIT)
-        if waiting:
+        ended = asyncio.wrap_future(self._ended)
+        if (await asyncio.wait([ended], timeout=LONGEST_WAIT))[1]:
             self.end()
 
 
@@ -75,14 +76,20 @@ class KeptSummaries:
     waits: bool = True
 
     @property
-    def under_way(self) -> Preparing | None:
-        """The preparation to wait for before `find`; None for none."""
-        return self.history.preparing.get(self.view) if self.waits else None
+    def ahead(self) -> bool:
+        """Whether it is for a preparation, after which more requests come before the cut."""
+        return not self.waits
 
     @property
     def elsewhere(self) -> bool:
         """Whether there may be more than is `held`."""
         return self._stored or self.under_way is not None
+
+    @property
+    def under_way(self) -> Preparing | None:
+        """The preparation that is to be waited for."""
+        preparing: Preparing | None = self.history.preparing.get(self.view)
+        return preparing if self.waits else None
 
     @property
     def _stored(self) -> bool:
@@ -94,7 +101,7 @@ class KeptSummaries:
         return {address: summaries[address] for address in addresses if address in summaries}
 
     def find(self, addresses: Sequence[str]) -> dict[str, Any]:
-        """What there is at some addresses. May block."""
+        """What there is at some addresses, here or in the store. May block."""
         found = self.held(addresses)
         if not found and self.store is not None and self.history.scope is not None:
             stored = self.store.decisions(self.history.scope, self.view, addresses)
@@ -103,11 +110,13 @@ class KeptSummaries:
 
     def keep(self, address: str, summary: Mapping[str, Any]) -> Mapping[str, Any]:
         """Keep a summary, and give the one that stands: the first one that was kept. May block."""
-        stands = self.history.summaries.setdefault(address, summary)
-        if self.store is not None and self.history.scope is not None:
-            first = self.store.decide(self.history.scope, self.view, address, stands)
-            if is_summary(first) and first["covers"] == stands["covers"]:
-                self.history.summaries[address] = stands = first
+        if self.store is None or self.history.scope is None:
+            return self.history.summaries.setdefault(address, summary)
+        # The store first: what it could not keep may be another text there by and by.
+        first = self.store.decide(self.history.scope, self.view, address, summary)
+        same = is_summary(first) and first["covers"] == summary["covers"]
+        stands = first if same else summary
+        self.history.summaries[address] = stands
         return stands
 
 

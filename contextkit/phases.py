@@ -262,6 +262,7 @@ class Phases:
         """
         batch: list[Edit] = []
         unsummarized = False
+        view.uncut = tuple(view.groups)
         for strategy in (*self.compaction, DropOldest()):
             while (goal := view.body_tokens - target) > 0:
                 before = view.body_tokens
@@ -294,6 +295,7 @@ class Phases:
         if over > 0:
             for edit in drop_until(view, view.last_resort, over, "DropOldest"):
                 _fold_in(view, edit, batch)
+        view.uncut = None
         return batch
 
     def insert_tail(self, view: View, events: list[Event]) -> Asking:

@@ -23,6 +23,8 @@ from contextkit.view import View
 SOON = 3
 """Requests: a cut that is so near is prepared; what a farther one will cover is not known yet."""
 
+_ANOTHER = "another preparation is under way"
+
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
@@ -53,7 +55,7 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
     if not decider.phases.summary_share:
         return Preparation((), "no strategy writes summaries")
     if view.name in view.history.preparing:
-        return Preparation((), "another preparation is under way")
+        return Preparation((), _ANOTHER)
     view.bounds = decider.bounds(view, plan)
     # Behind a reply no request is under way that would add something, as figures have it.
     figures = replace(figures_at(view), requests=max(1, view.steps))
@@ -72,7 +74,7 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
     events: list[Event] = []
     under_way = Preparing.begin(view.history, view.name)
     if under_way is None:
-        return Preparation((), "another preparation is under way")
+        return Preparation((), _ANOTHER)
     try:
         edits = yield from decider.phases.compact(view, target, view.bounds.limit, events)
     finally:

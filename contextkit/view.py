@@ -48,6 +48,8 @@ class View(Fold):
         model: the name of the model that the request is for.
         profile: what is known of it.
         summaries_kept: the summaries that were written for this conversation.
+        uncut: the groups as they were before the compaction that is under way: a summarizer is
+            asked with those. None where none is.
         planned: the last decision point at which a plan was made dry and not carried out, and
             the figures of that plan.
     """
@@ -56,6 +58,7 @@ class View(Fold):
     model: str = ""
     profile: Profile | None = None
     summaries_kept: KeptSummaries | None = None
+    uncut: tuple[Group, ...] | None = None
     planned: tuple[int, Any] | None = None
 
     # -- reading ---------------------------------------------------------------------------

@@ -100,6 +100,7 @@ def test_a_whole_that_takes_more_than_its_parts_still_fits():
 
     done = checked(SUMMARY, CHAT, share=count(SUMMARY) + 100, count=count)
     assert done.added
+    assert all(added in done.text for added in done.added)
     assert count(done.text) <= count(SUMMARY) + 100
 
 
@@ -138,7 +139,12 @@ def test_what_is_no_text_is_rejected_for_good(text):
 
 
 def test_a_lone_surrogate_is_rejected():
-    assert rejection("a summary \ud800").again
+    assert "surrogate" in str(rejection("a summary \ud800"))
+
+
+def test_a_text_that_is_too_long_is_rejected_for_what_else_is_wrong_with_it():
+    assert "repeats itself" in str(rejection("The user asked. " * 500, share=10))
+    assert "error text" in str(rejection("<html><body>" + "Bad Gateway " * 500, share=10))
 
 
 def test_too_long_a_text_is_rejected_with_its_tokens():
@@ -275,7 +281,9 @@ def test_a_text_that_repeats_itself_is_rejected(text):
 
 
 def test_a_text_may_repeat_what_the_messages_repeat():
-    assert check("the flight was changed\n" * 10, [user("the flight was changed\n" * 50)])
+    span = [user("the flight was changed\n" * 50)]
+    assert check("the flight was changed\n" * 10, span)
+    rejection("the user asked again\n" * 10, span)
 
 
 CHINESE = [

@@ -2,31 +2,240 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
 
-import pytest
-from hypothesis import given, settings
-
-from tests.conversations import Choices, choices
-from tests.interleaved import RUNNER, WAYS, Play
-
-EXAMPLES = settings.default.max_examples if settings.default else 100
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quiet() -> Iterator[None]:
-    """What is passed over is told to the log of the process, tens of thousands of times here."""
-    log = logging.getLogger("contextkit")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    yield
-    log.setLevel(level)
-    RUNNER.close()
+import contextkit as ck
+from contextkit.errors import StoreError
+from contextkit.grammar import violations
+from contextkit.summarizing.request import SummaryRequest
+from tests.support import SCOPE, Own, answer, builder, call, chat, kinds, result, user, wire
 
 
-@pytest.mark.parametrize("way", WAYS)
-@settings(max_examples=max(1, EXAMPLES // len(WAYS)))
-@given(choose=choices(1_200))
-def test_all_promises_hold_whatever_happens_in_between(way: str, choose: Choices) -> None:
-    Play(choose, way).run()
+def counting() -> Any:
+    """A summarizer that never writes the same twice, and remembers what it was asked."""
+
+    def summarizer(request: SummaryRequest) -> str:
+        summarizer.asked.append(request)  # type: ignore[attr-defined]
+        return f"summary number {len(summarizer.asked)}"  # type: ignore[attr-defined]
+
+    summarizer.asked = []  # type: ignore[attr-defined]
+    return summarizer
+
+
+def standing(context: ck.Context) -> list[str]:
+    """What the summaries of a request say, in order."""
+    return [m["content"] for m in context.messages if '<data name="summary"' in str(m["content"])]
+
+
+# -- what was found wrong once -------------------------------------------------------------------
+
+
+def test_a_summary_of_other_messages_is_another_one_though_they_begin_and_end_alike() -> None:
+    summarizer, drops = counting(), [True]
+
+    def drop(view: ck.View, goal: int) -> Iterator[ck.Edit]:
+        if drops[0] and len(view.free) > 2 and view.free[1].kind == "turn":
+            drops[0] = False
+            yield view.drop(view.free[1], reason="small talk")
+
+    built = builder(500, compaction=[Own(drop), ck.SummarizeOldest(summarizer, share=80)])
+    history = ck.History(chat(20), scope=SCOPE)
+    fork = history.fork()
+    first, second = built.build(history), built.build(fork)
+    covers = [next(e.covers for e in c.edits if e.kind == "summary") for c in (first, second)]
+
+    assert (covers[0][0], covers[0][-1]) == (covers[1][0], covers[1][-1])
+    assert covers[0] != covers[1]
+    assert "summary number 2" in standing(second)[0]
+
+
+def test_a_preparation_reads_what_a_build_would_send() -> None:
+    """Calls without a result, and results to be clamped, are no news to it."""
+    summarizer = counting()
+    built = builder(
+        800,
+        arrival=[ck.ClampToolResults(60)],
+        compaction=[ck.SummarizeOldest(summarizer, share=120)],
+    )
+    history = ck.History(scope=SCOPE)
+    for n in range(4):
+        history.extend([user(f"q{n} " * 40), call(f"a{n}", f"b{n}"), result(f"a{n}", "row " * 300)])
+    history.extend([user("and? " * 30), answer("soon " * 30)])
+    made = built.prepare(history, within=50)
+    request = summarizer.asked[0]
+
+    assert made.summaries
+    assert violations(request["messages"]) == []
+    history.append(user("well?"))
+    sent = builder(9_000, arrival=[ck.ClampToolResults(60)]).build(history.fork()).messages
+    assert request["messages"][:-1] == sent[: len(request["messages"]) - 1]
+
+
+def test_whoever_takes_over_knows_when_the_last_request_was_made() -> None:
+    """A request without an edit warms the cache, too."""
+    now = [0.0]
+    schedule = ck.WhenItPays(0.1, 1.0, ttl=300, clock=lambda: now[0])
+    with ck.SQLiteStore(":memory:") as store:
+        one, other = (
+            builder(budget=ck.Budget(4_000, target=200), schedule=schedule, store=store)
+            for _ in range(2)
+        )
+        messages = chat(1)
+        for n in range(8):  # an edit at the first request, and none behind it
+            thought = {} if n else {"reasoning_content": "hm"}
+            messages += [answer(f"a{n} " * 20, **thought), user(f"q{n} " * 20)]
+            now[0] += 200
+            sent = one.build(messages, scope=SCOPE)
+        assert not sent.edits
+        assert wire(other.build(messages, scope=SCOPE)) == wire(sent)
+        messages += [answer("yes"), user("no")]
+        now[0] += 200
+
+        assert not other.build(messages, scope=SCOPE).edits
+
+
+def test_a_cut_that_was_put_off_for_a_preparation_is_put_off_by_all() -> None:
+    sent: list[ck.Context] = []
+    options: dict[str, Any] = {
+        "budget": ck.Budget(4_000, target=300),
+        "schedule": ck.WhenItPays(0.1, 1.0, fee=0),
+    }
+    messages = chat(34)
+    with ck.SQLiteStore(":memory:") as store:
+
+        def meanwhile(request: SummaryRequest) -> str:
+            sent.append(one.build(messages, scope=SCOPE))
+            return "written meanwhile"
+
+        strategy = ck.SummarizeOldest(meanwhile, share=80)
+        one = builder(**options, compaction=[strategy], store=store)
+        one.prepare(messages[:-1], scope=SCOPE)
+        assert sent
+        assert not sent[0].edits
+        strategy = ck.SummarizeOldest(lambda _: "written later", share=80)
+        other = builder(**options, compaction=[strategy], store=store)
+
+        assert wire(other.build(messages, scope=SCOPE)) == wire(sent[0])
+        alone = builder(**options, compaction=[strategy])
+        assert kinds(alone.build(messages, scope=SCOPE)) == ["summary"]
+
+
+def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
+    """The user message of a long turn is protected while its steps are summarized."""
+    summarizer = counting()
+    built = builder(1_400, compaction=[ck.SummarizeOldest(summarizer, share=80)])
+    history = ck.History([user("do all of it")], scope=SCOPE)
+    covers: list[tuple[int, ...]] = []
+    for n in range(95):  # before they are merged
+        context = built.build(history)
+        covers += [edit.covers for edit in context.edits if edit.kind == "summary"]
+        if n % 30 == 29:
+            history.extend([answer(f"done {n} " * 20), user(f"do more {n} " * 20)])
+        else:
+            history.extend([call(f"c{n}"), result(f"c{n}", f"row {n} " * 20)])
+
+    assert len(covers) >= 4
+    assert all(one[-1] < other[0] for one, other in pairwise(covers))
+    assert len({number for one in covers for number in one}) == sum(map(len, covers))
+
+
+def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> None:
+    """The results that it was written of have been cleared."""
+    text = "They looked it up and found it. " * 18
+    strategy = ck.SummarizeOldest(lambda request: text, share=200)
+    history = ck.History(scope=SCOPE)
+    for n in range(3):
+        history.extend([user("go"), call(f"a{n}"), result(f"a{n}", "row " * 400), answer("ok")])
+    assert builder(1_300, compaction=[strategy]).prepare(history)
+    history.append(user("go on " * 50))
+    context = builder(450, compaction=[ck.ClearToolResults(keep_last=0), strategy]).build(history)
+
+    assert context.events
+    assert not standing(context)
+    assert not any("summary" in event for event in context.events)
+
+
+def test_what_the_store_could_not_keep_is_kept_nowhere() -> None:
+    """Another process may write another text at that address."""
+
+    class Full(ck.SQLiteStore):
+        def decide(self, scope: Any, view: str, prefix_hash: str, decision: Any) -> Any:
+            if prefix_hash.startswith("summary "):
+                raise StoreError("the disk is full")
+            return super().decide(scope, view, prefix_hash, decision)
+
+    history = ck.History(chat(9)[:-1], scope=SCOPE)
+    with Full(":memory:") as store:
+        built = builder(compaction=[ck.SummarizeOldest(counting(), share=80)], store=store)
+
+        assert not built.prepare(history)
+    assert history.summaries == {}
+
+
+def test_many_who_wait_for_preparations_leave_them_the_threads_that_they_need() -> None:
+    """More builds than the pool has threads, each at its limit, each being prepared."""
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        started, goes_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def summarizer(request: SummaryRequest) -> str:
+            started.release()
+            await goes_on.wait()
+            return "written ahead of time"
+
+        built = builder(compaction=[ck.SummarizeOldest(summarizer, share=80)])
+        histories = [ck.History(chat(9)[:-1]) for _ in range(4)]
+        preparations = [asyncio.create_task(built.aprepare(history)) for history in histories]
+        for _ in histories:
+            await started.acquire()
+        builds = []
+        for history in histories:
+            history.extend([user("and now? " * 20)])
+            builds.append(asyncio.create_task(built.abuild(history)))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        goes_on.set()
+        contexts = await asyncio.wait_for(asyncio.gather(*builds), 60)
+
+        assert all(await asyncio.gather(*preparations))
+        assert ["written ahead of time" in str(c.messages) for c in contexts] == [True] * 4
+
+    asyncio.run(run())
+
+
+def test_of_two_preparations_at_once_one_is_made() -> None:
+    """Both have asked the schedule, a user's own, before either begins."""
+    both, back = threading.Barrier(2), threading.Event()
+    made: list[ck.Preparation] = []
+
+    class Own:
+        def due(self, figures: Any) -> bool:
+            both.wait(60)
+            return True
+
+    def summarizer(request: SummaryRequest) -> str:
+        assert back.wait(5)
+        return "written once"
+
+    def prepare() -> None:
+        made.append(built.prepare(history))
+        back.set()
+
+    compaction = [ck.SummarizeOldest(summarizer, share=80)]
+    budget = ck.Budget(5_000, target=500)
+    built = builder(budget=budget, compaction=compaction, schedule=Own())
+    history = ck.History(chat(40)[:-1], scope=SCOPE)
+    threads = [threading.Thread(target=prepare) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert list(map(bool, made)) == [False, True]
+    assert "another" in made[0].reason

@@ -139,26 +139,6 @@ def test_summaries_of_another_strategy_are_merged_and_reported() -> None:
         assert str(context.report)
 
 
-def test_text_that_is_broken_up_in_a_block_is_counted_as_it_stands_there() -> None:
-    said: list[dict[str, Any]] = []
-    for number in range(14):
-        said.append(user(f"What is <|tool_{number:02}|>? " + "We write it first. " * 9))
-        said.append(answer(f"<|tool_{number:02}|> is a token. " + "Put it in front. " * 9))
-
-    def as_much_as_it_may(request: Any) -> str:
-        text = "Tokens of the template:"
-        for number in range(99):
-            if request.count(longer := f"{text} <|tool_{number:02}|>") > 2 * request.share:
-                break
-            text = longer
-        return text
-
-    built = builder(900, compaction=[ck.SummarizeOldest(as_much_as_it_may, share=150)])
-    contexts = converse(built, ck.History(), said)
-    assert not [failure for context in contexts for failure in context.report.failures]
-    assert {edit.kind for context in contexts for edit in context.edits} == {"summary"}
-
-
 def test_a_task_before_a_summary_is_not_summarized_with_what_lies_behind_it() -> None:
     history = ck.History(system="You are terse.")
     history.append(user("Look all orders up. Never call on Sunday."))

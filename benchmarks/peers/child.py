@@ -18,6 +18,7 @@ from importlib.metadata import version
 from typing import Any, TextIO
 
 from benchmarks.build_time import conversation
+from benchmarks.peers.conversing import converse
 from benchmarks.peers.libraries import Peer, peer
 from benchmarks.peers.library import Library, Message, Setting, request_counter
 from contextkit.errors import BudgetExceeded
@@ -165,6 +166,8 @@ async def answer(chosen: Peer, job: dict[str, Any]) -> Answer:
             return await requests(chosen, job)
         case "turns":
             return {"milliseconds": await turns(chosen, job)}
+        case "converse":
+            return await converse(chosen, job, setting_of(job, remember=True))
         case "version":
             return {"version": version(chosen.package) if chosen.package else ""}
     raise ValueError(job["do"])

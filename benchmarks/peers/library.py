@@ -28,7 +28,10 @@ class Setting:
         tools: in OpenAI form.
         counter: counts texts and messages.
         summary: tokens that the stand-in for a summarizer writes.
-        target, cache: of contextkit alone: tokens that a cut comes down to, and the cache.
+        target: tokens that a cut comes down to; of contextkit, and of LangChain's middleware, which
+            keeps so many beside its summary.
+        cache: of contextkit alone.
+        writes: a model in place of the stand-in.
     """
 
     model: str
@@ -40,6 +43,7 @@ class Setting:
     summary: int = 200
     target: int | None = None
     cache: str | None = None
+    writes: Callable[[list[Message]], str] | None = None
     calls: list[Call] = field(default_factory=list)
 
     @property
@@ -52,7 +56,9 @@ class Setting:
         return self.counter.counter.count(text)
 
     def summarize(self, messages: list[Message]) -> str:
-        """A text of `summary` tokens in place of what a model would write."""
+        """What `writes` gives; else a text of `summary` tokens in place of it."""
+        if self.writes is not None:
+            return self.writes(messages)
         number = len(self.calls) + 1
         text = f"Summary {number}:" + " word" * max(1, self.summary - 4)
         self.calls.append((messages, text))

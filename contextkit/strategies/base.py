@@ -27,7 +27,7 @@ class Need:
             nothing is called, a message of `shows` tokens stands there.
         shows: the most tokens that the edit will show in its place.
         calls: tokens of the model call, by which a cut is priced before it is made.
-        after: a preparation that is waited for before the call.
+        after: what is under way and has to end before `call`.
     """
 
     call: Callable[[], Any]

@@ -44,13 +44,13 @@ def block(history: History, name: str, text: str) -> str:
     Raises:
         InputError: when the name cannot stand in a delimiter.
     """
-    return _delimited(name, harmless(history, text), delimiter_mark(history))
+    return _delimited(name, harmless(text, delimiter_mark(history)), delimiter_mark(history))
 
 
 def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str:
     """Several labelled texts in one block; each label carries the mark, which no text can."""
     mark = delimiter_mark(history)
-    lines = [f"[{mark} {label}]\n{_harmless(text, mark)}" for label, text in parts]
+    lines = [f"[{mark} {label}]\n{harmless(text, mark)}" for label, text in parts]
     return _delimited(name, "\n".join(lines), mark)
 
 
@@ -58,11 +58,6 @@ def text_in(content: Any) -> Any:
     """The text between the delimiters of a block; content that is none, as it is."""
     found = _BLOCK.fullmatch(content) if isinstance(content, str) else None
     return found[1] if found else content
-
-
-def harmless(history: History, text: str) -> str:
-    """A text as it stands in a block of a conversation."""
-    return _harmless(text, delimiter_mark(history))
 
 
 def delimiter_mark(history: History) -> str:
@@ -75,7 +70,8 @@ def _delimited(name: str, text: str, mark: str) -> str:
     return f'<data name="{name}" mark="{mark}">\n{text}\n</data {mark}>'
 
 
-def _harmless(text: str, mark: str) -> str:
+def harmless(text: str, mark: str) -> str:
+    """A text with the mark, and control tokens of chat templates, broken up."""
     # The second space keeps the halves of two broken marks from forming a third.
     text = text.replace(mark, f"{mark[:4]} {mark[4:]} ")
     return _CONTROL.sub(r"\g<0> ", text)

@@ -10,6 +10,7 @@ from typing import Any
 from contextkit.groups import Span
 from contextkit.messages import canonical_json
 from contextkit.strategies.blocks import block, text_in
+from contextkit.summarizing.request import CountText
 from contextkit.view import View
 
 _HEAD = "Summary of messages {first} to {last} of this conversation:\n"
@@ -55,6 +56,11 @@ class Segment:
             shown = (entry.data for span in self.spans for entry in span.entries)
             return [{**data, "content": text_in(data["content"])} for data in shown]
         return [view.history.data[number] for number in self.covered]
+
+    def counter(self, view: View) -> CountText:
+        """Counts what a text takes in the message that shows it, without what stands around it."""
+        frame = view.count(self.message(view, ""))
+        return lambda text: max(0, view.count(self.message(view, text)) - frame)
 
     def message(self, view: View, text: str) -> dict[str, Any]:
         """The message that shows a text in its place: data, in the conversation."""
@@ -105,18 +111,18 @@ def oldest_spans(view: View, tokens: int) -> list[Span]:
 
 
 def _summarizable(view: View) -> list[Span]:
-    """The free spans behind the last summary that has any behind it, else those before it.
+    """The free spans that one summary may stand for: none stands across one that stands already.
 
-    None is summarized together with what lies on the other side of a summary: the new one would
-    stand in front of the earlier one, and tell of messages that this one tells of.
+    Those behind the last summary, so that a new one is appended; before it what was protected when
+    it was written, such as the user message of a long turn, has its turn when nothing else is left.
     """
-    runs: list[list[Span]] = [[]]
-    for span in view.free:
-        if span.kind == "summary":
-            runs.append([])
-        else:
-            runs[-1].append(span)
-    return next((run for run in reversed(runs) if run), [])
+    run: list[Span] = []
+    for span in reversed(view.free):
+        if span.kind != "summary":
+            run.append(span)
+        elif run:
+            break
+    return run[::-1]
 
 
 def dropped_before(view: View, spans: Sequence[Span]) -> tuple[int, ...]:

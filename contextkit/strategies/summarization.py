@@ -19,7 +19,6 @@ from contextkit.figures import NO_CALLS
 from contextkit.groups import Span
 from contextkit.messages import Message, canonical_json, copy_json
 from contextkit.strategies.base import Need
-from contextkit.strategies.blocks import harmless
 from contextkit.strategies.segments import (
     Segment,
     digest,
@@ -29,9 +28,16 @@ from contextkit.strategies.segments import (
     oldest_spans,
     other_spans,
 )
-from contextkit.strategies.summary_calls import Call, aligned, fits, known_profile, own_prompt
+from contextkit.strategies.summary_calls import (
+    Call,
+    aligned,
+    fits,
+    keeps_one_prompt,
+    known_profile,
+    own_prompt,
+)
 from contextkit.summarizing.breaker import Breaker
-from contextkit.summarizing.checking import TEXT_SHARE, checked
+from contextkit.summarizing.checking import TEXT_SHARE, checked, text_share
 from contextkit.summarizing.extractive import ExtractiveSummarizer
 from contextkit.summarizing.request import Summarizer, SummaryRequest, Written
 from contextkit.view import View
@@ -145,8 +151,12 @@ class SummarizeOldest:
         """The edit of a summary that was written before, for the segment that fits best."""
         for address, segment in segments.items():
             summary = found.get(address)
-            if summary is not None and summary.get("covers") == list(segment.covered):
-                return [self._edit(view, segment, summary)]
+            if summary is None or summary.get("covers") != list(segment.covered):
+                continue
+            edit = self._edit(view, segment, summary)
+            # What it stands for may have been cleared since it was written.
+            if view.count(edit.shows[0]) < sum(span.tokens for span in segment.spans):
+                return [edit]
         return []
 
     def _need(self, view: View, segment: Segment) -> Need:
@@ -160,7 +170,9 @@ class SummarizeOldest:
                 allowed=self.share,
             )
         held = sum(span.tokens for span in segment.spans)
-        calls = self._call(view, segment).calls if self.asks else NO_CALLS
+        # What the text may take is looked into when it is asked for.
+        words = _in_words(int(TEXT_SHARE * room))
+        calls = self._call(view, segment, words).calls if self.asks else NO_CALLS
         return Need(
             call=lambda: self._ask(view, segment, ""),
             finish=lambda result: self._finish(view, segment, result, last=False),
@@ -201,13 +213,12 @@ class SummarizeOldest:
     def _ask(self, view: View, segment: Segment, told: str) -> Any:
         """Call the summarizer; a rejection that it makes itself is a result like any other."""
         self.breaker.check()
-        request = self._call(view, segment, told).request if self.asks else {}
-        asked = SummaryRequest(
-            copy_json(dict(request)),
-            span=segment.source(view),
-            share=self._text_share(view, segment),
-            count=lambda text: _text_tokens(view, text),
-        )
+        count = segment.counter(view)
+        span = segment.source(view)
+        share = text_share(span, self._room(view, segment), count)
+        call = self._call(view, segment, _in_words(share) + told) if self.asks else None
+        request = copy_json(dict(call.request)) if call else {}
+        asked = SummaryRequest(request, span=span, share=share, count=count)
         try:
             result = self.summarizer(asked)
         except SummaryRejected as error:
@@ -217,19 +228,24 @@ class SummarizeOldest:
             raise
         return _Awaited(result, self.breaker) if inspect.isawaitable(result) else result
 
-    def _call(self, view: View, segment: Segment, told: str = "") -> Call:
-        """The call that is made."""
-        words = max(1, self._text_share(view, segment) * 3 // 4)  # of English, to a token
-        instruction = f"{self.instruction} Use at most {words:,} words.{told}"
+    def _call(self, view: View, segment: Segment, told: str) -> Call:
+        """The call that is made; what is told stands behind the instruction."""
+        instruction = self.instruction + told
         model = getattr(self.summarizer, "model", None)
         spans, also = segment.spans, segment.also
         if isinstance(model, str) and model:
             return own_prompt(view, spans, also, instruction, share=self.share, model=model)
+        ahead = view.summaries_kept is not None and view.summaries_kept.ahead
+        if (ahead or segment.merge) and not also and keeps_one_prompt(view):
+            # More of the prefix is read after it: by live requests, or by the same cut's next call.
+            call = aligned(view, spans, also, instruction, share=self.share, whole=True)
+            if fits(view, call):
+                return call
         return aligned(view, spans, also, instruction, share=self.share)
 
     def _prices(self, view: View, segment: Segment) -> tuple[str, dict[str, float | None]]:
         """The way that was taken, and what each costs, in price units of the live model."""
-        taken = self._call(view, segment)
+        taken = self._call(view, segment, "")
         other = own_prompt if taken.way == "aligned" else aligned
         left = other(view, segment.spans, segment.also, self.instruction, share=self.share)
         return taken.way, {call.way: call.price(view) for call in (taken, left)}
@@ -249,8 +265,8 @@ class SummarizeOldest:
             written.text,
             segment.source(view),
             share=max(1, self._room(view, segment)),
-            count=lambda text: _text_tokens(view, text),
-            known=[entry.data for entry in view.entries],
+            count=segment.counter(view),
+            known=[entry.data for group in view.uncut or view.groups for entry in group.entries],
         )
         message = segment.message(view, passed.text)
         tokens, freed = view.count(message), sum(span.tokens for span in segment.spans)
@@ -298,10 +314,6 @@ class SummarizeOldest:
             provenance=provenance,
         )
 
-    def _text_share(self, view: View, segment: Segment) -> int:
-        """What a summarizer is told that its text may take."""
-        return max(1, int(TEXT_SHARE * self._room(view, segment)))
-
     def _room(self, view: View, segment: Segment) -> int:
         """The most tokens of the text itself, without what stands around it."""
         return self.share - view.count(segment.message(view, ""))
@@ -329,6 +341,11 @@ class _Awaited:
             close()
 
 
+def _in_words(tokens: int) -> str:
+    """How long a text may be, as models keep to it: in words, of English three to four tokens."""
+    return f" Use at most {max(1, tokens * 3 // 4):,} words."
+
+
 def _charged(view: View, written: Written) -> dict[str, Any]:
     """What the call of a summary was charged, where that is known, for its provenance."""
     profile, rules = view.profile, view.rendering.rules
@@ -338,9 +355,3 @@ def _charged(view: View, written: Written) -> dict[str, Any]:
     if cost is None or cost.money is None:
         return {}
     return {"cost": {"money": cost.money, "currency": cost.currency}}
-
-
-def _text_tokens(view: View, text: str) -> int:
-    """Tokens of a text as it will stand in a message; the template's own are no part of it."""
-    empty = view.count({"role": "user", "content": ""})
-    return max(0, view.count({"role": "user", "content": harmless(view.history, text)}) - empty)

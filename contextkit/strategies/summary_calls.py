@@ -7,20 +7,24 @@ what is summarized as data, for another, cheaper model.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from contextkit.caching.markers import marked_for_reading
 from contextkit.errors import ProfileError
 from contextkit.figures import Calls
 from contextkit.grammar import violations
-from contextkit.groups import Span
+from contextkit.groups import Group, Span
 from contextkit.originals import original_text
 from contextkit.profiles import Price, Profile, profile_for
 from contextkit.schedules import OUTPUT
-from contextkit.strategies.blocks import blocks
+from contextkit.strategies.blocks import blocks, delimiter_mark, harmless
 from contextkit.view import View
+
+_BEGINNING = 80
+"""Characters by which a message is pointed at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +57,52 @@ class Call:
 
 
 def aligned(
-    view: View, spans: Sequence[Span], also: Sequence[int], instruction: str, *, share: int
+    view: View,
+    spans: Sequence[Span],
+    also: Sequence[int],
+    instruction: str,
+    *,
+    share: int,
+    whole: bool = False,
 ) -> Call:
     """A call that reads the live prefix; its tools too, of which none may be called.
 
+    The prefix is that of the request before, whatever the same cut has taken out of the view since;
+    where that is too long to be asked about, it is the view.
+
     Args:
         also: messages that were dropped unsummarized earlier. The prefix is another one with them.
+        whole: with what stands behind the spans as well, which the instruction then excepts.
     """
-    last = spans[-1].groups[-1]
+    asked = _Asked(spans, also, instruction, share, whole)
+    before = _aligned(view, view.uncut or view.groups, asked)
+    if view.uncut is None or fits(view, before):
+        return before
+    return _aligned(view, view.groups, asked)
+
+
+class _Asked(NamedTuple):
+    """What `aligned` is given, but for the view."""
+
+    spans: Sequence[Span]
+    also: Sequence[int]
+    instruction: str
+    share: int
+    whole: bool
+
+
+def _aligned(view: View, groups: Sequence[Group], asked: _Asked) -> Call:
+    spans, also, instruction, share, whole = asked
+    last = max(number for span in spans for number in span.numbers)
+    end = 1 + max(place for place, group in enumerate(groups) if group.start <= last)
+    behind: Sequence[Group] = groups[end:] if whole else ()
+    if behind and behind[-1].kind == "user":
+        behind = behind[:-1]  # it was not sent yet
     sent = [entry.data for entry in view.system]
     sent += [view.history.data[number] for number in also]
-    body = 0
-    for group in view.groups:
-        sent += [entry.data for entry in group.entries]
-        body += group.tokens
-        if group is last:
-            break
+    sent += [entry.data for group in (*groups[:end], *behind) for entry in group.entries]
+    if behind:
+        instruction += _except(view, [entry.data for group in behind for entry in group.entries])
     told = {"role": "user", "content": instruction}
     rendered = view.rendering.messages(len(view.system), [*sent, told])
     marked = view.rendering.taking_turns(marked_for_reading(view, rendered))
@@ -81,6 +115,7 @@ def aligned(
         if view.profile is None or "tool_choice" not in view.profile.keyed_by:
             request["tool_choice"] = "none"
     start = view.system_tokens + (view.bounds.fixed if view.bounds else 0)
+    body = sum(group.tokens for group in (*groups[:end], *behind))
     fresh = view.count(told)
     if view.formatted:  # a summary is no JSON: the call leaves the format out
         fresh += start + body
@@ -90,6 +125,16 @@ def aligned(
         return Call("aligned", request, Calls(read=start + body, fresh=fresh, output=share))
     fresh += body + sum(view.count(view.history.data[number]) for number in also)
     return Call("aligned", request, Calls(read=start, fresh=fresh, output=share))
+
+
+def keeps_one_prompt(view: View) -> bool:
+    """Whether the cache keeps the last prompt alone: a shorter one costs what stood behind it.
+
+    As a slot of llama.cpp does (https://github.com/ggml-org/llama.cpp/tree/master/tools/server,
+    measured 2026-11).
+    """
+    rules = view.profile.cache() if view.profile is not None else None
+    return rules is not None and rules.match == "slots"
 
 
 def fits(view: View, call: Call) -> bool:
@@ -135,6 +180,17 @@ def known_profile(model: str) -> Profile | None:
         return profile_for(model)
     except ProfileError:
         return None
+
+
+def _except(view: View, behind: Sequence[Mapping[str, Any]]) -> str:
+    """What the instruction says of messages that a summary is not to cover."""
+    begins = harmless(original_text(behind[0]).strip(), delimiter_mark(view.history))
+    count = f"message{'s' if len(behind) > 1 else ''} before this one"
+    return (
+        f"\n\nThe last {len(behind):,} {count}, from the one on that begins with "
+        f"{json.dumps(begins[:_BEGINNING], ensure_ascii=False)}, will stay as they are: leave them "
+        "out, and summarize what stands before them."
+    )
 
 
 def _ratio(live: Profile | None, price: Price | None) -> float | None:

@@ -17,10 +17,15 @@ from contextkit.summarizing.stated import Stated, not_in
 from contextkit.summarizing.wording import check_words
 
 TEXT_SHARE = 0.5
-"""Share of a summary's tokens that its text is asked to keep to; the block has the rest."""
+"""Share of a summary's tokens that its text has in any case, whatever the block would take.
+
+What agents and users repeat takes about half of a quarter of their tokens: with half for the block
+nearly all that the text lost has room, with a quarter for it a tenth or more has none.
+"""
 UNSUPPORTED = "Not in the messages:"
 _SAID = re.compile(r"[^\W_]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BEGINNING = 20_000
 _NAMED = 8
 """How many things that are not in the messages a summary names, at most."""
 
@@ -40,6 +45,17 @@ class Checked:
     added: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
+
+
+def text_share(span: Sequence[Mapping[str, Any]], share: int, count: CountText) -> int:
+    """The tokens that a summarizer is told its text may take, of those of the whole summary.
+
+    What the block behind it would take, if nothing of what it must carry stood in the text, is
+    left free for it, as far as that is not more than the rest of `TEXT_SHARE`.
+    """
+    block = rendered(fact for fact in facts_of(span) if fact.needed)
+    left = share - count(f"\n\n{block}") if block else share
+    return max(1, left, int(TEXT_SHARE * share))
 
 
 def checked(
@@ -65,20 +81,22 @@ def checked(
     if not isinstance(text, str):
         raise SummaryRejected(f"the summarizer gave no text but {type(text).__name__}")
     text = text.strip()
-    if not _SAID.search(text):
-        raise SummaryRejected("the summarizer gave an empty text", again=True)
     if _SURROGATE.search(text):
         raise SummaryRejected("the summary holds a lone surrogate, no character", again=True)
+    if not _SAID.search(text):
+        raise SummaryRejected("the summarizer gave an empty text", again=True)
+    readings = read(span)
+    source = source_of(readings)
     tokens = count(text)
     if tokens > share:
+        # What else is wrong with it says more than its length; how it begins is enough for that.
+        check_answer(text[:_BEGINNING], source, shared=0)
         raise SummaryRejected(
             f"the summary takes {tokens:,} tokens, and its share is {share:,}",
             tokens=tokens,
             allowed=share,
             again=True,
         )
-    readings = read(span)
-    source = source_of(readings)
     facts = facts_in(readings)
     stated = facts_of([{"role": "assistant", "content": text}])
     own = {(fact.kind, fact.key) for fact in facts}

@@ -142,7 +142,7 @@ def check_answer(text: str, source: str, *, shared: int) -> None:
             raise SummaryRejected("the summarizer refused", again=True)
     elif _is_error(bare, source, shared):
         raise SummaryRejected("the summarizer gave an error text", again=True)
-    if is_loop(text) and not is_loop(source):
+    if is_loop(text, source):
         raise SummaryRejected("the summary repeats itself over and over", again=True)
 
 

@@ -106,19 +106,22 @@ def _scripts(text: str) -> Counter[str]:
     return Counter(counts)
 
 
-def is_loop(text: str) -> bool:
-    """Whether a text says the same line or phrase again and again."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) >= 8:
-        often = Counter(line.casefold() for line in lines).most_common(1)[0][1]
-        if often >= 6 and often * 2 > len(lines):
-            return True
+def is_loop(text: str, source: str = "") -> bool:
+    """Whether a text says the same line or phrase again and again, and its source does not."""
+    lines = [line.strip().casefold() for line in text.splitlines() if line.strip()]
+    often = Counter(lines).most_common(1)[0][1] if lines else 0
     pieces = _PIECES.findall(text.casefold())
-    if len(pieces) < 48:
-        return False
-    runs = set(zip(pieces, pieces[1:], pieces[2:], strict=False))
-    if len(runs) < 0.3 * (len(pieces) - 2):
-        return True
+    runs = _runs(pieces)
     # A good beginning may run into a loop.
     tail = pieces[-max(48, len(pieces) // 3) :]
-    return len(set(zip(tail, tail[1:], tail[2:], strict=False))) < 0.2 * (len(tail) - 2)
+    loops = (often > 5 and often * 2 > len(lines) > 7) or (
+        len(pieces) > 47 and (len(runs) < 0.3 * len(pieces) or len(_runs(tail)) < 0.2 * len(tail))
+    )
+    if not loops or not source:
+        return loops
+    theirs = _runs(_PIECES.findall(source.casefold()))
+    return not is_loop(source) or len(runs & theirs) < 0.8 * len(runs)
+
+
+def _runs(pieces: list[str]) -> set[tuple[str, ...]]:
+    return set(zip(pieces, pieces[1:], pieces[2:], strict=False))

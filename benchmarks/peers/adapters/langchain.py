@@ -154,7 +154,7 @@ class Summarizing(Trimming):
         self.middleware = SummarizationMiddleware(
             StandIn(setting=setting),
             trigger=("tokens", setting.room),
-            keep=("tokens", max(1, setting.room // 2)),
+            keep=("tokens", setting.target or max(1, setting.room // 2)),
             token_counter=self.counter,
         )
 

@@ -18,7 +18,7 @@ from contextkit.errors import SummaryRejected
 from contextkit.history import History
 from contextkit.messages import SYSTEM_ROLES, copy_json
 from contextkit.strategies.summarization import INSTRUCTION
-from contextkit.summarizing.checking import TEXT_SHARE, checked
+from contextkit.summarizing.checking import checked, text_share
 from contextkit.summarizing.extractive import ExtractiveSummarizer
 from contextkit.summarizing.keeping import HEADING
 from contextkit.summarizing.kept import said, said_by
@@ -157,7 +157,7 @@ async def _awaited(result: Any) -> Any:
 
 def _checked(task: Task, summarizer: Summarizer) -> str:
     """The same with what it lost, as a build has it."""
-    text = _text(task, summarizer, int(TEXT_SHARE * task.share))
+    text = _text(task, summarizer, text_share(task.span, task.share, task.count))
     whole = checked(text, task.span, share=task.share, count=task.count, known=task.paper.messages)
     task.passed.append(whole.text)
     return whole.text

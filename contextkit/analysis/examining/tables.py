@@ -295,7 +295,7 @@ def _notes(run: Exam, rows: list[dict[str, Any]], limit: int, target: int, join:
         notes.append(
             f"The finished part of each conversation (all of one with questions) in {run.share:.0%}"
             " of its tokens; the newest text in as many. Summarized with the check behind it, as "
-            "a build has it: half of the share is the summarizer's, the rest for what it loses."
+            "a build has it: room is left for what must be carried, half of the share at most."
         )
     if join > 1:
         notes.append(f"Joined into long sessions: {join} conversations in a row make one.")
