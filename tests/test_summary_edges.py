@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,3 +188,20 @@ def test_a_call_without_the_response_format_of_the_live_requests_reads_nothing()
         prices[name] = edit.provenance["price"]["aligned"]
         assert "response_format" not in summarizer.asked[0]
     assert prices["with"] > 1.5 * prices["without"]
+
+
+@pytest.mark.parametrize(
+    ("model", "cache", "key"),
+    [("gpt-5", None, "prompt_cache_key"), ("qwen-plus", "session", "extra_headers")],
+)
+def test_a_call_is_led_to_the_cache_of_the_live_requests(model: str, cache: Any, key: str) -> None:
+    summarizer = Summarizer()
+    built = summarizing(summarizer, model=model, cache=cache)
+    contexts = converse(built, ck.History(scope=SCOPE), chat(12))
+    live, [asked, *_] = contexts[-1].request(), summarizer.asked
+    assert asked[key] == live[key]
+    client: Any = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=print)))
+    options = {"extra_headers": {"x-own": "1"}, "extra_body": {"enable_thinking": False}}
+    sent = ck.ModelSummarizer(client, options=options).parameters(asked)
+    assert sent["extra_headers"] == {**live.get("extra_headers", {}), "x-own": "1"}
+    assert sent["extra_body"] == {**live.get("extra_body", {}), "enable_thinking": False}

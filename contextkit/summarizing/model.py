@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from contextkit.budget import longest_reply, whole_number
+from contextkit.caching.routing import with_own
 from contextkit.errors import InputError, ProfileError
 from contextkit.profiles import profile_for
 from contextkit.summarizing.breaker import Breaker, check_seconds
@@ -110,7 +111,7 @@ class ModelSummarizer:
             parameters |= _bound(str(parameters.get("model", "")), request.share)
         if self.timeout is not None:
             parameters["timeout"] = self.timeout
-        return {**parameters, **self.options}
+        return with_own(parameters, self.options)
 
 
 def _written(completion: Any, parameters: Mapping[str, Any]) -> Written:
