@@ -1,4 +1,4 @@
-"""A conversation in which everything happens at once, and what is promised is checked at each build.
+"""A conversation in which everything happens at once; what is promised is checked at each build.
 
 A `Play` holds one conversation in one of several ways, and lets chance decide: who answers what,
 what summarizers give, when a summary is prepared, cancelled, crashed, when a process is started
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -181,7 +182,7 @@ class Play:
         choose, clock = self.choose, self.clock
         stack = choose.below(10)
         share, segments = choose.of([90, 140, 220]), choose.of([8, 3, 2, 1])
-        limit = choose.of([700, 450, 1_000, 1_600])
+        limit = choose.of([600, 400, 800, 1_200])
         target = choose.of([limit // 2, limit // 4, limit * 3 // 4])
         schedule = choose.of(
             [
@@ -235,7 +236,7 @@ class Play:
     def run(self) -> None:
         """The whole play."""
         with self._watched():
-            for _ in range(3 + self.choose.below(22)):
+            for _ in range(6 + self.choose.below(30)):
                 self.clock.now += self.choose.of([1, 1, 20, 400])
                 self.append(next(self.coming))
                 self.maybe_previewed()
@@ -271,7 +272,13 @@ class Play:
     def built(self) -> ck.Context | None:
         """A build with all checks; None where it cannot be made, or crashed."""
         replica = self.listed and self.store is not None and self.choose.chance(6)
-        return self._tried(lambda: self.check(self._built(self.other if replica else self.builder)))
+        builder = self.other if replica else self.builder
+        calls, kept, self.nested = self.calls, self._kept_count(), False
+        context = self._tried(lambda: self.check(self._built(builder)))
+        # One that fails is asked once more, and then nobody asks it in this build again.
+        asking = sum(hasattr(strategy, "summarizer") for strategy in builder.phases.compaction)
+        assert self.nested or self.calls - calls <= 2 * (self._kept_count() - kept + asking)
+        return context
 
     def prepared(self) -> None:
         """A preparation, which may crash; afterwards nothing is there but whole summaries."""
@@ -299,7 +306,11 @@ class Play:
         try:
             if self.messages[-1]["role"] == "assistant":
                 self.append([{"role": "user", "content": "meanwhile " + self.choose.text()}])
-            self._tried(lambda: self.check(self._built(self.other if self.listed and self.store else self.builder)))
+            self._tried(
+                lambda: self.check(
+                    self._built(self.other if self.listed and self.store else self.builder)
+                )
+            )
         finally:
             self.depth -= 1
 
@@ -372,6 +383,8 @@ class Play:
             assert cut or blocks[: len(before)] == before
         self.sent = [(a, sent) for a, sent in self.sent if a != point] + [(point, blocks)]
         self._keeps_summaries(context)
+        for event in context.events:
+            assert "summary" not in event or _shrinks(event), event
         # A second build is the same, and silent.
         records = len(history.records)
         again = self._built(self.builder, of=context)
@@ -425,7 +438,8 @@ class Play:
                 if edit.kind == "summary":
                     merged = edit.reason.startswith("merged")
                     assert merged or not gone
-                    assert merged or all(covers[0] < edit.covers[0] for covers in standing)
+                    first, last = edit.covers[0], edit.covers[-1]
+                    assert merged or not any(first < covers[0] < last for covers in standing)
                     standing[edit.covers] = True
                 for covers in gone:
                     assert edit.kind in ("summary", "drop")
@@ -434,6 +448,8 @@ class Play:
 
     def check_refusal(self, error: BudgetExceeded | GrammarError) -> None:
         """Whoever summarizes nothing at all could not have built it either."""
+        if self.pins and self.builder.phases.tail:
+            return  # what was inserted at a pin stays with it
         plain = ck.ContextBuilder(
             "qwen-plus",
             profile=ck.profile_for("qwen-plus"),
@@ -545,3 +561,10 @@ async def _previewed(builder: ck.ContextBuilder, held: Any, scope: ck.Scope | No
 def _is_summary(entry: Any) -> bool:
     return entry.edit is not None and entry.edit.kind == "summary"
 
+
+def _shrinks(event: str) -> bool:
+    found = re.search(r"([\d,]+) to ([\d,]+) tokens$", event)
+    if found is None:
+        return True
+    before, after = (int(number.replace(",", "")) for number in found.groups())
+    return after < before
