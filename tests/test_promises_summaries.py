@@ -146,7 +146,7 @@ def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
 
 def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> None:
     """The results that it was written of have been cleared."""
-    text = "They looked it up and found it. " * 18
+    text = " ".join(f"They looked row {n} up and found it." for n in range(18))
     strategy = ck.SummarizeOldest(lambda request: text, share=200)
     history = ck.History(scope=SCOPE)
     for n in range(3):
