@@ -146,8 +146,7 @@ def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
 
 def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> None:
     """The results that it was written of have been cleared."""
-    verbs = "looked asked searched waited tried called read wrote found lost sent took".split()
-    text = " ".join(f"First they {verb} for the row, as was said, and go on." for verb in verbs)
+    text = " ".join(f"They looked row {n} up and found it." for n in range(18))
     strategy = ck.SummarizeOldest(lambda request: text, share=200)
     history = ck.History(scope=SCOPE)
     for n in range(3):
