@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextkit.errors import SummaryRejected
-from contextkit.summarizing.checking import UNSUPPORTED, Checked, checked
+from contextkit.summarizing.checking import Checked, checked
 from contextkit.summarizing.facts import facts_of, lost
-from contextkit.summarizing.keeping import HEADING, LABELS
+from contextkit.summarizing.frame import HEADING, UNSUPPORTED
+from contextkit.summarizing.keeping import LABELS
 from contextkit.summarizing.reading import read, source_of
 from tests.test_facts import ANY_MESSAGES, ANY_TEXT, assistant, call, result, user
 

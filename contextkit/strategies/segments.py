@@ -10,10 +10,9 @@ from typing import Any
 from contextkit.groups import Span
 from contextkit.messages import canonical_json
 from contextkit.strategies.blocks import block, text_in
+from contextkit.summarizing.frame import HEAD
 from contextkit.summarizing.request import CountText
 from contextkit.view import View
-
-_HEAD = "Summary of messages {first} to {last} of this conversation:\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Segment:
 
     def message(self, view: View, text: str) -> dict[str, Any]:
         """The message that shows a text in its place: data, in the conversation."""
-        head = _HEAD.format(first=self.covered[0], last=self.covered[-1])
+        head = HEAD.format(first=self.covered[0], last=self.covered[-1])
         return {"role": "user", "content": block(view.history, "summary", head + text)}
 
 
@@ -148,7 +147,7 @@ def frame_tokens(view: View, spans: Sequence[Span]) -> int:
     if not spans:
         return 0
     numbers = [number for span in spans for number in span.numbers]
-    head = _HEAD.format(first=min(numbers), last=max(numbers))
+    head = HEAD.format(first=min(numbers), last=max(numbers))
     return view.count({"role": "user", "content": block(view.history, "summary", head)})
 
 
