@@ -450,3 +450,10 @@ def test_with_room_enough_nothing_that_is_needed_is_lost(messages):
     assert done.lost == ()
     needed = [fact for fact in facts_of(messages) if fact.needed]
     assert lost(needed, done.text) == []
+
+
+def test_a_summary_may_begin_with_words_of_a_traceback() -> None:
+    span = [{"role": "user", "content": "main.py: Traceback (most recent call last): ValueError"}]
+
+    said = "Traceback (most recent call last) of ValueError in main.py: mended."
+    assert checked(said, span, share=200, count=len).text.startswith(said)
