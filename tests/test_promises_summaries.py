@@ -9,11 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+
 import contextkit as ck
 from contextkit.errors import StoreError
 from contextkit.grammar import violations
 from contextkit.summarizing.request import SummaryRequest
+from tests.conversations import Choices, choices
+from tests.interleaved import WAYS, Play
 from tests.support import SCOPE, Own, answer, builder, call, chat, kinds, result, user, wire
+
+pytestmark = pytest.mark.usefixtures("quiet_log")
 
 
 def counting() -> Any:
@@ -30,6 +37,22 @@ def counting() -> Any:
 def standing(context: ck.Context) -> list[str]:
     """What the summaries of a request say, in order."""
     return [m["content"] for m in context.messages if '<data name="summary"' in str(m["content"])]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=max(1, settings().max_examples // len(WAYS)))
+@given(choose=choices(2_000))
+def test_the_promises_hold_whatever_happens_in_between(
+    runner: asyncio.Runner, way: str, choose: Choices
+) -> None:
+    """Promises 1 to 6, with all that summaries can bring, interleaved: `Play` has them."""
+    Play(choose, way, runner).run()
 
 
 # -- what was found wrong once -------------------------------------------------------------------
@@ -125,6 +148,29 @@ def test_a_cut_that_was_put_off_for_a_preparation_is_put_off_by_all() -> None:
         assert kinds(alone.build(messages, scope=SCOPE)) == ["summary"]
 
 
+def test_a_cut_that_does_not_pay_for_one_is_not_made_by_another_who_has_its_summary() -> None:
+    """A prepared summary costs nothing: a plan with it pays earlier."""
+    options: dict[str, Any] = {
+        "budget": ck.Budget(12_000, target=600),
+        "schedule": ck.WhenItPays(0.3, 1.0),
+    }
+    weighed = 0
+    for turns in range(30, 50, 5):
+        messages = chat(turns)
+        with ck.SQLiteStore(":memory:") as store:
+            summarizer = counting()
+            summarizer.model = "qwen-max"  # which costs more than is taken as a rule
+            strategy = ck.SummarizeOldest(summarizer, share=80)
+            one = builder(**options, compaction=[strategy], store=store)
+            other = builder(**options, compaction=[strategy], store=store)
+            one.prepare(messages[:-1], scope=SCOPE)
+            sent = other.build(messages, scope=SCOPE)
+            weighed += sent.view.planned is not None
+
+            assert wire(one.build(messages, scope=SCOPE)) == wire(sent)
+    assert weighed
+
+
 def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
     """The user message of a long turn is protected while its steps are summarized."""
     summarizer = counting()
@@ -146,7 +192,15 @@ def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
 
 def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> None:
     """The results that it was written of have been cleared."""
-    text = " ".join(f"They looked row {n} up and found it." for n in range(18))
+    text = (
+        "The user said go, and the tool was asked to look. It gave row after row, none of which "
+        "stood out. The answer was ok, and the work went on. Then there was another go, with rows "
+        "much like those before, and a short word that all was well. The last look brought the "
+        "same table again, which nobody questioned. So far every step was done as it was wanted, "
+        "no decision is open, nothing else was named, and the next thing to do is to wait for "
+        "what the user wants to see, and then to look for it in the rows that were found so far. "
+        "If that brings nothing new, say so at once, and ask which other place is to be searched."
+    )
     strategy = ck.SummarizeOldest(lambda request: text, share=200)
     history = ck.History(scope=SCOPE)
     for n in range(3):
