@@ -95,6 +95,57 @@ def test_the_call_is_the_live_request_with_an_instruction_appended() -> None:
     assert request.count("four") == 1
 
 
+def test_the_call_is_about_what_was_sent_though_results_were_cleared_in_the_same_cut() -> None:
+    """What the cut has taken out already is still in the provider's cache."""
+    look = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    step = [
+        user("Look it up."),
+        {"role": "assistant", "content": None, "tool_calls": [look]},
+        {"role": "tool", "tool_call_id": "1", "content": "Order ORD-7 is late. " * 40},
+        answer("It is late."),
+    ]
+    summarizer = Summarizer()
+    compaction = [
+        ck.ClearToolResults(keep_last=0, at_least=1),
+        ck.SummarizeOldest(summarizer, share=120),
+    ]
+    built = builder(1_200, compaction=compaction)
+    contexts = converse(built, ck.History(step), chat(12))
+    cut = next(i for i, context in enumerate(contexts) if context.edits)
+    request, before = summarizer.asked[0], contexts[cut - 1].request()
+
+    assert [event.split(":")[0] for event in contexts[cut].report.events] == [
+        "ClearToolResults",
+        "SummarizeOldest",
+    ]
+    shared = len(request["messages"]) - 1
+    assert shared > len(step)
+    assert request["messages"][:shared] == before["messages"][:shared]
+
+
+@pytest.mark.parametrize(("model", "whole"), [("llama.cpp", True), ("qwen-plus", False)])
+def test_a_prepared_call_leaves_the_next_request_its_prefix(model: str, whole: bool) -> None:
+    """A slot keeps the last prompt alone, so that a shorter one costs what stood behind it."""
+    summarizer = Summarizer()
+    history = ck.History(system="You are terse.")
+    built = summarizing(summarizer, model=model)
+    turns = near(built, history)
+    [asked] = summarizer.asked
+    history.append(user("And now? " + "It is late. " * 20))
+    context = built.build(history)
+
+    assert turns
+    assert not context.edits
+    *prefix, told = asked["messages"]
+    sent = context.messages[:-1]  # the live request before, and the reply to it
+    assert prefix == sent[: len(prefix)]
+    assert (len(prefix) == len(sent)) is whole
+    left = [message["content"] for message in sent[1 + len(asked.span) :]]
+    assert ("stay as they are" in told["content"]) is whole
+    assert (json.dumps(left[0][:80]) in told["content"]) is whole
+    assert (f"The last {len(left)} messages" in told["content"]) is whole
+
+
 def test_another_model_is_asked_with_a_prompt_of_its_own_and_both_prices_are_told() -> None:
     class Cheap(Summarizer):
         model = "gpt-5-mini"
@@ -475,3 +526,35 @@ def test_an_async_summarizer_is_prepared_by_aprepare_alone() -> None:
         built.prepare(history)
     assert asyncio.run(built.aprepare(history))
     assert len(history.summaries) == 1
+
+
+def test_a_merge_keeps_nothing_of_what_the_library_itself_wrote_around_summaries() -> None:
+    """The heads name messages by number; without a digit in the conversation none is kept."""
+    words = ["quiet", "sunny", "small", "old", "large", "green", "empty"]
+    said: list[dict[str, Any]] = []
+    for turn in range(40):
+        one, other = words[turn % 7], words[turn // 7]
+        said.append(user(f"I like {one} streets, and {other} rooms. " * 9))
+        said.append(answer(f"There is a {one} hotel with {other} rooms. " * 9))
+    compaction = [ck.SummarizeOldest(share=120, segments=1)]
+    contexts = converse(builder(1_200, compaction=compaction), ck.History(), said)
+    merged = [e for c in contexts for e in c.edits if e.reason.startswith("merged")]
+
+    assert merged
+    for edit in merged:
+        _, text = edit.shows[0]["content"].split(" of this conversation:\n")
+        assert not any(letter.isdigit() for letter in text.split("\n</data ")[0])
+
+
+def test_what_was_invented_once_is_flagged_each_time_it_is_told_again() -> None:
+    summarizer = Summarizer(f"{LONG}She paid 999 EUR to Gustav Zorba.")
+    built = summarizing(summarizer, share=150, segments=3)
+    contexts = converse(built, ck.History(), chat(60))
+    edits = [edit for context in contexts for edit in context.edits]
+
+    assert len(edits) > 4
+    assert any(edit.reason.startswith("merged") for edit in edits)
+    for edit in edits:
+        assert edit.provenance["facts"]["unsupported"] == 2
+        assert "Not in the messages: 999 EUR, Gustav Zorba" in edit.shows[0]["content"]
+        assert edit.shows[0]["content"].count("999 EUR") == 2
