@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from contextkit.budget import Budget
 from contextkit.caching.markers import check_own
+from contextkit.caching.parameters import is_rendered
 from contextkit.caching.points import CacheChoice, cache_notes, chosen_cache
 from contextkit.caching.tools import chat_tools, json_copy
 from contextkit.context import Context
@@ -201,7 +202,8 @@ class ContextBuilder:
         """Build the next request and record nothing.
 
         Strategies that need something from outside ask for it all the same: a summarizer is called,
-        and paid for.
+        and paid for. Its summary is kept under its address, as `prepare` does: the build that comes
+        finds it.
         """
         self.phases.check_sync()
         return drive(self._steps(conversation, scope, record=False))
@@ -378,7 +380,10 @@ class ContextBuilder:
             return self._context(scratch, decided, edits, plan, notes, events=events)
         winners = decisions
         if self.store is not None:
-            winners = yield from self._stored(lambda: self._store(history, plan, decisions))
+            weighed = scratch.planned[0] if scratch.planned else None
+            winners = yield from self._stored(
+                lambda: self._store(history, plan, decisions, weighed)
+            )
         with history.lock:
             won = self._record(history, plan, end, winners, seen)
             if not won or winners != decisions:
@@ -391,6 +396,8 @@ class ContextBuilder:
     def _equip(self, view: View, plan: Plan, kept: KeptSummaries) -> None:
         """Give a view what strategies make requests of their own from."""
         view.tools, view.rendering = plan.tools, plan.rendering
+        form = (plan.settings.get("response_format") or {}).get("type", "text")
+        view.formatted = form != "text" and is_rendered(self.profile)
         view.room = max(0, self.profile.window - (self.budget.reserve or 0) - plan.fixed)
         view.model, view.profile, view.summaries_kept = self.model, self.profile, kept
 
@@ -443,13 +450,15 @@ class ContextBuilder:
         current = history.current_settings(self.view)
         return current is None or current.hash != plan.hash
 
-    def _store(self, history: History, plan: Plan, decisions: list[Decision]) -> list[Decision]:
+    def _store(
+        self, history: History, plan: Plan, decisions: list[Decision], weighed: int | None
+    ) -> list[Decision]:
         """Write what was decided to the store; the decisions that stand there."""
         if self.store is None or history.scope is None:
             return decisions
         if self._stores_settings(history, plan):
             self.store.decide(history.scope, self.view, f"settings {plan.hash}", plan.settings)
-        return first_written(self.store, history, self.view, decisions)
+        return first_written(self.store, history, self.view, decisions, weighed=weighed)
 
     def _record(
         self, history: History, plan: Plan, point: int, made: list[Decision], seen: int

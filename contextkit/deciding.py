@@ -214,9 +214,8 @@ class Decider:
 
 def _is_prepared(view: View) -> bool:
     """Whether this process has a summary of messages that the view still shows as they are."""
-    return any(
-        summary["covers"][-1] > view.summarized for summary in view.history.summaries.values()
-    )
+    held = tuple(view.history.summaries.values())  # another thread may keep one meanwhile
+    return any(summary["covers"][-1] > view.summarized for summary in held)
 
 
 def _first_digits(tokens: int) -> int:

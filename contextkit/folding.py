@@ -59,6 +59,7 @@ class Fold:
         spans: what `View.free` found; None when it has to look again.
         open_numbers: the numbers of the messages in it; the same while edits are one to one.
         room: the most tokens that the messages of a summarizer's request may take.
+        formatted: whether requests have a response format that is a part of the prefix.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Fold:
         self.tools: tuple[dict[str, Any], ...] = ()
         self.rendering = Rendering()
         self.room: int | None = None
+        self.formatted = False
         self.summarized = -1
         self.last_user: int | None = None
         self.tail: int | None = None

@@ -7,7 +7,8 @@ is kept there is never another text, in this process or through a store in any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import get_ident
 from typing import Any
@@ -15,29 +16,47 @@ from typing import Any
 from contextkit.history import History
 from contextkit.store import Store
 
+LONGEST_WAIT = 60.0
+"""Seconds that a build waits for a preparation at most: as long as a summarizer may take."""
+
 
 class Preparing:
-    """A preparation under way."""
+    """A preparation under way; a view of a conversation has one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: History, view: str) -> None:
+        self._history, self._view = history, view
         self._thread = get_ident()
         self._ended: Future[None] = Future()
         self._ended.set_running_or_notify_cancel()  # nobody who waits for it can cancel it
 
+    @classmethod
+    def begin(cls, history: History, view: str) -> Preparing | None:
+        """The preparation that begins; None where another one is under way."""
+        own = cls(history, view)
+        return own if history.preparing.setdefault(view, own) is own else None
+
     def end(self) -> None:
         """Let go on whoever waits."""
-        self._ended.set_result(None)
+        if self._history.preparing.get(self._view) is self:
+            del self._history.preparing[self._view]
+        with suppress(InvalidStateError):  # it was given up before
+            self._ended.set_result(None)
 
     def wait(self) -> None:
-        """Wait for its end, unless it can only go on in this very thread."""
-        if get_ident() != self._thread:
-            self._ended.result()
+        """Wait for its end, unless it can only go on in this very thread.
+
+        One that takes too long is given up: its event loop may have been left.
+        """
+        if get_ident() != self._thread and wait([self._ended], LONGEST_WAIT).not_done:
+            self.end()
 
     async def wait_async(self) -> None:
         """Wait for its end, in no thread: it may need the very one."""
         import asyncio
 
-        await asyncio.wrap_future(self._ended)
+        ended = asyncio.wrap_future(self._ended)
+        if (await asyncio.wait([ended], timeout=LONGEST_WAIT))[1]:
+            self.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +104,8 @@ class KeptSummaries:
         """What there is at some addresses, here or in the store. May block."""
         found = self.held(addresses)
         if not found and self.store is not None and self.history.scope is not None:
-            found = self.store.decisions(self.history.scope, self.view, addresses)
+            stored = self.store.decisions(self.history.scope, self.view, addresses)
+            found = {address: data for address, data in stored.items() if is_summary(data)}
         return found
 
     def keep(self, address: str, summary: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -93,6 +113,23 @@ class KeptSummaries:
         if self.store is None or self.history.scope is None:
             return self.history.summaries.setdefault(address, summary)
         # The store first: what it could not keep may be another text there by and by.
-        stands = self.store.decide(self.history.scope, self.view, address, summary)
+        first = self.store.decide(self.history.scope, self.view, address, summary)
+        same = is_summary(first) and first["covers"] == summary["covers"]
+        stands = first if same else summary
         self.history.summaries[address] = stands
         return stands
+
+
+def is_summary(data: Any) -> bool:
+    """Whether data is a summary as `keep` was given it: a store may hold anything."""
+    if not isinstance(data, Mapping):
+        return False
+    covers, said = data.get("covers"), data.get("provenance")
+    return (
+        isinstance(covers, list)
+        and bool(covers)
+        and all(type(number) is int for number in covers)
+        and isinstance(data.get("text"), str)
+        and isinstance(said, Mapping)
+        and type(said.get("tokens_in")) is type(said.get("tokens_out")) is int
+    )

@@ -54,8 +54,7 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
     whole_number("within", within, least=1)
     if not decider.phases.summary_share:
         return Preparation((), "no strategy writes summaries")
-    preparing = view.history.preparing
-    if view.name in preparing:
+    if view.name in view.history.preparing:
         return Preparation((), _ANOTHER)
     view.bounds = decider.bounds(view, plan)
     # Behind a reply no request is under way that would add something, as figures have it.
@@ -73,13 +72,12 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
         return Preparation((), "too early: the cut will take messages that are still in use")
     target = max(1, view.bounds.target - added)
     events: list[Event] = []
-    under_way = Preparing()
-    if preparing.setdefault(view.name, under_way) is not under_way:
+    under_way = Preparing.begin(view.history, view.name)
+    if under_way is None:
         return Preparation((), _ANOTHER)
     try:
         edits = yield from decider.phases.compact(view, target, view.bounds.limit, events)
     finally:
-        preparing.pop(view.name, None)
         under_way.end()
     summaries = tuple(edit for edit in edits if edit.kind == "summary")
     reason = f"a cut in about {coming:,} request{'s' if coming != 1 else ''}"

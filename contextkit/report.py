@@ -201,31 +201,38 @@ def _summary_words(edit: Edit) -> str:
     said = edit.provenance
     by = f" by {said['model']}" if said.get("model") else ""
     words = [f"summary of messages {edit.covers[0]} to {edit.covers[-1]}{by}: {edit.reason}"]
-    if facts := said.get("facts"):
-        found = {
-            "added word for word": facts["added"],
-            "lost": facts["lost"],
-            "not in the messages": facts["unsupported"],
+    if facts := _numbers(said, "facts"):
+        names = {
+            "added": "added word for word",
+            "lost": "lost",
+            "unsupported": "not in the messages",
         }
-        words.append("facts " + ", ".join(f"{name} {count:,}" for name, count in found.items()))
-    prices = said.get("price") or {}
+        found = [f"{name} {facts[key]:,}" for key, name in names.items() if key in facts]
+        words.append("facts " + ", ".join(found))
     known = [
         f"{way} {price:,.0f}{' (asked)' if way == said.get('asked') else ''}"
-        for way, price in prices.items()
-        if price is not None
+        for way, price in _numbers(said, "price").items()
     ]
     if known:
         words.append("the call in price units: " + ", ".join(known))
-    if usage := said.get("usage"):
+    if usage := _numbers(said, "usage"):
         read = usage.get("cache_read_tokens")
         words.append(
-            f"reported: {usage.get('input_tokens') or 0:,} tokens in"
+            f"reported: {usage.get('input_tokens', 0):,} tokens in"
             + (f", {read:,} of them from the cache" if read is not None else "")
-            + f", {usage.get('output_tokens') or 0:,} out"
+            + f", {usage.get('output_tokens', 0):,} out"
         )
-    if cost := said.get("cost"):
-        words.append(f"{cost['money']:.6f} {cost['currency']}")
+    if "money" in (cost := _numbers(said, "cost")):
+        words.append(f"{cost['money']:.6f} {said['cost'].get('currency', '')}")
     return "; ".join(words)
+
+
+def _numbers(said: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The numbers under a key of a provenance, which may be another strategy's, with other data."""
+    held = said.get(key)
+    if not isinstance(held, Mapping):
+        return {}
+    return {name: number for name, number in held.items() if type(number) in (int, float)}
 
 
 def _alike(one: Fate, other: Fate) -> bool:

@@ -1,4 +1,4 @@
-"""A conversation in which everything happens at once, and what is promised is checked at each build.
+"""A conversation in which everything happens at once; what is promised is checked at each build.
 
 A `Play` holds one conversation in one of several ways, and lets chance decide: who answers what,
 what summarizers give, when a summary is prepared, cancelled, crashed, when a process is started
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ class Scripted:
             assert violations(request["messages"]) == []
             assert request.span
             play.during_a_call()
-            outcome = play.outcome or play.choose.of(OUTCOMES)
+            outcome = play.choose.of(OUTCOMES)
             said = "".join(str(message.get("content") or "")[:8] for message in request.span)
             good = f"{self.name} {play.calls} says: {said}"[: 3 * request.share]
         if outcome == "error":
@@ -147,22 +148,28 @@ class Play:
 
     Attributes:
         choose: decides.
-        outcome: what every summarizer gives; by default that is drawn.
-        calls: how often one was asked.
-        kept: by address, the texts that summarizers gave and the one that stands.
+        way: of holding the conversation, one of `WAYS`.
+        runner: of what is async.
+        depth: of builds and preparations within each other.
+        nested: whether there was one within what was done last.
+        calls: how often a summarizer was asked.
+        kept: by address, the texts that summarizers gave.
+        stands: by address, the text that stands there.
+        sent: the requests on the way to here: how many messages, and the blocks.
+        shown: every summary that was ever shown, by what it stands for.
     """
 
-    def __init__(self, choose: Choices, way: str, *, outcome: str = "") -> None:
+    def __init__(self, choose: Choices, way: str, runner: asyncio.Runner) -> None:
         self.choose = choose
         self.way = way
-        self.outcome = outcome
+        self.runner = runner
         self.scope = None if way == "a kept log" else SCOPE
         self.store = Shelf() if "store" in way else None
         self.clock = Clock()
         self.calls = 0
         self.depth = 0
+        self.nested = False
         self.kept: dict[str, list[str]] = {}
-        self.doubles: set[str] = set()
         self.stands: dict[str, str] = {}
         self.sent: list[tuple[int, list[str]]] = []
         self.shown: dict[Any, str] = {}
@@ -181,7 +188,7 @@ class Play:
         choose, clock = self.choose, self.clock
         stack = choose.below(10)
         share, segments = choose.of([90, 140, 220]), choose.of([8, 3, 2, 1])
-        limit = choose.of([700, 450, 1_000, 1_600])
+        limit = choose.of([600, 400, 800, 1_200])
         target = choose.of([limit // 2, limit // 4, limit * 3 // 4])
         schedule = choose.of(
             [
@@ -235,7 +242,7 @@ class Play:
     def run(self) -> None:
         """The whole play."""
         with self._watched():
-            for _ in range(3 + self.choose.below(22)):
+            for _ in range(6 + self.choose.below(30)):
                 self.clock.now += self.choose.of([1, 1, 20, 400])
                 self.append(next(self.coming))
                 self.maybe_previewed()
@@ -271,7 +278,13 @@ class Play:
     def built(self) -> ck.Context | None:
         """A build with all checks; None where it cannot be made, or crashed."""
         replica = self.listed and self.store is not None and self.choose.chance(6)
-        return self._tried(lambda: self.check(self._built(self.other if replica else self.builder)))
+        builder = self.other if replica else self.builder
+        calls, kept, self.nested = self.calls, self._kept_count(), False
+        context = self._tried(lambda: self.check(self._built(builder)))
+        # One that fails is asked once more, and then nobody asks it in this build again.
+        asking = sum(hasattr(strategy, "summarizer") for strategy in builder.phases.compaction)
+        assert self.nested or self.calls - calls <= 2 * (self._kept_count() - kept + asking)
+        return context
 
     def prepared(self) -> None:
         """A preparation, which may crash; afterwards nothing is there but whole summaries."""
@@ -280,7 +293,7 @@ class Play:
         self.depth += 1
         try:
             if self.is_async:
-                RUNNER.run(self.builder.aprepare(self.held, scope=self._own, within=within))
+                self.runner.run(self.builder.aprepare(self.held, scope=self._own, within=within))
             else:
                 self.builder.prepare(self.held, scope=self._own, within=within)
         except Crash:
@@ -299,7 +312,11 @@ class Play:
         try:
             if self.messages[-1]["role"] == "assistant":
                 self.append([{"role": "user", "content": "meanwhile " + self.choose.text()}])
-            self._tried(lambda: self.check(self._built(self.other if self.listed and self.store else self.builder)))
+            self._tried(
+                lambda: self.check(
+                    self._built(self.other if self.listed and self.store else self.builder)
+                )
+            )
         finally:
             self.depth -= 1
 
@@ -372,6 +389,8 @@ class Play:
             assert cut or blocks[: len(before)] == before
         self.sent = [(a, sent) for a, sent in self.sent if a != point] + [(point, blocks)]
         self._keeps_summaries(context)
+        for event in context.events:
+            assert "summary" not in event or _shrinks(event), event
         # A second build is the same, and silent.
         records = len(history.records)
         again = self._built(self.builder, of=context)
@@ -419,13 +438,17 @@ class Play:
                 text = edit.shows[0]["content"]
                 assert self.shown.setdefault(key, text) == text
         standing: dict[tuple[int, ...], bool] = {}
+        missed: set[int] = set()
         for decision in history.decisions():
             for edit in decision.edits:
+                if edit.kind == "drop" and edit.provenance.get("unsummarized"):
+                    missed.update(edit.covers)
                 gone = [covers for covers in standing if not set(covers).isdisjoint(edit.covers)]
                 if edit.kind == "summary":
                     merged = edit.reason.startswith("merged")
                     assert merged or not gone
-                    assert merged or all(covers[0] < edit.covers[0] for covers in standing)
+                    own = [number for number in edit.covers if number not in missed]
+                    assert merged or not any(own[0] < covers[0] < own[-1] for covers in standing)
                     standing[edit.covers] = True
                 for covers in gone:
                     assert edit.kind in ("summary", "drop")
@@ -434,6 +457,8 @@ class Play:
 
     def check_refusal(self, error: BudgetExceeded | GrammarError) -> None:
         """Whoever summarizes nothing at all could not have built it either."""
+        if self.pins and self.builder.phases.tail:
+            return  # what was inserted at a pin stays with it
         plain = ck.ContextBuilder(
             "qwen-plus",
             profile=ck.profile_for("qwen-plus"),
@@ -465,8 +490,6 @@ class Play:
     def _own(self) -> ck.Scope | None:
         return self.scope if self.listed else None
 
-    nested = False
-
     def _built(
         self, builder: ck.ContextBuilder, *, preview: bool = False, of: ck.Context | None = None
     ) -> ck.Context:
@@ -478,12 +501,12 @@ class Play:
             call = builder.preview if preview else builder.build
             return self._made(call, held, scope=self._own)
         if preview:
-            return RUNNER.run(_previewed(builder, held, self._own))
-        return RUNNER.run(builder.abuild(held, scope=self._own))
+            return self.runner.run(_previewed(builder, held, self._own))
+        return self.runner.run(builder.abuild(held, scope=self._own))
 
     def _made(self, call: Callable[..., ck.Context], held: Any, **scope: Any) -> ck.Context:
         if self.is_async and getattr(call, "__name__", "") == "build":
-            return RUNNER.run(call.__self__.abuild(held, **scope))  # type: ignore[attr-defined]
+            return self.runner.run(call.__self__.abuild(held, **scope))  # type: ignore[attr-defined]
         return call(held, **scope)
 
     def _tried(self, call: Callable[[], ck.Context]) -> ck.Context | None:
@@ -532,10 +555,6 @@ class Play:
             KeptSummaries.keep = original  # type: ignore[method-assign]
 
 
-RUNNER = asyncio.Runner()
-"""For the conversations that are async; closed by the tests that use it."""
-
-
 async def _previewed(builder: ck.ContextBuilder, held: Any, scope: ck.Scope | None) -> ck.Context:
     from contextkit.driving import drive_async
 
@@ -545,3 +564,10 @@ async def _previewed(builder: ck.ContextBuilder, held: Any, scope: ck.Scope | No
 def _is_summary(entry: Any) -> bool:
     return entry.edit is not None and entry.edit.kind == "summary"
 
+
+def _shrinks(event: str) -> bool:
+    found = re.search(r"([\d,]+) to ([\d,]+) tokens$", event)
+    if found is None:
+        return True
+    before, after = (int(number.replace(",", "")) for number in found.groups())
+    return after < before

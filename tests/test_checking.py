@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextkit.errors import SummaryRejected
-from contextkit.summarizing.checking import UNSUPPORTED, Checked, checked
+from contextkit.summarizing.checking import Checked, checked
 from contextkit.summarizing.facts import facts_of, lost
-from contextkit.summarizing.keeping import HEADING, LABELS
+from contextkit.summarizing.frame import HEADING, UNSUPPORTED
+from contextkit.summarizing.keeping import LABELS
 from contextkit.summarizing.reading import read, source_of
 from tests.test_facts import ANY_MESSAGES, ANY_TEXT, assistant, call, result, user
 
@@ -449,3 +450,10 @@ def test_with_room_enough_nothing_that_is_needed_is_lost(messages):
     assert done.lost == ()
     needed = [fact for fact in facts_of(messages) if fact.needed]
     assert lost(needed, done.text) == []
+
+
+def test_a_summary_may_begin_with_words_of_a_traceback() -> None:
+    span = [{"role": "user", "content": "main.py: Traceback (most recent call last): ValueError"}]
+
+    said = "Traceback (most recent call last) of ValueError in main.py: mended."
+    assert checked(said, span, share=200, count=len).text.startswith(said)

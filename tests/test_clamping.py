@@ -289,3 +289,13 @@ def test_megabytes_are_counted_once_and_clamped_in_a_few_tries(text: str) -> Non
     assert 1_500 < len(shown) < 2_000
     if text[0] in "[{":
         json.loads(shown)
+
+
+def test_what_is_nested_too_deep_is_clamped_as_text() -> None:
+    text = "[" * 900 + '"' + "x" * 5_000 + '"' + "]" * 900
+
+    shown = short(text, 500)
+
+    assert len(shown) <= 500
+    assert "left out" in shown
+    assert json.loads(short("[" * 90 + '"' + "x" * 5_000 + '"' + "]" * 90, 500))

@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contextkit.messages import text_of
-from contextkit.strategies import segments
-from contextkit.summarizing import extractive
+from contextkit.summarizing import extractive, frame
 from contextkit.summarizing.extractive import ExtractiveSummarizer
 from contextkit.summarizing.request import SummaryRequest
 
@@ -178,7 +177,7 @@ def test_a_line_that_says_more_than_the_time_is_no_stamp():
 
 
 def test_summaries_are_merged_line_by_line():
-    head = segments._HEAD.format(first=0, last=8)
+    head = frame.HEAD.format(first=0, last=8)
     first = summary(TALK, 500)
     again = summary([user(head + first), user(head + "[8 May 2023]\nAda: Buy milk.")], 1_000)
     assert again == f"{first}\n[8 May 2023]\nAda: Buy milk."

@@ -414,3 +414,40 @@ def test_the_same_messages_have_the_same_facts(messages):
 @given(ANY_TEXT)
 def test_a_text_has_lost_nothing_that_it_says(text):
     assert [found for found in lost(facts_of([user(text)]), text) if found.kind != "name"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("Alle Tage außer montags gehen.", "constraint", "Alle Tage außer montags gehen."),
+        ("Bitte am 3. Mai um zehn kommen.", "constraint", "Bitte am 3. Mai um zehn kommen."),
+        (
+            "بجانب النافذة. لا تستخدم بطاقتي القديمة أبداً.",
+            "constraint",
+            "لا تستخدم بطاقتي القديمة أبداً.",
+        ),
+        ("नमस्ते। रात की उड़ान कभी मत चुनना। हाँ।", "constraint", "रात की उड़ान कभी मत चुनना।"),
+        ("Het budget is maximaal 500 euro.", "constraint", "Het budget is maximaal 500 euro."),
+        ("3 मार्च 2024 को", "date", "3 मार्च 2024"),
+        ("يوم 3 مايو 2024", "date", "3 مايو 2024"),
+        ("رقم ٠١٢٣٤٥", "number", "٠١٢٣٤٥"),
+        ("予算は5万円です", "number", "5万円"),
+    ],
+)
+def test_other_languages(text: str, kind: str, said: str) -> None:
+    facts = facts_of([{"role": "user", "content": text}])
+
+    assert said in [fact.text for fact in facts if fact.kind == kind]
+
+
+def test_ten_thousand_is_no_million() -> None:
+    facts = facts_of([{"role": "user", "content": "予算は5万円です"}])
+
+    assert lost(facts, "5 million yen")
+    assert not lost(facts, "5万円")
+
+
+def test_parts_of_a_hindi_word_do_not_instruct() -> None:
+    facts = facts_of([{"role": "user", "content": "ऑर्डर नंबर 889123 है।"}])
+
+    assert [fact.kind for fact in facts] == ["number"]

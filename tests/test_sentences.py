@@ -142,3 +142,7 @@ def test_pairs_of_characters_stand_for_words_where_there_are_no_spaces():
     assert words("我住北京") == ["我住", "住北", "北京"]
     assert words("東京です。A棟") == ["東京", "京で", "です", "a", "棟"]
     assert words("서울에 가요") == ["서울", "울에", "가요"]
+
+
+def test_a_sentence_ends_behind_the_day_of_a_month() -> None:
+    assert sentences("I fly on May 22. Is that so?") == ["I fly on May 22.", "Is that so?"]

@@ -526,3 +526,35 @@ def test_an_async_summarizer_is_prepared_by_aprepare_alone() -> None:
         built.prepare(history)
     assert asyncio.run(built.aprepare(history))
     assert len(history.summaries) == 1
+
+
+def test_a_merge_keeps_nothing_of_what_the_library_itself_wrote_around_summaries() -> None:
+    """The heads name messages by number; without a digit in the conversation none is kept."""
+    words = ["quiet", "sunny", "small", "old", "large", "green", "empty"]
+    said: list[dict[str, Any]] = []
+    for turn in range(40):
+        one, other = words[turn % 7], words[turn // 7]
+        said.append(user(f"I like {one} streets, and {other} rooms. " * 9))
+        said.append(answer(f"There is a {one} hotel with {other} rooms. " * 9))
+    compaction = [ck.SummarizeOldest(share=120, segments=1)]
+    contexts = converse(builder(1_200, compaction=compaction), ck.History(), said)
+    merged = [e for c in contexts for e in c.edits if e.reason.startswith("merged")]
+
+    assert merged
+    for edit in merged:
+        _, text = edit.shows[0]["content"].split(" of this conversation:\n")
+        assert not any(letter.isdigit() for letter in text.split("\n</data ")[0])
+
+
+def test_what_was_invented_once_is_flagged_each_time_it_is_told_again() -> None:
+    summarizer = Summarizer(f"{LONG}She paid 999 EUR to Gustav Zorba.")
+    built = summarizing(summarizer, share=150, segments=3)
+    contexts = converse(built, ck.History(), chat(60))
+    edits = [edit for context in contexts for edit in context.edits]
+
+    assert len(edits) > 4
+    assert any(edit.reason.startswith("merged") for edit in edits)
+    for edit in edits:
+        assert edit.provenance["facts"]["unsupported"] == 2
+        assert "Not in the messages: 999 EUR, Gustav Zorba" in edit.shows[0]["content"]
+        assert edit.shows[0]["content"].count("999 EUR") == 2

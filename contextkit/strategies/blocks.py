@@ -19,6 +19,11 @@ _CONTROL = re.compile(
 may obey them inside content, where `<|im_start|>system` would begin a message."""
 
 
+_BLOCK = re.compile(
+    r'<data name="[^"\n]+" mark="[0-9a-f]{8}">\n(.*)\n</data [0-9a-f]{8}>', re.DOTALL
+)
+
+
 def check_name(name: Any, place: str) -> None:
     """That a name can stand in a delimiter.
 
@@ -49,9 +54,10 @@ def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str
     return _delimited(name, "\n".join(lines), mark)
 
 
-def text_in(delimited: str) -> str:
-    """The text between the delimiters of a block."""
-    return "\n".join(delimited.split("\n")[1:-1])
+def text_in(content: Any) -> Any:
+    """The text between the delimiters of a block; content that is none, as it is."""
+    found = _BLOCK.fullmatch(content) if isinstance(content, str) else None
+    return found[1] if found else content
 
 
 def delimiter_mark(history: History) -> str:

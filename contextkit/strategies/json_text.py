@@ -21,6 +21,10 @@ Marker = Callable[[int, str], str]
 
 _DEEPEST = 24
 """Levels; what stands below goes whole."""
+_NESTED = 100
+"""Levels of what is read as JSON at all. More need a deep stack: what is left of it would depend on
+the caller's, and on the version of Python."""
+_NO_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^\[\]{}"]+', re.DOTALL)
 _ITEM = 400
 """Characters that an item of an array is worth at least, before items of its middle go instead."""
 _GAP = 80
@@ -83,7 +87,7 @@ class ShortJSON:
     def of(cls, text: str, most: int, marker: Marker) -> ShortJSON | None:
         """The value that a text is; None where it is no JSON, or one number or word."""
         start = _end_of_space(text, 0)
-        if text[start : start + 1] not in ("{", "[", '"'):
+        if text[start : start + 1] not in ("{", "[", '"') or _is_deep(text):
             return None
         try:
             _, end = _decoder.raw_decode(text, start)
@@ -240,6 +244,16 @@ def even_share(sizes: Sequence[int], room: int) -> int:
     # With a share of the size of number n, all below it are whole.
     whole = bisect_right(range(count), room, key=lambda n: sums[n] + ordered[n] * (count - n))
     return (room - sums[whole]) // (count - whole)
+
+
+def _is_deep(text: str) -> bool:
+    """Whether brackets are nested in more levels than are read."""
+    brackets = _NO_BRACKET.sub("", text)
+    for _ in range(_NESTED):
+        if not brackets:
+            return False
+        brackets = brackets.replace("[]", "").replace("{}", "")
+    return bool(brackets)
 
 
 def _end_of_space(text: str, start: int) -> int:

@@ -10,10 +10,9 @@ from typing import Any
 from contextkit.groups import Span
 from contextkit.messages import canonical_json
 from contextkit.strategies.blocks import block, text_in
+from contextkit.summarizing.frame import HEAD
 from contextkit.summarizing.request import CountText
 from contextkit.view import View
-
-_HEAD = "Summary of messages {first} to {last} of this conversation:\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +63,34 @@ class Segment:
 
     def message(self, view: View, text: str) -> dict[str, Any]:
         """The message that shows a text in its place: data, in the conversation."""
-        head = _HEAD.format(first=self.covered[0], last=self.covered[-1])
+        head = HEAD.format(first=self.covered[0], last=self.covered[-1])
         return {"role": "user", "content": block(view.history, "summary", head + text)}
+
+
+_NEAR = 32
+"""Spans: what was prepared elsewhere is looked for where it ends so near to what is asked."""
 
 
 def other_spans(view: View, asked: list[Span]) -> Iterator[list[Span]]:
     """What a summary that was prepared may stand for, other than what is asked.
 
-    First what is longer, while half of the target is left behind it, then what is shorter.
+    First what is longer, while half of the target is left behind it, then what is shorter. That
+    which ends farther off is given where a summary that this process has ends there.
     """
+    held = tuple(view.history.summaries.values())
+    ends = {summary["covers"][-1] for summary in held}
     left = view.body_tokens - sum(span.tokens for span in asked)
     half = view.bounds.target // 2 if view.bounds else left
-    longer = list(asked)
-    for span in _summarizable(view)[len(asked) :]:
-        left -= span.tokens
+    spans = _summarizable(view)
+    for end in range(len(asked), len(spans)):
+        left -= spans[end].tokens
         if left < half:
             break
-        longer.append(span)
-        yield list(longer)
+        if end - len(asked) < _NEAR or spans[end].numbers[-1] in ends:
+            yield spans[: end + 1]
     for end in range(len(asked) - 1, 0, -1):
-        yield asked[:end]
+        if len(asked) - end <= _NEAR or asked[end - 1].numbers[-1] in ends:
+            yield asked[:end]
 
 
 def oldest_spans(view: View, tokens: int) -> list[Span]:
@@ -140,7 +147,7 @@ def frame_tokens(view: View, spans: Sequence[Span]) -> int:
     if not spans:
         return 0
     numbers = [number for span in spans for number in span.numbers]
-    head = _HEAD.format(first=min(numbers), last=max(numbers))
+    head = HEAD.format(first=min(numbers), last=max(numbers))
     return view.count({"role": "user", "content": block(view.history, "summary", head)})
 
 

@@ -314,8 +314,13 @@ class SummarizeOldest:
         )
 
     def _room(self, view: View, segment: Segment) -> int:
-        """The most tokens of the text itself, without what stands around it."""
-        return self.share - view.count(segment.message(view, ""))
+        """The most tokens of the text itself, without what stands around it.
+
+        A summary of little has less than its share: half of what it stands for.
+        """
+        frame = view.count(segment.message(view, ""))
+        held = sum(span.tokens for span in segment.spans)
+        return min(self.share, max(held // 2, min(frame + 1, held - 1))) - frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from contextkit.caching.markers import marked_for_reading
+from contextkit.caching.routing import routing_of
 from contextkit.errors import ProfileError
 from contextkit.figures import Calls
 from contextkit.grammar import violations
@@ -114,9 +115,15 @@ def _aligned(view: View, groups: Sequence[Group], asked: _Asked) -> Call:
         # Where it is a part of the prefix, the cache is worth more than the prohibition.
         if view.profile is None or "tool_choice" not in view.profile.keyed_by:
             request["tool_choice"] = "none"
+    if view.profile is not None:  # to the cache where the prefix is
+        request |= routing_of(view.profile, view.rendering, view.history.scope)
     start = view.system_tokens + (view.bounds.fixed if view.bounds else 0)
     body = sum(group.tokens for group in (*groups[:end], *behind))
     fresh = view.count(told)
+    if view.formatted:  # a summary is no JSON: the call leaves the format out
+        fresh += start + body
+        fresh += sum(view.count(view.history.data[number]) for number in also)
+        return Call("aligned", request, Calls(fresh=fresh, output=share))
     if not also:
         return Call("aligned", request, Calls(read=start + body, fresh=fresh, output=share))
     fresh += body + sum(view.count(view.history.data[number]) for number in also)

@@ -73,8 +73,16 @@ _UNITS = {
     "dpi": "dpi",
     "token": "token tokens",
     "k": "k K",
-    "million": "million millions Mio Millionen millones milhões milioni млн 万",
-    "billion": "billion billions Mrd Milliarden млрд 亿",
+    "10k": "万 萬 만",
+    "10k cny": "万元",
+    "10k jpy": "万円",
+    "10k krw": "만원",
+    "100m": "亿 億 억",
+    "100m cny": "亿元",
+    "100m jpy": "億円",
+    "100m krw": "억원",
+    "million": "million millions Mio Millionen millones milhões milioni млн",
+    "billion": "billion billions Mrd Milliarden млрд",
 }
 _NAMES = {form: name for name, forms in _UNITS.items() for form in forms.split()}
 _BEFORE = r"(?:US\$|R\$|C\$|A\$|[$€£¥₹₩]|(?:USD|EUR|GBP|CNY|RMB|JPY|CHF|CAD|AUD|INR)\b) ?"

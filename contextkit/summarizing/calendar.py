@@ -5,26 +5,44 @@ Keys: `2024-05-15` for a date, `--05-15` where the year is not said, `2024-05` w
 (`05/06/2024`) has both keys, with `|` between.
 """
 
+# ruff: noqa: RUF001  (letters of many languages)
+
 from __future__ import annotations
 
 import re
 
 # The names of months and weekdays, as they stand within dates: English, German, French, Spanish,
-# Portuguese, Italian, Russian (in the case that dates take). Short forms only of English, and of
-# German where English has none: others are too often words.
+# Portuguese, Italian, Russian and Polish (in the case that dates take), of months also Dutch,
+# Turkish, Arabic, Hindi. Short forms only of English, and of German where English has none: others
+# are too often words.
 _MONTHS = (
-    "January Jan Januar Jänner janvier enero janeiro gennaio января",
-    "February Feb Februar février febrero fevereiro febbraio февраля",
-    "March Mar März mars marzo março марта",
-    "April Apr avril abril aprile апреля",
-    "May Mai mai mayo maio maggio мая",
-    "June Jun Juni juin junio junho giugno июня",
-    "July Jul Juli juillet julio julho luglio июля",
-    "August Aug août agosto августа",
-    "September Sep Sept septembre septiembre setembro settembre сентября",
-    "October Oct Oktober Okt octobre octubre outubro ottobre октября",
-    "November Nov novembre noviembre novembro ноября",
-    "December Dec Dezember Dez décembre diciembre dezembro dicembre декабря",
+    (
+        "January Jan Januar Jänner janvier enero janeiro gennaio января "
+        "januari stycznia Ocak يناير जनवरी"
+    ),
+    (
+        "February Feb Februar février febrero fevereiro febbraio февраля "
+        "februari lutego Şubat فبراير फ़रवरी फरवरी"
+    ),
+    "March Mar März mars marzo março марта maart marca Mart مارس मार्च",
+    "April Apr avril abril aprile апреля kwietnia Nisan أبريل अप्रैल",
+    "May Mai mai mayo maio maggio мая mei maja Mayıs مايو मई",
+    "June Jun Juni juin junio junho giugno июня czerwca Haziran يونيو जून",
+    "July Jul Juli juillet julio julho luglio июля lipca Temmuz يوليو जुलाई",
+    "August Aug août agosto августа augustus sierpnia Ağustos أغسطس अगस्त",
+    (
+        "September Sep Sept septembre septiembre setembro settembre сентября "
+        "września Eylül سبتمبر सितंबर"
+    ),
+    (
+        "October Oct Oktober Okt octobre octubre outubro ottobre октября "
+        "października Ekim أكتوبر अक्टूबर अक्तूबर"
+    ),
+    "November Nov novembre noviembre novembro ноября listopada Kasım نوفمبر नवंबर",
+    (
+        "December Dec Dezember Dez décembre diciembre dezembro dicembre декабря "
+        "grudnia Aralık ديسمبر दिसंबर"
+    ),
 )
 _WEEKDAYS = (
     "Monday Montag lundi lunes segunda-feira lunedì понедельник 星期一 周一 月曜日 월요일",
@@ -59,7 +77,7 @@ _ZONE = (
     r"(?:[ \u00a0]?(?:Z|UTC|GMT|CES?T|[ECMPJKBIA][SD]?T)\b(?:[+-][0-9]{1,2}(?::?[0-9]{2})?)?"
     r"|[+-][0-9]{2}:[0-9]{2}\b)?"
 )
-_MONTH = _either(MONTHS)
+MONTH = _either(MONTHS)
 
 # What comes before a match is looked at in the code: a pattern that begins with a literal is
 # searched many times faster than one that begins by looking back.
@@ -70,11 +88,11 @@ NUMERIC_DATE = re.compile(
     r"|([0-9]{4}) ?[年년] ?([0-9]{1,2}) ?[月월]"
 )
 DAY_MONTH = re.compile(
-    rf"([0-9]{{1,2}})(?:st|nd|rd|th|er|\.|º)?[ \u00a0](?:of |de )?({_MONTH})\b\.?"
+    rf"([0-9]{{1,2}})(?:st|nd|rd|th|er|\.|º)?[ \u00a0](?:of |de )?({MONTH})(?!\w)\.?"
     r"(?:,? (?:de |del )?([0-9]{4})(?![0-9]))?"
 )
 MONTH_DAY = re.compile(
-    rf"({_MONTH})\.?(?: (?:the )?([0-9]{{1,2}})(?:st|nd|rd|th)?(?![0-9:])"
+    rf"({MONTH})\.?(?: (?:the )?([0-9]{{1,2}})(?:st|nd|rd|th)?(?![0-9:])"
     r"(?:,? ([0-9]{4})(?![0-9]))?"
     r"|,? (?:de )?((?:19|20)[0-9]{2})(?![0-9]))"
 )

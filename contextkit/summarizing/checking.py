@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contextkit.errors import SummaryRejected
 from contextkit.summarizing.facts import Fact, facts_in, facts_of
-from contextkit.summarizing.keeping import HEADING, kept_block, rendered
+from contextkit.summarizing.frame import HEADING, MORE, UNSUPPORTED, doubted
+from contextkit.summarizing.keeping import kept_block, rendered
 from contextkit.summarizing.reading import read, source_of
 from contextkit.summarizing.rejecting import check_answer
 from contextkit.summarizing.request import CountText
@@ -22,7 +23,6 @@ TEXT_SHARE = 0.5
 What agents and users repeat takes about half of a quarter of their tokens: with half for the block
 nearly all that the text lost has room, with a quarter for it a tenth or more has none.
 """
-UNSUPPORTED = "Not in the messages:"
 _SAID = re.compile(r"[^\W_]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BEGINNING = 20_000
@@ -97,13 +97,16 @@ def checked(
             allowed=share,
             again=True,
         )
-    facts = facts_in(readings)
+    doubts = doubted([*span, *known])
+    facts = [fact for fact in facts_in(readings) if fact.text not in doubts]
     stated = facts_of([{"role": "assistant", "content": text}])
     own = {(fact.kind, fact.key) for fact in facts}
     new = [fact for fact in stated if (fact.kind, fact.key) not in own]
     check_answer(text, source, shared=len(stated) - len(new))
     check_words(text, source)
-    unsupported = _unsupported(text, new, facts, source, known)
+    told_before = [fact.text for fact in stated if fact.text in doubts]
+    unsupported = [*told_before, *_unsupported(text, new, facts, source, known)]
+    unsupported = _longest(dict.fromkeys(unsupported))
     written = _plain(text)
     head = _with_doubts(written, unsupported, share, count)
     said = Stated(text)
@@ -143,11 +146,17 @@ def _plain(text: str) -> str:
 
 def _with_doubts(text: str, unsupported: Sequence[str], share: int, count: CountText) -> str:
     for number in range(min(len(unsupported), _NAMED), 0, -1):
-        more = " …" if number < len(unsupported) else ""
+        more = MORE if number < len(unsupported) else ""
         told = f"{text}\n\n{UNSUPPORTED} {', '.join(unsupported[:number])}{more}"
         if count(told) <= share:
             return told
     return text
+
+
+def _longest(texts: Iterable[str]) -> list[str]:
+    """Those that are no part of another one."""
+    held = list(texts)
+    return [text for text in held if not any(text != other and text in other for other in held)]
 
 
 def _unsupported(

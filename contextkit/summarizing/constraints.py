@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from contextkit.summarizing.sentences import MARKS, line_places
+
 LONGEST_SENTENCE = 320
 """Characters of the longest sentence that is kept word for word."""
 
@@ -59,6 +61,38 @@ _SPACED = {
         "не надо|не нужно|не|хочу|хотел бы|хотела бы|предпочитаю|пожалуйста|убедись|убедитесь|"
         "не менее|не более|как минимум|максимум|минимум|кроме|без|запрещено|обязательно"
     ),
+    "Dutch": (
+        "moet|moeten|mogen|nooit|altijd|alleen|niet|geen|graag|ik wil|wij willen|we willen|"
+        "liever|minstens|minimaal|hoogstens|maximaal|uiterlijk|behalve|zonder|zorg ervoor|vermijd|"
+        "verplicht|verboden|alstublieft|alsjeblieft"
+    ),
+    "Polish": (
+        "musi*|muszę|nigdy|zawsze|tylko|wyłącznie|nie|chcę|chciał*|wolę|proszę|co najmniej|"
+        "przynajmniej|co najwyżej|maksymalnie|minimalnie|oprócz|bez|upewnij|unikaj*|trzeba|należy|"
+        "zabronion*|wymagan*|koniecznie"
+    ),
+    "Turkish": (
+        "asla|her zaman|daima|sadece|yalnızca|lütfen|istiyor*|istemiyor*|isterim|en az|en fazla|"
+        "en çok|hariç|dışında|olmadan|gerek*|zorund*|şart|yasak|tercih*|mutlaka|sakın|olmalı*|"
+        "olmamalı*|kesinlikle"
+    ),
+    "Indonesian": (
+        "harus|jangan|tidak boleh|tidak|selalu|hanya|tolong|mohon|ingin|maksimal|"
+        "kecuali|tanpa|pastikan|hindari|wajib|dilarang|sebaiknya|lebih suka"
+    ),
+    "Vietnamese": (
+        "phải|không được|không bao giờ|đừng|luôn|chỉ|vui lòng|xin hãy|muốn|ít nhất|tối đa|"
+        "tối thiểu|trừ|không có|bắt buộc|cấm|tránh|nên"
+    ),
+    "Arabic": (
+        "يجب|ويجب|ينبغي|لا|ولا|ألا|لن|أبدا*|دائما*|فقط|من فضلك|رجاء|أريد|نريد|أود|أفضل|أرغب|"
+        "على الأقل|على الأكثر|كحد أقصى|كحد أدنى|إلا|بدون|من دون|تأكد|تجنب|ممنوع|مطلوب|ضروري|عدم"
+    ),
+    "Hindi": (
+        "चाहिए|कभी|हमेशा|केवल|सिर्फ़|सिर्फ|नहीं|मत|न|ज़रूर|जरूर|अवश्य|कृपया|चाहता|चाहती|चाहते|"
+        "कम से कम|ज़्यादा से ज़्यादा|"
+        "अधिक से अधिक|अधिकतम|न्यूनतम|बिना|के अलावा|अनिवार्य|ज़रूरी|जरूरी|मना"
+    ),
 }
 # For Chinese, Japanese and Korean: pieces of a sentence.
 _UNSPACED = (
@@ -71,30 +105,28 @@ _UNSPACED = (
     "최소|최대|이상|이하|이내|"
     "원합니다|싶습니다|싶어|해 주세요|해주세요|주세요|제외|피하"
 )
-_WORDS = sorted({cue for cues in _SPACED.values() for cue in cues.split("|")})
+# Without case, as the sentences are: `außer` is `ausser`.
+_WORDS = sorted({cue for cues in _SPACED.values() for cue in cues.casefold().split("|")})
 _CUE = re.compile(
-    r"(?<![\w.-])(?:"
-    + "|".join(re.escape(cue).replace(r"\*", r"\w*") for cue in _WORDS)
-    + r")(?![\w-])"
+    rf"(?<![\w{MARKS}.-])(?:"
+    + "|".join(re.escape(cue).replace(r"\*", rf"[\w{MARKS}]*") for cue in _WORDS)
+    + rf")(?![\w{MARKS}-])"
     r"|" + "|".join(sorted(set(_UNSPACED.split("|"))))
-)
-# Where a sentence ends: behind its sign, where white space or a script without spaces goes on.
-_END = re.compile(
-    r"(?<=[.!?…])(?<![A-Za-z][.][A-Za-z][.])[\"'”’)\]]{0,3}\s+|(?<=[。！？])[」』”）]{0,3}"
 )
 # A line of a listing, of a program, of a log: signs that prose has few of.
 _NUMBERED_LINE = re.compile(r"\s{0,12}[0-9]{1,6}(?::|\s?\|)")
 _CODE = re.compile(r"[=(){}<>\[\]|\\;]")
 _CLAUSE = re.compile(r"(?<=[;,:；，：、])\s*|(?<=\s)[-–—](?=\s)")
 _WORD = re.compile(r"\w+")
-_BULLET = " \t\u00a0\u3000-*•>#|"
+_BULLET = re.compile(r"(?:[\s*•>#|-]+|[0-9]{1,3}[.)]\s)*+")
 
 
 def constraints_of(text: str) -> Iterator[tuple[int, str]]:
     """The sentences of a text that instruct, with the character at which each begins."""
     position = 0
     for line in text.splitlines(keepends=True):
-        for start, sentence in [] if _NUMBERED_LINE.match(line) else _cut(line, _END):
+        for start, end in [] if _NUMBERED_LINE.match(line) else line_places(line, 0, len(line)):
+            sentence = line[start:end]
             if len(_CODE.findall(sentence)) > 2 + len(sentence) // 40 or not _CUE.search(
                 sentence.casefold().replace("’", "'")
             ):
@@ -111,9 +143,9 @@ def constraint_key(sentence: str) -> str:
 def _bounded(start: int, sentence: str) -> Iterator[tuple[int, str]]:
     """The sentence, or of one that is too long the clauses that instruct."""
     for offset, piece in (
-        [(0, sentence)] if len(sentence) <= LONGEST_SENTENCE else _cut(sentence, _CLAUSE)
+        [(0, sentence)] if len(sentence) <= LONGEST_SENTENCE else _clauses(sentence)
     ):
-        bare = piece.strip().lstrip(_BULLET).rstrip()
+        bare = _BULLET.sub("", piece, count=1).rstrip()
         words = _WORD.findall(bare)
         if len(bare) > LONGEST_SENTENCE or not words or (len(words) < 3 and bare.isascii()):
             continue
@@ -121,9 +153,9 @@ def _bounded(start: int, sentence: str) -> Iterator[tuple[int, str]]:
             yield start + offset + piece.index(bare), bare
 
 
-def _cut(text: str, ends: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+def _clauses(text: str) -> Iterator[tuple[int, str]]:
     start = 0
-    for match in ends.finditer(text):
+    for match in _CLAUSE.finditer(text):
         yield start, text[start : match.end()]
         start = match.end()
     if start < len(text):

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import log2
 
+from contextkit.summarizing.frame import HEADING
 from contextkit.summarizing.mention import Fact, FactKind
 from contextkit.summarizing.request import CountText
 from contextkit.summarizing.stated import Stated
 
-HEADING = "Kept word for word:"
 LABELS: dict[FactKind, str] = {
     "identifier": "Identifiers",
     "path": "Files",

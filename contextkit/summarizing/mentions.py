@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from unicodedata import decimal
 
 from contextkit.summarizing import calendar
 from contextkit.summarizing.amounts import NUMBER, amount
@@ -48,15 +49,20 @@ _HUMPS = re.compile(r"[a-z]{2}[A-Z]|[a-z]_[a-z]|^_[a-z]{2}")
 _RUN_ON = re.compile(r"[0-9]+\.[A-Z]?[a-z]+|[a-z]{2,}\.[0-9]+")
 _NUMBERED = re.compile(r"[#№] ?[0-9]{1,20}(?![\w])")
 _PHONE = re.compile(r"\+[0-9]{1,3}(?:[ -]?\(?[0-9]{2,5}\)?){2,5}(?![0-9])")
-_WIDE = str.maketrans("０１２３４５６７８９％：／＃＄", "0123456789%:/#$")
-_WIDE_ONE = re.compile(r"[０-９]")
+# Digits of other scripts, and the signs that are as wide as Chinese ones.
+_DIGITS = {
+    code: str(value) for code in range(128, 0xFFFF) if (value := decimal(chr(code), -1)) >= 0
+}
+_SIGNS = zip("％：／＃＄٪٫٬", "%:/#$%.,", strict=True)
+_PLAIN = {**_DIGITS, **{ord(wide): plain for wide, plain in _SIGNS}}
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _ORDINAL = re.compile(r"[0-9]+(?:st|nd|rd|th|s|x|e|er|º)", re.IGNORECASE)
 
 
 def mentions_of(text: str) -> list[Mention]:
     """What a text states, in the order in which it does; every text of a mention stands in it."""
     found: list[Mention] = []
-    rest = text.translate(_WIDE) if _WIDE_ONE.search(text) else text
+    rest = text.translate(_PLAIN) if _OTHER_DIGIT.search(text) else text
 
     def search(
         pattern: re.Pattern[str],

@@ -110,7 +110,11 @@ class ModelSummarizer:
             parameters |= _bound(str(parameters.get("model", "")), request.share)
         if self.timeout is not None:
             parameters["timeout"] = self.timeout
-        return {**parameters, **self.options}
+        sent = {**parameters, **self.options}
+        for key in ("extra_headers", "extra_body"):  # those of the request lead to its cache
+            if isinstance(parameters.get(key), Mapping) and isinstance(sent[key], Mapping):
+                sent[key] = {**parameters[key], **sent[key]}
+        return sent
 
 
 def _written(completion: Any, parameters: Mapping[str, Any]) -> Written:

@@ -6,11 +6,11 @@ Keys of messages (ids, roles, names of fields) are no text of theirs.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contextkit.messages import text_of
+from contextkit.summarizing.frame import without_frame
 
 
 class Reading(NamedTuple):
@@ -31,10 +31,6 @@ class Reading(NamedTuple):
     beside: str = ""
 
 
-# What the library itself puts around text from elsewhere.
-_DELIMITER = re.compile(r"<data name=\"[^\"\n]{1,90}\" mark=\"[0-9a-f]{8}\">|</data [0-9a-f]{8}>")
-
-
 def read(messages: Sequence[Mapping[str, Any]]) -> list[Reading]:
     """The texts of some messages, in their order."""
     return [
@@ -53,7 +49,7 @@ def _texts(number: int, message: Mapping[str, Any]) -> Iterator[Reading]:
     role = str(message.get("role"))
     content = text_of(message)
     if content:
-        yield _read(number, role, _DELIMITER.sub("\n", content))
+        yield _read(number, role, without_frame(content))
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list | tuple) else ():
         if not isinstance(call, Mapping):

@@ -78,7 +78,7 @@ _STATUS = (
 )
 # What begins so is an error whatever follows.
 _ERROR = re.compile(
-    r"Traceback \(most recent call last\)"
+    r"Traceback \(most recent call last\)(?=:|\s*$)"
     r"|<!doctype html|<html\b|<\?xml\b[^>]{0,200}>\s*<error|<head\b|<body\b"
     r"|(?:an? )?(?:error|failure|failed|exception|problem)\b[^.:\n]{0,40}\b"
     r"(?:generating|generate|creating|create|producing|produce|writing|write|computing|making|"
@@ -102,7 +102,8 @@ _PERHAPS_ERROR = re.compile(
     rf"|{_STATUS}|rate limit|too many requests|request timed? ?out|connection (?:error|refused|"
     r"reset|timed? ?out|aborted)|time-?out|timed out|context(?:_| )length|context deadline|"
     r"maximum context length|upstream|insufficient|quota|you exceeded|invalid api key|"
-    r"incorrect api key|service (?:is )?(?:temporarily )?unavailable|model (?:is )?"
+    r"incorrect api key|(?:the )?(?:request|read|operation|call) timed? ?out|"
+    r"service (?:is )?(?:temporarily )?unavailable|model (?:is )?"
     r"(?:overloaded|not found|currently loading)|overloaded|something went wrong|no response|"
     r"(?:null|none|undefined|nan|n/a|true|false)\W{0,3}$)",
     re.IGNORECASE,

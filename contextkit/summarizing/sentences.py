@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from contextkit.summarizing import calendar
+
 LONGEST = 400
 """Characters of a sentence. Prose seldom has longer ones; lists and minified data have."""
 
@@ -34,6 +36,7 @@ _END = re.compile(
     r"|(?P<gap>(?<=[\u0e00-\u0eff])[ \t]+(?=[\u0e00-\u0eff]))"  # Thai and Lao have nothing else
 )
 _LINE = re.compile(r"[^\n\r\v\f\u0085\u2028\u2029]+")
+_MONTH_BEFORE = re.compile(rf"(?:{calendar.MONTH})\.? \Z")
 _LAST_WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*$")
 
 # Behind these a sentence goes on, whatever follows.
@@ -64,7 +67,7 @@ _UNSPACED = (
     r"\u3130-\u318f\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
 # Marks that belong to a letter, which Python does not count among the letters.
-_MARKS = (
+MARKS = (
     r"\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0903"
     r"\u093a-\u094f\u0951-\u0963\u0981-\u0983\u09bc-\u09cd\u0a3c-\u0a4d\u0abc-\u0acd\u0b3c-\u0b4d"
     r"\u0bbe-\u0bcd\u0c3e-\u0c4d\u0cbc-\u0ccd\u0d3e-\u0d4d\u200c\u200d"
@@ -72,7 +75,7 @@ _MARKS = (
 _WORD = re.compile(
     rf"[{_UNSPACED}]+"
     r"|\d{1,20}(?:[.,:/-]\d{1,20}){0,6}(?![^\W_])"  # 12.50, 2024-05-18, 23:00
-    rf"|[^\W_{_UNSPACED}][^\W_{_UNSPACED}{_MARKS}]*(?:[{_MARKS}]+[^\W_{_UNSPACED}]*)*"
+    rf"|[^\W_{_UNSPACED}][^\W_{_UNSPACED}{MARKS}]*(?:[{MARKS}]+[^\W_{_UNSPACED}]*)*"
 )
 _RUN = re.compile(rf"[{_UNSPACED}]")
 
@@ -104,14 +107,15 @@ def sentence_places(text: str) -> Iterator[Place]:
     """Where the sentences of a text stand, in order."""
     for line in _LINE.finditer(text):
         start, end = line.span()
-        pieces = [(start, end)] if _JSON.match(text, start, end) else _of_line(text, start, end)
+        pieces = [(start, end)] if _JSON.match(text, start, end) else line_places(text, start, end)
         for piece in pieces:
             for place in _bounded(text, piece):
                 if trimmed := _trimmed(text, place):
                     yield trimmed
 
 
-def _of_line(text: str, start: int, end: int) -> Iterator[Place]:
+def line_places(text: str, start: int, end: int) -> Iterator[Place]:
+    """Where the sentences of one line of prose stand, however long, with the space behind them."""
     at = start
     for found in _END.finditer(text, start, end):
         if found.end() < end and _is_end(text, at, found):
@@ -133,7 +137,9 @@ def _is_end(text: str, start: int, found: re.Match[str]) -> bool:
         return True
     if mark != ".":
         return not following.islower()  # Well... perhaps
-    last = _LAST_WORD.search(text[max(start, found.start() - 20) : found.start()])
+    last = _LAST_WORD.search(text[max(start, found.start() - 40) : found.start()])
+    if last and last[0].isdecimal() and _MONTH_BEFORE.search(last.string[: last.start()]):
+        return True  # on May 22.
     return last is None or _ends(last[0], following)
 
 
@@ -162,7 +168,7 @@ def _bounded(text: str, place: Place) -> Iterator[Place]:
         if member[1] - member[0] <= LONGEST:
             yield member
         else:  # a long string
-            for piece in _of_line(text, *member):
+            for piece in line_places(text, *member):
                 yield from _clauses(text, piece)
 
 

@@ -14,6 +14,7 @@ from contextkit.summarizing.mentions import mentions_of
 
 _PLAIN_WORD = re.compile(r"\w+")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_RUN = re.compile(f"{LETTER.pattern}+")
 
 
 class Stated:
@@ -42,6 +43,7 @@ class Stated:
         self._lower = {word.casefold() for word in words}
         self._text = text
         self._folded = text.casefold()
+        self._parts = {*_RUN.findall(text), *_RUN.findall(self._folded)}
         self._flat = f" {constraint_key(text)} "
 
     def has(self, fact: Fact) -> bool:
@@ -67,9 +69,12 @@ class Stated:
 
     def _word_for_word(self, fact: Fact) -> bool:
         """Whether it is there as it was said, where what is around it has it read otherwise."""
+        piece = fact.text if fact.kind == "name" else fact.text.casefold()
+        begins = _RUN.match(piece)
+        if begins and begins[0] not in self._parts:  # so that not all facts are looked for
+            return False
         if fact.kind == "name":
-            return _occurs(fact.text, self._text, "-")
-        piece = fact.text.casefold()
+            return _occurs(piece, self._text, "-")
         if fact.kind == "number" and f"-{piece}" in self._folded:
             return False
         return _occurs(piece, self._folded, "-−._/@:,+#")

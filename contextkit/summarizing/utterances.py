@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contextkit.messages import text_of
+from contextkit.summarizing.frame import summary_in
 from contextkit.summarizing.sentences import Place, sentence_places
 
 SHORT = 120
@@ -24,7 +25,6 @@ _STAMP = re.compile(r"\s*([\[(][^\])\n]{3,60}[\])]|[^\n]{4,60}(?=\n|$))\s*")
 _MOMENT = re.compile(r"(?:19|20)\d\d|\d[:.h時时]\d\d|\d{1,2}[./-]\d{1,2}[./-]\d\d")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
-_SUMMARY = re.compile(r"Summary of messages \d+ to \d+ of this conversation:\n")
 _LABEL = re.compile(r"([^\n:]{1,60}|[^\n:]{1,60} [\[{][^\n]{1,120}[\]}] result): (?=\S)")
 
 
@@ -82,8 +82,8 @@ def utterances(span: Sequence[Mapping[str, Any]]) -> Iterator[Utterance]:
 def _said(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Labels and texts: one of a message; of a summary that is to be merged one of each line."""
     text = text_of(message)
-    if head := _SUMMARY.match(text):
-        for line in text[head.end() :].splitlines():
+    if (summary := summary_in(text)) is not None:
+        for line in summary.splitlines():
             found = _LABEL.match(line)
             yield (found[1], line[found.end() :]) if found else ("", line)
     else:

@@ -20,7 +20,7 @@ from contextkit.messages import SYSTEM_ROLES, copy_json
 from contextkit.strategies.summarization import INSTRUCTION
 from contextkit.summarizing.checking import checked, text_share
 from contextkit.summarizing.extractive import ExtractiveSummarizer
-from contextkit.summarizing.keeping import HEADING
+from contextkit.summarizing.frame import HEADING
 from contextkit.summarizing.kept import said, said_by
 from contextkit.summarizing.request import Summarizer, SummaryRequest, Written
 from contextkit.view import fold

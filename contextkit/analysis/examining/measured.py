@@ -12,8 +12,8 @@ from contextkit.analysis.replaying.charged import Sums
 from contextkit.analysis.transcripts import Transcript
 from contextkit.messages import SYSTEM_ROLES, text_of
 from contextkit.strategies.blocks import text_in
-from contextkit.summarizing.checking import UNSUPPORTED
 from contextkit.summarizing.facts import Fact, facts_of
+from contextkit.summarizing.frame import UNSUPPORTED
 from contextkit.summarizing.kept import kept_of, said
 from contextkit.summarizing.mention import FactKind
 from contextkit.summarizing.reading import read, source_of
