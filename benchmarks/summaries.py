@@ -181,10 +181,9 @@ def calls_table(result: Outcome) -> str:
             ]
         )
     dropped = sum(not row["summarized"] for row in result["calls"])
-    what = (
-        "The first cut of a conversation that grows to its limit. In "
-        f"{dropped} of {len(rows)} what the model wrote was rejected, and the cut drops instead."
-    )
+    what = "The first cut of a conversation that grows to its limit."
+    if dropped:
+        what += f" {dropped} of {len(rows)} drop: what the model wrote was rejected."
     return f"{markdown(heads, rows)}\n\n{what}"
 
 

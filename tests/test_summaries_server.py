@@ -21,7 +21,7 @@ from contextkit.providers.local import MODEL, LocalServer
 
 LIMIT = 650
 TOOL_TOKENS = 290
-TURNS = 14
+TURNS = 20
 
 
 @pytest.fixture(scope="module")
