@@ -39,6 +39,7 @@ def columns(*, alone: bool) -> tuple[Column, ...]:
     """
     there = "in the text" if alone else "in the last request"
     by_kind, behind = _kinds(), _behind(alone=alone)
+    answers, *others = _answers(there)
     return (
         Column("policy", "policy"),
         Column(
@@ -95,31 +96,8 @@ def columns(*, alone: bool) -> tuple[Column, ...]:
             "Facts that the summaries state and the conversation has, by all that they state.",
             puzzling=True,
         ),
-        Column(
-            "answers",
-            "answers",
-            "share",
-            f"Questions whose answer can be read: all its words stand {there}.",
-            puzzling=True,
-        ),
-        Column("answers_low", "answers from", "share", "95 % interval of the answers."),
-        Column("answers_high", "answers to", "share", "95 % interval of the answers."),
-        Column(
-            "by_newest",
-            "by newest",
-            "ratio",
-            "Answers by those that the newest text of as many tokens has.",
-            puzzling=True,
-        ),
-        Column("by_newest_low", "by newest from", "ratio", "95 % interval of that."),
-        Column("by_newest_high", "by newest to", "ratio", "95 % interval of that."),
-        Column(
-            "evidence",
-            "evidence",
-            "share",
-            "Sentences that hold the answers, by the labels, and stand word for word.",
-            puzzling=True,
-        ),
+        answers,
+        *(replace(column, elsewhere=True) for column in others),
         *(replace(column, elsewhere=True) for column in behind),
         Column(
             "rejected",
@@ -146,6 +124,37 @@ def _kinds() -> tuple[Column, ...]:
     return tuple(
         Column(kind, title, "share", f"Of what is hidden, {title} that still stand; needed or not.")
         for kind, title in _TITLES.items()
+    )
+
+
+def _answers(there: str) -> tuple[Column, ...]:
+    return (
+        Column(
+            "answers",
+            "answers",
+            "share",
+            f"Questions whose answer can be read: all its words stand {there}.",
+            puzzling=True,
+        ),
+        Column("answers_low", "95 % from", "share", "Interval of the answers: its lower end."),
+        Column("answers_high", "95 % to", "share", "Interval of the answers: its upper end."),
+        Column("questions", "questions", "count", "Those whose answer the conversation has."),
+        Column(
+            "by_newest",
+            "by newest",
+            "ratio",
+            "Answers by those that the newest text of as many tokens has.",
+            puzzling=True,
+        ),
+        Column("by_newest_low", "95 % of this from", "ratio", "Interval of that: its lower end."),
+        Column("by_newest_high", "95 % of this to", "ratio", "Interval of that: its upper end."),
+        Column(
+            "evidence",
+            "evidence",
+            "share",
+            "Sentences that hold the answers, by the labels, and stand word for word.",
+            puzzling=True,
+        ),
     )
 
 
@@ -195,6 +204,9 @@ def result_of(run: Exam, *, limit: int, target: int, join: int) -> Result:
         tuple(rows),
         "Those that only stand beside come last.",
     )
+    there = "in the text" if alone else "in the last request"
+    asked = tuple(row for row in rows if row["questions"])
+    answers = Table("answers", "Answers that can be read", (name, *_answers(there)), asked)
     measured = tuple(row for row in rows if row["hidden_facts"])
     kinds = Table("kinds", "Kept by kind, needed or not", (name, *_kinds()), measured)
     shown = tuple(row for row in rows if row["left"] is not None or row["over_limit"])
@@ -220,7 +232,7 @@ def result_of(run: Exam, *, limit: int, target: int, join: int) -> Result:
         command="exam",
         title=f"Exam of {_count(len(run.sources), 'conversation')}",
         settings=settings,
-        tables=(main, *(table for table in (kinds, behind) if table.rows)),
+        tables=(main, *(table for table in (kinds, answers, behind) if table.rows)),
         plots=_plots(rows, alone=alone),
         notes=tuple(_notes(run, rows, limit, target, join)),
         problems=tuple(run.problems),
