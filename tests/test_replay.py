@@ -752,3 +752,16 @@ def test_a_stream_of_requests_is_held_back_only_so_far() -> None:
     first = next(iter(longest(stream(), taken, waiting=4)))
     assert isinstance(first, Transcript)
     assert (first.source, len(read)) == ("other", 5)
+
+
+def test_a_summarized_message_is_not_kept_and_where_its_facts_are_measured_is_said() -> None:
+    found = ck.replay([talk(80)], policies=["summarize:600", "drop"], limit=2_000)
+    plain = ck.replay([talk(80)], policies=["drop", "all"], limit=2_000)
+    dearest = found.rows[-1]["policy"]
+
+    assert any("`contextkit exam` measures" in note for note in found.notes)
+    assert not any("exam" in note for note in plain.notes)
+    assert ("exam measures" in found.finding) == dearest.startswith("summarize")
+    assert "exam" not in plain.finding
+    assert "  summaries: Calls to a summarizer" in str(found)
+    assert "  their cost: Price units of these calls" in str(found)

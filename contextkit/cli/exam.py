@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contextkit.analysis.exam import exam
-from contextkit.analysis.examining.tables import FEW, too_few
+from contextkit.analysis.examining.wording import FEW, too_few
 from contextkit.cli import BELOW, FAILED, outputs, say
 from contextkit.cli.progress import progress
 from contextkit.cli.replay import Files, tools_of
