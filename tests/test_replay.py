@@ -345,7 +345,7 @@ def test_a_policy_that_fails_leaves_its_conversation_out_and_tells_nothing_of_it
     found = ck.replay([talk(3), spoken], policies=["all", failing])
 
     assert [str(problem) for problem in found.problems] == [
-        "b: not read: failing, qwen-plus:implicit: ValueError"
+        "b: left out: failing, qwen-plus:implicit: ValueError"
     ]
     assert {one["requests"] for one in found.rows} == {4}
     assert "secret" not in json.dumps(found.to_json())
@@ -587,7 +587,7 @@ def test_what_cannot_be_held_is_named_and_the_rest_is_done() -> None:
 
     assert {one["requests"] for one in found.rows} == {4}
     big, none, read = found.problems
-    assert str(big).startswith("big: not read: drop@at-limit, qwen-plus:implicit: the parts that")
+    assert str(big).startswith("big: left out: drop@at-limit, qwen-plus:implicit: the parts that")
     assert "limit of 8,000" in big.reason
     assert none.source == "silent"
     assert read is unread
