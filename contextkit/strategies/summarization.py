@@ -152,7 +152,7 @@ class SummarizeOldest:
         """The edit of a summary that was written before, for the segment that fits best."""
         for address, segment in segments.items():
             summary = found.get(address)
-            if summary is None or summary.get("covers") != list(segment.covered):
+            if summary is None:
                 continue
             edit = self._edit(view, segment, summary)
             # What it stands for may have been cleared since it was written.
@@ -298,7 +298,7 @@ class SummarizeOldest:
         if written.usage is not None:
             provenance["usage"] = written.usage.to_json()
             provenance |= _charged(view, written)
-        return {"covers": list(segment.covered), "text": passed.text, "provenance": provenance}
+        return {"last": segment.covered[-1], "text": passed.text, "provenance": provenance}
 
     def _edit(self, view: View, segment: Segment, summary: Mapping[str, Any]) -> Edit:
         provenance = summary["provenance"]
