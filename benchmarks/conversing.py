@@ -6,17 +6,20 @@ the one before. Texts do not depend on the number of threads; one is gentle to w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import contextkit as ck
 from contextkit.cli.ways import script
+from contextkit.errors import SummaryRejected
 from contextkit.profiles import profile_for
 from contextkit.providers.local import LocalServer
 from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.model import ModelSummarizer
+from contextkit.summarizing.request import SummaryRequest
 from contextkit.tokens import RequestCounter, counter_for
 
 SEED = 1
@@ -109,6 +112,7 @@ class Conversation:
         own: whether the summarizer gets a prompt of its own.
         ahead: whether summaries are prepared after each reply.
         tools: of the live requests.
+        instead: gives the text in place of the model, which is asked all the same, for a token.
         calls: all, in order.
         failures: strategies that were passed over, and why.
     """
@@ -120,6 +124,7 @@ class Conversation:
     own: bool = False
     ahead: bool = False
     tools: Sequence[dict[str, Any]] = ()
+    instead: Callable[[SummaryRequest], str] | None = None
     calls: list[Call] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -135,11 +140,14 @@ class Conversation:
             timeout=None,
             breaker=Breaker(failures=1_000),  # how long it stays open is a matter of seconds
         )
+        writer: Any = summarizer
+        if self.instead is not None:
+            writer = Instead(replace(summarizer, options={"max_tokens": 1}), self.instead)
         self.builder = ck.ContextBuilder(
             self.server.model,
             budget=ck.Budget(self.limit, reserve=self.reply),
             tools=self.tools or None,
-            compaction=[ck.SummarizeOldest(summarizer, share=self.share), ck.DropOldest()],
+            compaction=[ck.SummarizeOldest(writer, share=self.share), ck.DropOldest()],
         )
         system, self.texts = script()
         self.history = ck.History(system=system)
@@ -172,8 +180,9 @@ class Conversation:
 
     def until_cut(self) -> dict[str, Any]:
         """Until the first cut: what the first summarizer's call read, and what it left."""
-        while not self.turn().edits:
-            pass
+        edits: tuple[ck.Edit, ...] = ()
+        while not edits:
+            edits = self.turn().edits
         cut = [call for call in self.calls if call.kind == "live"][-1]
         first = next(place for place, call in enumerate(self.calls) if call.kind == "summary")
         last, call = self.calls[first - 1], self.calls[first]
@@ -186,7 +195,21 @@ class Conversation:
             "kept": None if then is cut else min(then.cached, last.input),
             "cut input": cut.input,
             "cut read": cut.cached,
+            "summarized": any(edit.kind == "summary" for edit in edits),
         }
+
+
+class Instead:
+    """Asks a model for a summary, and gives a text that another summarizer writes."""
+
+    def __init__(self, asked: ModelSummarizer, writes: Callable[[SummaryRequest], str]) -> None:
+        self.asked, self.writes, self.model = asked, writes, asked.model
+
+    def __call__(self, request: SummaryRequest) -> str:
+        """The text."""
+        with suppress(SummaryRejected):
+            self.asked(request)
+        return self.writes(request)
 
 
 def totals(calls: Sequence[Call]) -> dict[str, Any]:

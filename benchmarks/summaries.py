@@ -180,7 +180,12 @@ def calls_table(result: Outcome) -> str:
                 f"{row['cut read']:,}",
             ]
         )
-    return markdown(heads, rows)
+    dropped = sum(not row["summarized"] for row in result["calls"])
+    what = (
+        "The first cut of a conversation that grows to its limit. In "
+        f"{dropped} of {len(rows)} what the model wrote was rejected, and the cut drops instead."
+    )
+    return f"{markdown(heads, rows)}\n\n{what}"
 
 
 def tokens_table(result: Outcome) -> str:

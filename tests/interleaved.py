@@ -541,9 +541,9 @@ class Play:
             stands = original(of, address, summary)
             given = self.kept.setdefault(address, [])
             given.append(summary["text"])
-            text = json.dumps([stands["text"], stands["covers"]])
+            text = json.dumps([stands["text"], stands["last"]])
             with loudly():
-                assert stands["covers"] == summary["covers"]
+                assert stands["last"] == summary["last"]
                 assert self.stands.setdefault(address, text) == text
                 assert len(given) == 1 or self.nested
             return stands

@@ -24,6 +24,7 @@ from contextkit.strategies.segments import (
     digest,
     dropped_before,
     frame_tokens,
+    more_is_read,
     name_of_summarizer,
     oldest_spans,
     other_spans,
@@ -151,7 +152,7 @@ class SummarizeOldest:
         """The edit of a summary that was written before, for the segment that fits best."""
         for address, segment in segments.items():
             summary = found.get(address)
-            if summary is None or summary.get("covers") != list(segment.covered):
+            if summary is None:
                 continue
             edit = self._edit(view, segment, summary)
             # What it stands for may have been cleared since it was written.
@@ -235,9 +236,7 @@ class SummarizeOldest:
         spans, also = segment.spans, segment.also
         if isinstance(model, str) and model:
             return own_prompt(view, spans, also, instruction, share=self.share, model=model)
-        ahead = view.summaries_kept is not None and view.summaries_kept.ahead
-        if (ahead or segment.merge) and not also and keeps_one_prompt(view):
-            # More of the prefix is read after it: by live requests, or by the same cut's next call.
+        if more_is_read(view, segment) and not also and keeps_one_prompt(view):
             call = aligned(view, spans, also, instruction, share=self.share, whole=True)
             if fits(view, call):
                 return call
@@ -299,7 +298,7 @@ class SummarizeOldest:
         if written.usage is not None:
             provenance["usage"] = written.usage.to_json()
             provenance |= _charged(view, written)
-        return {"covers": list(segment.covered), "text": passed.text, "provenance": provenance}
+        return {"last": segment.covered[-1], "text": passed.text, "provenance": provenance}
 
     def _edit(self, view: View, segment: Segment, summary: Mapping[str, Any]) -> Edit:
         provenance = summary["provenance"]
