@@ -151,11 +151,6 @@ def frame_tokens(view: View, spans: Sequence[Span]) -> int:
     return view.count({"role": "user", "content": block(view.history, "summary", head)})
 
 
-def name_of_summarizer(summarizer: Any) -> str:
-    """What a summarizer is called in records."""
-    return getattr(summarizer, "__qualname__", "") or type(summarizer).__name__
-
-
 def digest(text: str) -> str:
     """Names a text, in hex."""
     return blake2b(text.encode(), digest_size=8).hexdigest()
