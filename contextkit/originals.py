@@ -106,7 +106,9 @@ def original_text(data: Mapping[str, Any]) -> str:
 
 def _part_text(part: Mapping[str, Any]) -> str:
     text = part.get("text", part.get("refusal"))
-    return text if isinstance(text, str) else f"[{media_kind(part) or 'part of another kind'}]"
+    if isinstance(text, str):
+        return text
+    return f"[{media_kind(part) or 'part of another kind'}: cannot be had as text]"
 
 
 def media_kind(part: Any) -> str:

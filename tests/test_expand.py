@@ -60,7 +60,7 @@ def test_every_kind_of_message_has_a_text() -> None:
         ]
     )
 
-    assert history.expand(0).text == "see\n\n[image]\n\nthis"
+    assert history.expand(0).text == "see\n\n[image: cannot be had as text]\n\nthis"
     assert history.expand(1).text == "let me look\n\n[call of look: {}]"
     assert (history.expand(2).text, history.expand(2).next) == ("", None)
 

@@ -163,11 +163,6 @@ def more_is_read(view: View, segment: Segment) -> bool:
     return segment.merge and any(group is newest for group in view.uncut or ())
 
 
-def name_of_summarizer(summarizer: Any) -> str:
-    """What a summarizer is called in records."""
-    return getattr(summarizer, "__qualname__", "") or type(summarizer).__name__
-
-
 def digest(text: str) -> str:
     """Names a text, in hex."""
     return blake2b(text.encode(), digest_size=8).hexdigest()

@@ -32,10 +32,13 @@ def result_stub(view: View, entry: Entry, name: str) -> str:
 
 
 def media_stub(number: int, kind: str, tokens: int) -> dict[str, Any]:
-    """What stands in place of an image, sound, video or file: a text part."""
+    """What stands in place of an image, sound, video or file: a text part.
+
+    It invites no model to ask for the original: a page of the message has only text.
+    """
     return {
         "type": "text",
-        "text": f"[{kind} cleared: {tokens:,} tokens; message {number} has it]",
+        "text": f"[{kind} of message {number} cleared: {tokens:,} tokens; not to be had as text]",
     }
 
 

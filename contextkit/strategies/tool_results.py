@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
-from contextkit.edits import Edit
+from contextkit.edits import Edit, last_words
 from contextkit.errors import InputError
 from contextkit.groups import Entry
 from contextkit.strategies.clamping import clamped
@@ -46,7 +46,7 @@ class ClearToolResults:
         names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else [*given]
         if isinstance(given, str) or not all(isinstance(name, str) for name in names):
             raise InputError(
-                f"is a set of names, not {given!r:.60}", place="ClearToolResults.exclude"
+                f"is a set of names of tools, not {given!r:.60}", place="ClearToolResults.exclude"
             )
         object.__setattr__(self, "exclude", frozenset(names))
         whole_number("ClearToolResults.keep_last", self.keep_last, least=0)
@@ -68,7 +68,7 @@ class ClearToolResults:
                 entry,
                 result_stub(view, entry, name),
                 kind="clear",
-                reason=f"not among the last {self.keep_last} tool results",
+                reason=f"older than {last_words(self.keep_last, 'tool result')}",
                 by=type(self).__name__,
             )
             yield entry, edit

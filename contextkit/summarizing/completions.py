@@ -56,7 +56,8 @@ def _data(completion: Any) -> Mapping[str, Any]:
         data = dump(mode="json", exclude_unset=True, warnings=False)
     if not isinstance(data, Mapping):  # a page of HTML comes as a text; a stream as an iterator
         raise SummaryRejected(
-            f"the provider answered with {type(completion).__name__}, no chat completion"
+            f"the provider answered with {type(completion).__name__}, no chat completion: that is "
+            "an object of the SDK, or a dict with `choices`"
         )
     return data
 
