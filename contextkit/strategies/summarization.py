@@ -285,6 +285,7 @@ class SummarizeOldest:
             share=max(1, self._room(view, segment)),
             count=segment.counter(view),
             known=[entry.data for group in view.uncut or view.groups for entry in group.entries],
+            instruction=self.instruction,
         )
         message = segment.message(view, passed.text)
         tokens, freed = view.count(message), sum(span.tokens for span in segment.spans)
