@@ -303,6 +303,14 @@ def test_a_text_that_repeats_itself_is_rejected_also_where_the_messages_do(text)
     rejection(text, [*CHAT, user("the flight was changed\n" * 50), user("Flights! " * 99)])
 
 
+def test_a_sentence_may_be_quoted_that_repeats_a_phrase():
+    spans = [*CHAT, result("state: " + "0 " * 40), user("no " * 40 + "not this flight")]
+    for said in ("tool: " + "0 " * 40, "user: " + "no " * 40 + "not this flight"):
+        assert check(f"{SUMMARY}\n{said}", spans)
+        rejection(f"{SUMMARY}\n{said}", CHAT)
+    rejection(f"{SUMMARY}\nuser: " + "no " * 60, spans)
+
+
 LISTS = {
     "numbers": "\n".join(f"- the flight of passenger {n} was changed" for n in range(40)),
     "sentences": " ".join(f"Flight HAT{n:03} was looked up and is full." for n in range(60, 90)),

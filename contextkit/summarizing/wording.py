@@ -10,6 +10,10 @@ from contextkit.errors import SummaryRejected
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _SIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+# Signs of scripts that put no spaces between words; Thai, Lao, Burmese and Khmer too.
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+)
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _SCRIPTS = {
     "Latin": _LATIN,
@@ -115,7 +119,7 @@ def content_words(text: str) -> set[str]:
     words = {word[:5] for word in _WORD.findall(folded) if len(word) > 3}
     if folded.isascii():
         return words
-    signs = _SIGN.findall(folded)
+    signs = _UNSPACED.findall(folded)
     return words | set(map("".join, pairwise(signs)))
 
 
@@ -143,15 +147,25 @@ def _scripts(text: str) -> Counter[str]:
     return Counter(counts)
 
 
-def is_loop(text: str) -> bool:
+def is_loop(text: str, source: str = "") -> bool:
     """Whether a text says the same sentence or phrase again and again.
 
-    Lines that differ, in a number at least, are a list; a sentence may have a phrase several times.
+    Lines that differ, in a number at least, are a list; a sentence may have a phrase several times,
+    and as often as in the messages where it is quoted whole, behind the name of who said it.
     """
     lines = [line for line in _SENTENCE_ENDS.split(text.casefold()) if _WORDS.search(line)]
     if _recurs(lines) or _recurs(lines[-max(12, len(lines) // 3) :]):
         return True
-    return any(_runs_into_loop(_PIECES.findall(line)) for line in dict.fromkeys(lines))
+    loops = [line for line in dict.fromkeys(lines) if _runs_into_loop(_PIECES.findall(line))]
+    if not loops:
+        return False
+    said = _spaced(source.casefold())
+    return any(_spaced(line.partition(": ")[2] or line) not in said for line in loops)
+
+
+def _spaced(text: str) -> str:
+    """The words of a text, or its signs, each between two spaces."""
+    return f" {' '.join(_PIECES.findall(text))} "
 
 
 def _recurs(lines: list[str]) -> bool:
