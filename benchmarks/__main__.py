@@ -46,6 +46,7 @@ BENCHMARKS = (
     Benchmark("policy_cost", "whole conversations by a sliding window", plots=True),
     Benchmark("frontier", "kept context and its cost", plots=True),
     Benchmark("tool_loop", "a long tool loop whose results are cleared"),
+    Benchmark("summaries", "what summaries cost on the embedded server", needs=SERVER),
     Benchmark("simulator_time", "what the cache simulator takes"),
     Benchmark("audit_time", "what an audit takes, and whether it finds all"),
     Benchmark("simulator_exact", "the simulator against the embedded server", needs=SERVER),

@@ -16,7 +16,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import build_time, frontier, growth, policy_cost, schedule, tool_loop, wrap_overhead
+from benchmarks import (
+    build_time,
+    frontier,
+    growth,
+    policy_cost,
+    schedule,
+    summaries,
+    tool_loop,
+    wrap_overhead,
+)
 from benchmarks.measuring import draw
 from benchmarks.peers import tables as peers
 
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", DOCS / "costs.md", DOCS / "peers.md")
+PAGES = (ROOT / "README.md", DOCS / "costs.md", DOCS / "peers.md", DOCS / "summaries.md")
 
 
 def demo_table(result: dict[str, Any]) -> str:
@@ -46,6 +55,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "policy_cost: summary": policy_cost.summary,
     "frontier": frontier.short,
     "tool_loop": tool_loop.short,
+    "summaries: server": summaries.table,
     **{f"peers: {name}": table for name, table in peers.ALL.items()},
 }
 

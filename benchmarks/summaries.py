@@ -2,266 +2,255 @@
 
     python -m benchmarks.summaries [--json] [--quick]
 
-First, what a summarizer's call reads from the cache and what it leaves for the next request, asked
-with the live prefix and with a prompt of its own. Then whole conversations with summaries, beside
-LangChain's SummarizationMiddleware at the same limit (in the environment of `make peers`; left out
-without it). One slot, no other cache, the server started anew for each; replies and summaries are
-the model's own, of at most the same length for all. Counts alone: evaluated = input - cached.
+First, what a summarizer's call reads from the cache and what it leaves to the next request: asked
+with the live prefix, and with a prompt of its own. Then whole conversations, beside LangChain's
+SummarizationMiddleware at the same limit, where `make peers` has set up its environment. One slot,
+no other cache, the server started anew for each. Replies and summaries are written by its model, of
+at most the same length for all. Counts alone: evaluated is what was not read from the cache.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
-import contextkit as ck
-from benchmarks.measuring import Outcome, below, command, made, markdown  # noqa: F401
+from benchmarks.conversing import (
+    LIVE,
+    PENALTY,
+    REPLY,
+    SEED,
+    SHARE,
+    TOOLS,
+    WRITING,
+    Call,
+    Conversation,
+    fresh_server,
+    totals,
+)
+from benchmarks.measuring import Outcome, below, command, made, markdown
 from benchmarks.peers.libraries import peer
-from benchmarks.peers.process import Failed, NotInstalled, Process
+from benchmarks.peers.process import Failed, NotInstalled, Process, TookTooLong
 from benchmarks.peers.server import lend_model
 from contextkit.cli.ways import script
-from contextkit.profiles import profile_for
-from contextkit.providers.local import LocalServer
-from contextkit.summarizing.breaker import Breaker
-from contextkit.summarizing.model import ModelSummarizer
-from contextkit.tokens import RequestCounter, counter_for
 
-SEED = 1
-REPLY = 24
-SHARE = 200
-"""Tokens of a summary at most, with what stands around it and what is added to it."""
 LIMIT = 1_400
 TURNS = 40
+SHORT = {(): 800, tuple(tool["function"]["name"] for tool in TOOLS): 1_050}
+"""The limit of the calls by themselves: tools take a part of it."""
 LANGCHAIN = "LangChain SummarizationMiddleware"
-
-LIVE = {"temperature": 0, "seed": SEED, "max_tokens": REPLY}
-# Without the penalty so small a model repeats one sentence, and the summary is rejected.
-WRITING = {
-    "temperature": 0,
-    "seed": SEED,
-    "extra_body": {"repeat_penalty": 1.15, "repeat_last_n": 128},
-}
-
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": name,
-            "description": description,
-            "parameters": {
-                "type": "object",
-                "properties": {"name": {"type": "string", "description": "As it is written."}},
-                "required": ["name"],
-            },
-        },
-    }
-    for name, description in (
-        ("look_up_supplier", "What is known of a supplier: address, terms, last order."),
-        ("look_up_book", "Price and stock of a book by its title."),
-    )
-]
+PATIENCE = 1_800.0
 
 
-@dataclass(frozen=True)
-class Call:
-    """A call as the server reported it; tokens.
-
-    Attributes:
-        kind: `live` or `summary`.
-        input, cached, output: as reported.
-        before: of the input, what stands before a summarizer's instruction; all of it where the
-            instruction comes first.
-    """
-
-    kind: str
-    input: int
-    cached: int
-    output: int
-    before: int = 0
-
-
-class Counted:
-    """A client of the official SDK that keeps what was reported for each call of one kind."""
-
-    def __init__(self, client: Any, kind: str, calls: list[Call], counter: RequestCounter) -> None:
-        self.client, self.kind, self.calls, self.counter = client, kind, calls, counter
-        self.requests: list[dict[str, Any]] = []
-        self.chat = SimpleNamespace(completions=SimpleNamespace(create=self.create))
-
-    def create(self, **request: Any) -> Any:
-        """Ask, and keep the figures."""
-        reply = self.client.chat.completions.create(**request)
-        usage = ck.Usage.of(reply.usage)
-        if usage is None or usage.input_tokens is None:
-            raise SystemExit("the server reported no usage")
-        before = usage.input_tokens
-        if len(request["messages"]) > 2 and self.kind == "summary":
-            told = self.counter.message(request["messages"][-1])
-            before -= told + self.counter.fixed()
-        read, output = usage.cache_read_tokens or 0, usage.output_tokens or 0
-        self.calls.append(Call(self.kind, usage.input_tokens, read, output, before))
-        self.requests.append(request)
-        return reply
-
-
-@dataclass
-class Conversation:
-    """One conversation with a fresh server, the summaries by its own model.
-
-    Attributes:
-        server: with one slot.
-        limit, target: of the requests.
-        own: whether the summarizer gets a prompt of its own.
-        ahead: whether summaries are prepared after each reply.
-        tools: of the live requests.
-        calls: all, in order.
-        failures: strategies that were passed over, and why.
-    """
-
-    server: LocalServer
-    limit: int = LIMIT
-    target: int | None = None
-    own: bool = False
-    ahead: bool = False
-    tools: Sequence[dict[str, Any]] = ()
-    calls: list[Call] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        counter = counter_for(profile_for(self.server.model))
-        client = self.server.client().with_options(timeout=900)
-        self.live = Counted(client, "live", self.calls, counter)
-        self.asked = Counted(client, "summary", self.calls, counter)
-        summarizer = ModelSummarizer(
-            self.asked,
-            model=self.server.model if self.own else None,
-            options=WRITING,
-            timeout=None,
-            breaker=Breaker(failures=1_000),  # a pause would depend on seconds
-        )
-        self.builder = ck.ContextBuilder(
-            self.server.model,
-            budget=ck.Budget(self.limit, self.target, reserve=REPLY),
-            tools=self.tools or None,
-            compaction=[ck.SummarizeOldest(summarizer, share=SHARE), ck.DropOldest()],
-        )
-        self.system, self.texts = script()
-        self.history = ck.History(system=self.system)
-        self.turns = 0
-
-    def turn(self) -> ck.Context:
-        """The next user message, and the reply."""
-        self.history.append(self.texts[self.turns])
-        self.turns += 1
-        context = self.builder.build(self.history)
-        self.failures += context.failures
-        self.history.append(self.live.create(**context.request(), **LIVE))
-        if self.ahead:
-            self.failures += self.builder.prepare(self.history).failures
-        return context
-
-    @property
-    def shown(self) -> int:
-        """Summaries that the history has shown."""
-        decisions = self.history.decisions(self.builder.view)
-        return sum(edit.kind == "summary" for one in decisions for edit in one.edits)
-
-
-def summarizer_calls(limit: int = 800) -> Iterator[dict[str, Any]]:
-    """For each way to ask: the first call, the next live request, and the first one that is cut."""
-    for tools in ((), TOOLS):
+def calls() -> list[dict[str, Any]]:
+    """For each way to ask: the first call, the next request, and the first one that is cut."""
+    rows = []
+    for tools, limit in SHORT.items():
         for own in (False, True):
             for ahead in (False, True):
-                with LocalServer() as server:
-                    talk = Conversation(server, limit, own=own, ahead=ahead, tools=tools)
-                    yield {"tools": len(tools), "own": own, "ahead": ahead, **reading(talk)}
+                with fresh_server() as server:
+                    given = TOOLS if tools else ()
+                    talk = Conversation(server, limit, own=own, ahead=ahead, tools=given)
+                    rows.append({"tools": len(tools), "own": own, "ahead": ahead})
+                    rows[-1] |= talk.until_cut()
+    return rows
 
 
-def reading(talk: Conversation) -> dict[str, Any]:
-    """Hold a conversation until its first cut; what was read on the way there."""
-    cut: Call | None = None
-    while cut is None:
-        if talk.turn().edits:
-            cut = [call for call in talk.calls if call.kind == "live"][-1]
-    kinds = [call.kind for call in talk.calls]
-    first = kinds.index("summary")
-    request = talk.asked.requests[0]
-    last, call = talk.calls[first - 1], talk.calls[first]
-    then = next(one for one in talk.calls[first:] if one.kind == "live")
-    alone = kinds[first + 1] == "live"  # rejected and asked again: another call came between
-    return {
-        "tool choice": request.get("tool_choice"),
-        "before": call.before,
-        "read": min(call.cached, call.before),
-        "sent": last.input,
-        "kept": min(then.cached, last.input) if then is not cut and alone else None,
-        "cut input": cut.input,
-        "cut read": cut.cached,
-    }
+def conversations(turns: int) -> tuple[list[dict[str, Any]], dict[str, str], str]:
+    """For each way to summarize the figures of a whole conversation; versions; what is left out."""
+    rows = []
+    for name, way in (
+        ("contextkit", {}),
+        ("contextkit, prepared ahead", {"ahead": True}),
+        ("contextkit, a prompt of its own", {"own": True}),
+    ):
+        with fresh_server() as server:
+            rows.append({"name": name, **Conversation(server, LIMIT, **way).hold(turns)})
+    ours = rows[0]["evaluated"]
+    smallest = min(row["mean tokens"] for row in rows[:2])
+    longest = max(row["longest"] for row in rows)
+    left_out = ""
+    versions = {}
+    try:
+        with LangChain(turns, longest) as langchain:
+            versions = {"langchain": langchain.version}
+            rows += langchain.rows(smallest)
+    except (Failed, NotInstalled, TookTooLong) as error:
+        left_out = f"{LANGCHAIN}: {error}"
+    for row in rows:
+        row["ratio"] = ours / row["evaluated"]
+    return rows, versions, left_out
 
 
-def held(talk: Conversation, turns: int) -> dict[str, Any]:
-    """Hold a whole conversation."""
-    for _ in range(turns):
-        talk.turn()
-    asked = len(talk.asked.requests)
-    written = len(talk.history.summaries)
-    return {
-        "rejected": asked - written,
-        "unused": written - talk.shown,
-        "passed over": len(talk.failures),
-        **totals(talk.calls),
-    }
-
-
-def totals(calls: Sequence[Call]) -> dict[str, Any]:
-    """The figures of a whole conversation."""
-    live = [call for call in calls if call.kind == "live"]
-    asked = [call for call in calls if call.kind == "summary"]
-    return {
-        "requests": len(live),
-        "mean tokens": sum(call.input for call in live) / len(live),
-        "largest": max(call.input for call in live),
-        "calls": len(asked),
-        "summary tokens": sum(call.output for call in asked),
-        "evaluated live": sum(call.input - call.cached for call in live),
-        "evaluated for summaries": sum(call.input - call.cached for call in asked),
-        "evaluated": sum(call.input - call.cached for call in calls),
-    }
-
-
-def langchain(turns: int, bound: int, keep: int | None = None) -> dict[str, Any] | None:
-    """The same with LangChain's middleware; None where it is not installed.
+class LangChain:
+    """The same conversation with LangChain's middleware, in the environment of its own.
 
     Args:
         turns: of the conversation.
-        bound: tokens of a summary at most.
-        keep: tokens of messages that a summary leaves; half of the room by default.
+        longest: tokens of a summary at most, as the others were asked for.
     """
-    system, texts = script()
-    writing = {name: value for name, value in WRITING.items() if name != "extra_body"}
-    job = {
-        "do": "converse",
+
+    def __init__(self, turns: int, longest: int) -> None:
+        self.turns, self.longest = turns, longest
+
+    def __enter__(self) -> Self:
+        self.folder = tempfile.TemporaryDirectory()
+        lend_model(Path(self.folder.name))
+        self.process = Process(peer(LANGCHAIN), path=self.folder.name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.end()
+        self.folder.cleanup()
+
+    @property
+    def version(self) -> str:
+        """Of its package."""
+        return str(self.process.ask({"do": "version"}, PATIENCE)["version"])
+
+    def rows(self, mean: float) -> list[dict[str, Any]]:
+        """As it comes, and keeping so little that its requests are no longer than ours on average.
+
+        Args:
+            mean: tokens of our requests.
+        """
+        rows = [{"name": LANGCHAIN, "keep": None, **self.hold(None)}]
+        keep = LIMIT // 2
+        while rows[-1]["mean tokens"] > mean and len(rows) < 6:
+            # What it keeps is about a third of what its mean changes by.
+            keep -= max(10, 3 * int(rows[-1]["mean tokens"] - mean))
+            rows.append({"name": f"the same, keeping {keep:,}", "keep": keep, **self.hold(keep)})
+        return [rows[0], *rows[1:][-1:]]
+
+    def hold(self, keep: int | None) -> dict[str, Any]:
+        """The figures of a whole conversation.
+
+        Args:
+            keep: tokens of messages that a summary leaves; half of the room by default.
+        """
+        system, texts = script()
+        with fresh_server() as server:
+            job = {
+                "do": "converse",
+                "model": server.model,
+                "address": server.address,
+                "limit": LIMIT,
+                "window": 0,
+                "target": keep,
+                "system": {"role": "system", "content": system},
+                "texts": texts[: self.turns],
+                "reply options": LIVE,
+                "summary options": {**WRITING, **PENALTY, "max_tokens": self.longest},
+            }
+            answer = self.process.ask(job, PATIENCE)
+        return totals([Call(**call) for call in answer["calls"]])
+
+
+def table(result: Outcome) -> str:
+    """Both tables as Markdown."""
+    return "\n\n".join((calls_table(result), tokens_table(result), below(result)))
+
+
+def calls_table(result: Outcome) -> str:
+    """What a summarizer's call reads, and what it leaves."""
+    heads = [
+        "the summarizer's call",
+        "tools",
+        "input before the instruction",
+        "of it read",
+        "the request before",
+        "of it read by the next one",
+        "the cut request",
+        "of it read",
+    ]
+    rows = []
+    for row in result["calls"]:
+        kept = row["kept"]
+        rows.append(
+            [
+                f"{'own prompt' if row['own'] else 'live prefix'}, "
+                + ("ahead of the cut" if row["ahead"] else "at the cut"),
+                str(row["tools"] or "-"),
+                f"{row['before']:,}",
+                f"{100 * row['read'] / row['before']:.1f} %",
+                f"{row['sent']:,}",
+                "the cut follows" if kept is None else f"{100 * kept / row['sent']:.1f} %",
+                f"{row['cut input']:,}",
+                f"{row['cut read']:,}",
+            ]
+        )
+    dropped = sum(not row["summarized"] for row in result["calls"])
+    what = (
+        "The first cut of a conversation that grows to its limit. In "
+        f"{dropped} of {len(rows)} what the model wrote was rejected, and the cut drops instead."
+    )
+    return f"{markdown(heads, rows)}\n\n{what}"
+
+
+def tokens_table(result: Outcome) -> str:
+    """Whole conversations."""
+    heads = [
+        f"limit {result['limit']:,}, {result['turns']} turns",
+        "mean tokens of a request",
+        "largest",
+        "summarizer's calls",
+        "rejected",
+        "tokens they wrote",
+        "evaluated: requests",
+        "summaries",
+        "**all**",
+        "contextkit's by this",
+    ]
+    rows = [
+        [
+            row["name"],
+            f"{row['mean tokens']:,.0f}",
+            f"{row['largest']:,}",
+            str(row["calls"]),
+            str(row.get("rejected", "-")),
+            f"{row['written']:,}",
+            f"{row['evaluated live']:,}",
+            f"{row['evaluated for summaries']:,}",
+            f"**{row['evaluated']:,}**",
+            f"{row['ratio']:.2f}",
+        ]
+        for row in result["conversations"]
+    ]
+    what = (
+        f"{result['model']} in llama.cpp's server, one slot. Replies of at most {result['reply']} "
+        f"tokens, summaries of {result['share']}, of which the model writes {result['longest']} at "
+        "most; rejected: by the checks, and asked for again. LangChain checks nothing."
+    )
+    left = f" Left out: {result['left out']}." if result["left out"] else ""
+    return f"{markdown(heads, rows)}\n\n{what}{left}"
+
+
+def measure(*, quick: bool) -> Outcome:
+    """All figures, as JSON data."""
+    turns = 18 if quick else TURNS
+    rows, versions, left_out = conversations(turns)
+    return {
+        "benchmark": "summaries",
+        "made": made(SEED, "xllamacpp", **versions, quick=quick),
+        "model": "SmolLM2-135M",
         "limit": LIMIT,
-        "window": 0,
-        "target": keep,
-        "system": {"role": "system", "content": system},
-        "texts": texts[:turns],
-        "reply options": LIVE,
-        "summary options": {**writing, **WRITING["extra_body"], "max_tokens": bound},  # type: ignore[dict-item]
+        "turns": turns,
+        "reply": REPLY,
+        "share": SHARE,
+        "longest": max(row.get("longest", 0) for row in rows),
+        "left out": left_out,
+        "calls": calls(),
+        "conversations": rows,
     }
-    with tempfile.TemporaryDirectory() as folder, LocalServer() as server:
-        lend_model(Path(folder))
-        try:
-            with Process(peer(LANGCHAIN), path=folder) as process:
-                job |= {"model": server.model, "address": server.address}
-                answer = process.ask(job, 1_800.0)
-        except (Failed, NotInstalled) as error:
-            sys.stderr.write(f"left out: {error}\n")
-            return None
-    return totals([Call(**call) for call in answer["calls"]])
+
+
+def main() -> int:
+    """Measure and print."""
+    return command(
+        __doc__, lambda given: measure(quick=given.quick), table, quick="conversations of 18 turns"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -381,7 +381,10 @@ class ContextBuilder:
             return self._context(scratch, decided, edits, plan, notes, events=events)
         winners = decisions
         if self.store is not None:
-            winners = yield from self._stored(lambda: self._store(history, plan, decisions))
+            weighed = scratch.planned[0] if scratch.planned else None
+            winners = yield from self._stored(
+                lambda: self._store(history, plan, decisions, weighed)
+            )
         with history.lock:
             won = self._record(history, plan, end, winners, seen)
             if not won or winners != decisions:
@@ -448,13 +451,15 @@ class ContextBuilder:
         current = history.current_settings(self.view)
         return current is None or current.hash != plan.hash
 
-    def _store(self, history: History, plan: Plan, decisions: list[Decision]) -> list[Decision]:
+    def _store(
+        self, history: History, plan: Plan, decisions: list[Decision], weighed: int | None
+    ) -> list[Decision]:
         """Write what was decided to the store; the decisions that stand there."""
         if self.store is None or history.scope is None:
             return decisions
         if self._stores_settings(history, plan):
             self.store.decide(history.scope, self.view, f"settings {plan.hash}", plan.settings)
-        return first_written(self.store, history, self.view, decisions)
+        return first_written(self.store, history, self.view, decisions, weighed=weighed)
 
     def _record(
         self, history: History, plan: Plan, point: int, made: list[Decision], seen: int

@@ -68,17 +68,20 @@ def _fitting(history: History, view: str, found: list[Decision]) -> list[Decisio
 
 
 def first_written(
-    store: Store, history: History, view: str, decisions: list[Decision]
+    store: Store, history: History, view: str, decisions: list[Decision], *, weighed: int | None
 ) -> list[Decision]:
     """Store what was decided; up to the first point where another process was first.
 
     The last one given is then the other's, which stands.
+
+    Args:
+        weighed: the last point at which the plan of a cut was weighed, and not carried out.
     """
     if history.scope is None:
         return decisions
     standing: list[Decision] = []
     for decision in decisions:
-        if _comes_out_the_same(decision, history):
+        if decision.point != weighed and _comes_out_the_same(decision, history):
             standing.append(decision)
             continue
         ours = decision.to_json()
@@ -96,7 +99,8 @@ def first_written(
 def _comes_out_the_same(decision: Decision, history: History) -> bool:
     """Whether nothing was tried, for a reason that holds everywhere.
 
-    A moment does not come again, and a cut that was put off for a preparation is made elsewhere.
+    A moment does not come again; a cut that was put off for a preparation is made elsewhere, and
+    one that was weighed may pay there, where its summary is at hand.
     """
     tried = decision.edits or decision.tail is not None or decision.failures
     return not tried and decision.time is None and decision.view not in history.preparing

@@ -1,5 +1,6 @@
 """What holds for every test: no way off the machine, no key, one setting for hypothesis."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,16 @@ settings.register_profile(
 if soak := os.environ.get("CONTEXTKIT_SOAK"):
     settings.register_profile("soak", settings.get_profile("default"), max_examples=int(soak))
 settings.load_profile("soak" if soak else "default")
+
+
+@pytest.fixture
+def quiet_log() -> Iterator[None]:
+    """What is passed over is told to the log of the process; in a soak a million times."""
+    log = logging.getLogger("contextkit")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture

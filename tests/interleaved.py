@@ -106,7 +106,7 @@ class Scripted:
             assert violations(request["messages"]) == []
             assert request.span
             play.during_a_call()
-            outcome = play.outcome or play.choose.of(OUTCOMES)
+            outcome = play.choose.of(OUTCOMES)
             said = "".join(str(message.get("content") or "")[:8] for message in request.span)
             good = f"{self.name} {play.calls} says: {said}"[: 3 * request.share]
         if outcome == "error":
@@ -148,25 +148,33 @@ class Play:
 
     Attributes:
         choose: decides.
-        outcome: what every summarizer gives; by default that is drawn.
-        calls: how often one was asked.
-        kept: by address, the texts that summarizers gave and the one that stands.
+        way: of holding the conversation, one of `WAYS`.
+        runner: of what is async.
+        depth: of builds and preparations within each other.
+        nested: whether there was one within what was done last.
+        calls: how often a summarizer was asked.
+        kept: by address, the texts that summarizers gave.
+        stands: by address, the text that stands there.
+        sent: the requests on the way to here: how many messages, and the blocks.
+        shown: every summary that was ever shown, by what it stands for.
+        written: what each text that a summarizer wrote stands for.
     """
 
-    def __init__(self, choose: Choices, way: str, *, outcome: str = "") -> None:
+    def __init__(self, choose: Choices, way: str, runner: asyncio.Runner) -> None:
         self.choose = choose
         self.way = way
-        self.outcome = outcome
+        self.runner = runner
         self.scope = None if way == "a kept log" else SCOPE
         self.store = Shelf() if "store" in way else None
         self.clock = Clock()
         self.calls = 0
         self.depth = 0
+        self.nested = False
         self.kept: dict[str, list[str]] = {}
-        self.doubles: set[str] = set()
         self.stands: dict[str, str] = {}
         self.sent: list[tuple[int, list[str]]] = []
         self.shown: dict[Any, str] = {}
+        self.written: dict[str, Any] = {}
         self.messages: Messages = []
         self.pins: set[int] = set()
         self.coming = chunks(choose)
@@ -180,7 +188,7 @@ class Play:
 
     def _drawn_settings(self) -> Callable[[], dict[str, Any]]:
         choose, clock = self.choose, self.clock
-        stack = choose.below(10)
+        stack = choose.below(11)
         share, segments = choose.of([90, 140, 220]), choose.of([8, 3, 2, 1])
         limit = choose.of([600, 400, 800, 1_200])
         target = choose.of([limit // 2, limit // 4, limit * 3 // 4])
@@ -192,7 +200,7 @@ class Play:
                 ck.WhenItPays(0.1, 1.0, ttl=300, clock=clock),
             ]
         )
-        clamps, volatile = choose.chance(3), choose.chance(3)
+        clamps, volatile, least = choose.chance(3), choose.chance(3), choose.of([0, 60])
         is_async = self.is_async
 
         def one(name: str) -> ck.SummarizeOldest:
@@ -201,7 +209,7 @@ class Play:
             return ck.SummarizeOldest(asked, share=share, segments=segments)
 
         def settings() -> dict[str, Any]:
-            clear = ck.ClearToolResults(keep_last=stack % 2)
+            clear = ck.ClearToolResults(keep_last=stack % 2, at_least=least)
             compaction: list[Any] = [
                 [one("one")],
                 [clear, one("one")],
@@ -213,6 +221,7 @@ class Play:
                 [one("one"), ck.DropOldest()],
                 [DropOrders(), one("one")],
                 [clear, one("one"), DropOrders(), ck.SummarizeOldest(share=share)],
+                [ck.ClearMedia(keep_last=0), one("one")],
             ][stack]
             tail = [ck.Volatile("now", lambda: f"{clock.now:.0f}", share=30)]
             return {
@@ -278,6 +287,9 @@ class Play:
         # One that fails is asked once more, and then nobody asks it in this build again.
         asking = sum(hasattr(strategy, "summarizer") for strategy in builder.phases.compaction)
         assert self.nested or self.calls - calls <= 2 * (self._kept_count() - kept + asking)
+        if context is not None and not self.nested and not context.failures:
+            cut = any(edit.kind in CUTS for edit in context.edits)
+            assert cut or self.calls == calls  # a cut that is only weighed asks nobody
         return context
 
     def prepared(self) -> None:
@@ -287,7 +299,7 @@ class Play:
         self.depth += 1
         try:
             if self.is_async:
-                RUNNER.run(self.builder.aprepare(self.held, scope=self._own, within=within))
+                self.runner.run(self.builder.aprepare(self.held, scope=self._own, within=within))
             else:
                 self.builder.prepare(self.held, scope=self._own, within=within)
         except Crash:
@@ -431,15 +443,20 @@ class Play:
                 )
                 text = edit.shows[0]["content"]
                 assert self.shown.setdefault(key, text) == text
+                if edit.provenance["summarizer"] in ("one", "two"):  # which never write it again
+                    assert self.written.setdefault(text, key) == key
         standing: dict[tuple[int, ...], bool] = {}
+        missed: set[int] = set()
         for decision in history.decisions():
             for edit in decision.edits:
+                if edit.kind == "drop" and edit.provenance.get("unsummarized"):
+                    missed.update(edit.covers)
                 gone = [covers for covers in standing if not set(covers).isdisjoint(edit.covers)]
                 if edit.kind == "summary":
                     merged = edit.reason.startswith("merged")
                     assert merged or not gone
-                    first, last = edit.covers[0], edit.covers[-1]
-                    assert merged or not any(first < covers[0] < last for covers in standing)
+                    own = [number for number in edit.covers if number not in missed]
+                    assert merged or not any(own[0] < covers[0] < own[-1] for covers in standing)
                     standing[edit.covers] = True
                 for covers in gone:
                     assert edit.kind in ("summary", "drop")
@@ -481,8 +498,6 @@ class Play:
     def _own(self) -> ck.Scope | None:
         return self.scope if self.listed else None
 
-    nested = False
-
     def _built(
         self, builder: ck.ContextBuilder, *, preview: bool = False, of: ck.Context | None = None
     ) -> ck.Context:
@@ -494,12 +509,12 @@ class Play:
             call = builder.preview if preview else builder.build
             return self._made(call, held, scope=self._own)
         if preview:
-            return RUNNER.run(_previewed(builder, held, self._own))
-        return RUNNER.run(builder.abuild(held, scope=self._own))
+            return self.runner.run(_previewed(builder, held, self._own))
+        return self.runner.run(builder.abuild(held, scope=self._own))
 
     def _made(self, call: Callable[..., ck.Context], held: Any, **scope: Any) -> ck.Context:
         if self.is_async and getattr(call, "__name__", "") == "build":
-            return RUNNER.run(call.__self__.abuild(held, **scope))  # type: ignore[attr-defined]
+            return self.runner.run(call.__self__.abuild(held, **scope))  # type: ignore[attr-defined]
         return call(held, **scope)
 
     def _tried(self, call: Callable[[], ck.Context]) -> ck.Context | None:
@@ -534,9 +549,9 @@ class Play:
             stands = original(of, address, summary)
             given = self.kept.setdefault(address, [])
             given.append(summary["text"])
-            text = json.dumps([stands["text"], stands["covers"]])
+            text = json.dumps([stands["text"], stands["last"]])
             with loudly():
-                assert stands["covers"] == summary["covers"]
+                assert stands["last"] == summary["last"]
                 assert self.stands.setdefault(address, text) == text
                 assert len(given) == 1 or self.nested
             return stands
@@ -546,10 +561,6 @@ class Play:
             yield
         finally:
             KeptSummaries.keep = original  # type: ignore[method-assign]
-
-
-RUNNER = asyncio.Runner()
-"""For the conversations that are async; closed by the tests that use it."""
 
 
 async def _previewed(builder: ck.ContextBuilder, held: Any, scope: ck.Scope | None) -> ck.Context:

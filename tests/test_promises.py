@@ -20,6 +20,8 @@ from contextkit.messages import SYSTEM_ROLES
 from tests.conversations import Messages, conversations, points, texts
 from tests.support import Characters, wire
 
+pytestmark = pytest.mark.usefixtures("quiet_log")
+
 CUTS = {"drop", "summary", "clear"}
 
 

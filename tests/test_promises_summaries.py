@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 import contextkit as ck
-from contextkit.errors import StoreError
+from contextkit.errors import BudgetExceeded, GrammarError, StoreError
 from contextkit.grammar import violations
+from contextkit.recall import recall
 from contextkit.summarizing.request import SummaryRequest
-from tests.support import SCOPE, Own, answer, builder, call, chat, kinds, result, user, wire
+from tests.conversations import Choices, Messages, choices, conversations, points
+from tests.interleaved import WAYS, Play
+from tests.support import (
+    SCOPE,
+    Characters,
+    Own,
+    answer,
+    builder,
+    call,
+    chat,
+    kinds,
+    result,
+    user,
+    wire,
+)
+
+pytestmark = pytest.mark.usefixtures("quiet_log")
 
 
 def counting() -> Any:
@@ -30,6 +55,191 @@ def counting() -> Any:
 def standing(context: ck.Context) -> list[str]:
     """What the summaries of a request say, in order."""
     return [m["content"] for m in context.messages if '<data name="summary"' in str(m["content"])]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=max(1, settings().max_examples // len(WAYS)))
+@given(choose=choices(2_000))
+def test_the_promises_hold_whatever_happens_in_between(
+    runner: asyncio.Runner, way: str, choose: Choices
+) -> None:
+    """Promises 1 to 6, with all that summaries can bring, interleaved: `Play` has them."""
+    Play(choose, way, runner).run()
+
+
+# -- bytes over turns, restarts, processes -------------------------------------------------------
+
+
+def turns(path: str, name: str, talk: dict[str, Any]) -> dict[str, Any]:
+    """Ten turns by a process of this name, which has nothing but the store and the messages."""
+    spans: list[str] = []
+
+    def summarizer(request: SummaryRequest) -> str:
+        spans.append(json.dumps(request.span))
+        return f"written by {name}, call {len(spans)}"
+
+    messages: list[dict[str, Any]] = talk["messages"]
+    sent: list[dict[str, Any]] = []
+    with ck.SQLiteStore(path) as store:
+        compaction = [ck.SummarizeOldest(summarizer, share=90, segments=4)]
+        built = builder(1_600, compaction=compaction, store=store)
+        held: Any = messages
+        if talk["kept"]:
+            held = ck.History(messages, scope=SCOPE)
+            recall(held, store, built.view)
+        scope = None if talk["kept"] else SCOPE
+        for n in range(10):
+            for message in (user(f"q{len(messages)} " * 12), answer(f"a{len(messages)} " * 12)):
+                messages.append(message)
+                if held is not messages:
+                    held.append(message)
+                if message["role"] == "user":
+                    context = built.build(held, scope=scope)
+                    merged = any(edit.reason.startswith("merged") for edit in context.edits)
+                    sent.append({"messages": context.messages, "cut": bool(context.edits)})
+                    sent[-1]["merged"] = merged
+                    assert kinds(context) in ([], ["summary"], ["summary"] * 2)
+                elif n % 3 == 0:
+                    built.prepare(held, scope=scope)
+    return {"messages": messages, "sent": sent, "spans": spans}
+
+
+def other_process() -> None:
+    """What a second process runs."""
+    print(json.dumps(turns(sys.argv[1], sys.argv[2], json.load(sys.stdin))))  # noqa: T201
+
+
+def test_earlier_summaries_are_the_same_bytes_over_turns_restarts_and_processes(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "chat.db")
+    messages: list[dict[str, Any]] = [{"role": "system", "content": "terse"}]
+    sent: list[dict[str, Any]] = []
+    spans: list[str] = []
+    for n in range(20):
+        talk = {"messages": messages, "kept": n % 2 == 1}
+        if n % 7 == 5:
+            code = "from tests.test_promises_summaries import other_process; other_process()"
+            command = [sys.executable, "-c", code, path, f"child {n}"]
+            done = subprocess.run(
+                command, input=json.dumps(talk), capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            said = json.loads(done.stdout)
+        else:
+            said = turns(path, f"restart {n}", talk)
+        messages, sent, spans = said["messages"], sent + said["sent"], spans + said["spans"]
+
+    assert len(sent) == 200
+    assert len(spans) == len(set(spans)) >= 8
+    texts: dict[str, str] = {}
+    before: list[dict[str, Any]] = []
+    moves = merges = 0
+    for request in sent:
+        now = [m["content"] for m in request["messages"] if "<data name=" in m["content"]]
+        stood = [m["content"] for m in before if "<data name=" in m["content"]]
+        for text in now:  # what it stands for is said in its second line
+            assert texts.setdefault(text.split("\n")[1], text) == text
+        if request["merged"]:
+            merges += 1
+        else:
+            assert now[: len(stood)] == stood
+        if request["cut"]:
+            moves += 1
+        else:
+            assert request["messages"][: len(before)] == before
+        before = request["messages"]
+    assert len(texts) > moves >= 8
+    assert 1 <= merges < moves
+
+
+# -- what it costs -------------------------------------------------------------------------------
+
+
+def test_promise_7_a_build_costs_the_same_however_long_the_conversation_has_become() -> None:
+    """Counted: what is counted, and who is asked; also where summaries stand and are prepared."""
+    counter, summarizer = Characters(), counting()
+    compaction = [ck.ClearToolResults(keep_last=1), ck.SummarizeOldest(summarizer, share=120)]
+    built = builder(2_000, counter=counter, compaction=compaction)
+    history = ck.History(scope=SCOPE)
+    plain: list[int] = []
+    cuts: list[int] = []
+    asked: list[int] = []
+    for n in range(600):
+        history.extend([user(f"q{n} " * 9), call(f"c{n}"), result(f"c{n}", f"row {n} " * 20)])
+        before, calls = counter.calls, len(summarizer.asked)
+        context = built.build(history)
+        (cuts if context.edits else plain).append(counter.calls - before)
+        history.append(answer(f"a{n} " * 9))
+        if n % 2:
+            before = counter.calls
+            made = built.prepare(history)
+            if not made:
+                plain.append(counter.calls - before)
+        asked.append(len(summarizer.asked) - calls)
+
+    assert len(cuts) > 20
+    assert max(plain[len(plain) // 2 :]) <= max(plain[: len(plain) // 2]) <= 40
+    assert max(cuts[len(cuts) // 2 :]) <= 1.2 * max(cuts[: len(cuts) // 2])
+    assert max(asked) <= 2
+    assert sum(asked) <= 2 * len(cuts)
+
+
+# -- whose it is ---------------------------------------------------------------------------------
+
+
+@given(conversations(), st.sampled_from(["kept", "scoped", "listed"]), st.booleans())
+def test_promise_8_no_summary_of_one_user_is_shown_to_another(
+    messages: Messages, way: str, stored: bool
+) -> None:
+    """Not even where they said the same, word for word, to the same builder over one store."""
+    for context, whose in shown_to_two(messages, way, stored=stored):
+        assert f"written for {'you' if whose == 'me' else 'me'}" not in wire(context)
+
+
+@pytest.mark.parametrize("way", ["kept", "scoped", "listed"])
+def test_two_users_who_say_the_same_have_a_summary_each(way: str) -> None:
+    last = {whose: context for context, whose in shown_to_two(chat(30), way, stored=False)}
+
+    assert {whose: f"written for {whose}" in wire(context) for whose, context in last.items()} == {
+        "me": True,
+        "you": True,
+    }
+
+
+def shown_to_two(messages: Messages, way: str, *, stored: bool) -> Iterator[tuple[ck.Context, str]]:
+    """The requests of two users with the same messages, turn about, each also prepared."""
+    asking: list[str] = []
+
+    def summarizer(request: SummaryRequest) -> str:
+        return f"written for {asking[-1]}"
+
+    compaction = [ck.SummarizeOldest(summarizer, share=100)]
+    with ck.SQLiteStore(":memory:") as store:
+        built = builder(
+            500, compaction=compaction, store=store if stored and way != "kept" else None
+        )
+        scopes = {whose: ck.Scope("t", whose, "c") for whose in ("me", "you")}
+        histories = {
+            whose: ck.History(scope=None if way == "kept" else scopes[whose]) for whose in scopes
+        }
+        for point in points(messages):
+            for whose, history in histories.items():
+                history.extend(messages[len(history) : point])
+                held = messages[:point] if way == "listed" else history
+                scope = scopes[whose] if way == "listed" else None
+                asking.append(whose)
+                built.prepare(held, scope=scope, within=20)
+                try:
+                    yield built.build(held, scope=scope), whose
+                except (BudgetExceeded, GrammarError):
+                    continue
 
 
 # -- what was found wrong once -------------------------------------------------------------------
@@ -52,6 +262,39 @@ def test_a_summary_of_other_messages_is_another_one_though_they_begin_and_end_al
     assert (covers[0][0], covers[0][-1]) == (covers[1][0], covers[1][-1])
     assert covers[0] != covers[1]
     assert "summary number 2" in standing(second)[0]
+
+
+def test_another_instruction_share_or_summarizer_asks_for_another_summary() -> None:
+    history = ck.History(chat(20), scope=SCOPE)
+    summarizer, other = counting(), counting()
+    other.__qualname__ = "other"
+    asked = [
+        ck.SummarizeOldest(summarizer, share=80),
+        ck.SummarizeOldest(summarizer, share=80, instruction="Be brief."),
+        ck.SummarizeOldest(summarizer, share=81),
+        ck.SummarizeOldest(other, share=80),
+    ]
+    for strategy in [*asked, *asked]:
+        builder(500, compaction=[strategy]).build(history.fork())
+
+    assert (len(summarizer.asked), len(other.asked)) == (3, 1)
+
+
+def test_a_branch_that_says_something_else_has_a_summary_of_its_own() -> None:
+    summarizer = counting()
+    built = builder(500, compaction=[ck.SummarizeOldest(summarizer, share=80)])
+    history = ck.History(chat(20), scope=SCOPE)
+    messages = [*chat(20)[:4], answer("b1 " * 20), *chat(20)[5:]]
+    assert messages != chat(20)
+    branch = history.fork(4)
+    branch.extend(messages[4:])
+    covers = [
+        next(edit.covers for edit in context.edits if edit.kind == "summary")
+        for context in (built.build(history), built.build(branch))
+    ]
+
+    assert covers[0] == covers[1]
+    assert len(summarizer.asked) == 2
 
 
 def test_a_preparation_reads_what_a_build_would_send() -> None:
@@ -125,6 +368,29 @@ def test_a_cut_that_was_put_off_for_a_preparation_is_put_off_by_all() -> None:
         assert kinds(alone.build(messages, scope=SCOPE)) == ["summary"]
 
 
+def test_a_cut_that_does_not_pay_for_one_is_not_made_by_another_who_has_its_summary() -> None:
+    """A prepared summary costs nothing: a plan with it pays earlier."""
+    options: dict[str, Any] = {
+        "budget": ck.Budget(12_000, target=600),
+        "schedule": ck.WhenItPays(0.3, 1.0),
+    }
+    weighed = 0
+    for turns in range(30, 50, 5):
+        messages = chat(turns)
+        with ck.SQLiteStore(":memory:") as store:
+            summarizer = counting()
+            summarizer.model = "qwen-max"  # which costs more than is taken as a rule
+            strategy = ck.SummarizeOldest(summarizer, share=80)
+            one = builder(**options, compaction=[strategy], store=store)
+            other = builder(**options, compaction=[strategy], store=store)
+            one.prepare(messages[:-1], scope=SCOPE)
+            sent = other.build(messages, scope=SCOPE)
+            weighed += sent.view.planned is not None
+
+            assert wire(one.build(messages, scope=SCOPE)) == wire(sent)
+    assert weighed
+
+
 def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
     """The user message of a long turn is protected while its steps are summarized."""
     summarizer = counting()
@@ -146,7 +412,15 @@ def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
 
 def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> None:
     """The results that it was written of have been cleared."""
-    text = " ".join(f"They looked row {n} up and found it." for n in range(18))
+    text = (
+        "The user said go, and the tool was asked to look. It gave row after row, none of which "
+        "stood out. The answer was ok, and the work went on. Then there was another go, with rows "
+        "much like those before, and a short word that all was well. The last look brought the "
+        "same table again, which nobody questioned. So far every step was done as it was wanted, "
+        "no decision is open, nothing else was named, and the next thing to do is to wait for "
+        "what the user wants to see, and then to look for it in the rows that were found so far. "
+        "If that brings nothing new, say so at once, and ask which other place is to be searched."
+    )
     strategy = ck.SummarizeOldest(lambda request: text, share=200)
     history = ck.History(scope=SCOPE)
     for n in range(3):

@@ -95,6 +95,57 @@ def test_the_call_is_the_live_request_with_an_instruction_appended() -> None:
     assert request.count("four") == 1
 
 
+def test_the_call_is_about_what_was_sent_though_results_were_cleared_in_the_same_cut() -> None:
+    """What the cut has taken out already is still in the provider's cache."""
+    look = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    step = [
+        user("Look it up."),
+        {"role": "assistant", "content": None, "tool_calls": [look]},
+        {"role": "tool", "tool_call_id": "1", "content": "Order ORD-7 is late. " * 40},
+        answer("It is late."),
+    ]
+    summarizer = Summarizer()
+    compaction = [
+        ck.ClearToolResults(keep_last=0, at_least=1),
+        ck.SummarizeOldest(summarizer, share=120),
+    ]
+    built = builder(1_200, compaction=compaction)
+    contexts = converse(built, ck.History(step), chat(12))
+    cut = next(i for i, context in enumerate(contexts) if context.edits)
+    request, before = summarizer.asked[0], contexts[cut - 1].request()
+
+    assert [event.split(":")[0] for event in contexts[cut].report.events] == [
+        "ClearToolResults",
+        "SummarizeOldest",
+    ]
+    shared = len(request["messages"]) - 1
+    assert shared > len(step)
+    assert request["messages"][:shared] == before["messages"][:shared]
+
+
+@pytest.mark.parametrize(("model", "whole"), [("llama.cpp", True), ("qwen-plus", False)])
+def test_a_prepared_call_leaves_the_next_request_its_prefix(model: str, whole: bool) -> None:
+    """A slot keeps the last prompt alone, so that a shorter one costs what stood behind it."""
+    summarizer = Summarizer()
+    history = ck.History(system="You are terse.")
+    built = summarizing(summarizer, model=model)
+    turns = near(built, history)
+    [asked] = summarizer.asked
+    history.append(user("And now? " + "It is late. " * 20))
+    context = built.build(history)
+
+    assert turns
+    assert not context.edits
+    *prefix, told = asked["messages"]
+    sent = context.messages[:-1]  # the live request before, and the reply to it
+    assert prefix == sent[: len(prefix)]
+    assert (len(prefix) == len(sent)) is whole
+    left = [message["content"] for message in sent[1 + len(asked.span) :]]
+    assert ("stay as they are" in told["content"]) is whole
+    assert (json.dumps(left[0][:80]) in told["content"]) is whole
+    assert (f"The last {len(left)} messages" in told["content"]) is whole
+
+
 def test_another_model_is_asked_with_a_prompt_of_its_own_and_both_prices_are_told() -> None:
     class Cheap(Summarizer):
         model = "gpt-5-mini"

@@ -78,7 +78,7 @@ def other_spans(view: View, asked: list[Span]) -> Iterator[list[Span]]:
     which ends farther off is given where a summary that this process has ends there.
     """
     held = tuple(view.history.summaries.values())
-    ends = {summary["covers"][-1] for summary in held}
+    ends = {summary["last"] for summary in held}
     left = view.body_tokens - sum(span.tokens for span in asked)
     half = view.bounds.target // 2 if view.bounds else left
     spans = _summarizable(view)
@@ -149,6 +149,18 @@ def frame_tokens(view: View, spans: Sequence[Span]) -> int:
     numbers = [number for span in spans for number in span.numbers]
     head = HEAD.format(first=min(numbers), last=max(numbers))
     return view.count({"role": "user", "content": block(view.history, "summary", head)})
+
+
+def more_is_read(view: View, segment: Segment) -> bool:
+    """Whether what stands behind a segment is read after it was asked for.
+
+    By the live requests before the cut, where it is prepared; by the next call of the same cut
+    behind a merge, unless what is merged was written in it: then a call has gone as far already.
+    """
+    if view.summaries_kept is not None and view.summaries_kept.ahead:
+        return True
+    newest = segment.spans[-1].groups[-1]
+    return segment.merge and any(group is newest for group in view.uncut or ())
 
 
 def digest(text: str) -> str:

@@ -24,6 +24,7 @@ from contextkit.strategies.segments import (
     digest,
     dropped_before,
     frame_tokens,
+    more_is_read,
     oldest_spans,
     other_spans,
 )
@@ -155,7 +156,7 @@ class SummarizeOldest:
         """The edit of a summary that was written before, for the segment that fits best."""
         for address, segment in segments.items():
             summary = found.get(address)
-            if summary is None or summary.get("covers") != list(segment.covered):
+            if summary is None:
                 continue
             edit = self._edit(view, segment, summary, ahead=True)
             # What it stands for may have been cleared since it was written.
@@ -252,9 +253,7 @@ class SummarizeOldest:
         spans, also = segment.spans, segment.also
         if isinstance(model, str) and model:
             return own_prompt(view, spans, also, instruction, share=self.share, model=model)
-        ahead = view.summaries_kept is not None and view.summaries_kept.ahead
-        if (ahead or segment.merge) and not also and keeps_one_prompt(view):
-            # More of the prefix is read after it: by live requests, or by the same cut's next call.
+        if more_is_read(view, segment) and not also and keeps_one_prompt(view):
             call = aligned(view, spans, also, instruction, share=self.share, whole=True)
             if fits(view, call):
                 return call
@@ -286,6 +285,7 @@ class SummarizeOldest:
             share=max(1, self._room(view, segment)),
             count=segment.counter(view),
             known=[entry.data for group in view.uncut or view.groups for entry in group.entries],
+            instruction=self.instruction,
         )
         message = segment.message(view, passed.text)
         tokens, freed = view.count(message), sum(span.tokens for span in segment.spans)
@@ -316,7 +316,7 @@ class SummarizeOldest:
         if self.asks:
             provenance["asked"], provenance["price"] = self._prices(view, segment)
         provenance |= calls_of(view, attempts)
-        return {"covers": list(segment.covered), "text": passed.text, "provenance": provenance}
+        return {"last": segment.covered[-1], "text": passed.text, "provenance": provenance}
 
     def _kept(
         self, view: View, segment: Segment, own: Mapping[str, Any], stands: Mapping[str, Any]

@@ -79,8 +79,9 @@ class ClampToolResults:
     """Cut the middle out of tool results that are too large, before they are ever sent.
 
     Text keeps its head and its tail. JSON stays valid JSON: arrays, objects and strings lose their
-    middle, what is nested deepest goes first, and what is kept are the bytes of the original. A
-    page that a model asked for (`history.expand`) becomes a shorter page.
+    middle, what is nested deepest goes first, and what is kept are the bytes of the original;
+    where not even a marker in it fits, it becomes text. A page that a model asked for
+    (`history.expand`) becomes a shorter page.
 
     Attributes:
         max_tokens: the most that one tool message may add to a request. What says how much is

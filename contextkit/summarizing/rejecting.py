@@ -21,6 +21,17 @@ _REFUSALS = {
         r"i (?:can(?:no|')t|can not|am unable to|am not able to|won't|will not|must decline to) "
         r"(?:help|assist|comply|fulfil|provide|summari[sz]e|create|generate|do that|continue|"
         r"complete|process|access|see|discuss|engage|respond|answer)|"
+        r"i (?:must|have to|need to) (?:respectfully |politely )?(?:decline|refuse)|"
+        r"i (?:do not|don't) (?:currently |actually )?(?:have|see) (?:access to |any |the |a )*"
+        r"(?:conversation|text|messages?|content|transcript|previous|prior|earlier|chat|history)|"
+        r"(?:it (?:looks|seems|appears) (?:like |that )*)?"
+        r"you (?:have not|haven't|did not|didn't) (?:yet )?(?:provide|share|paste|include)d?|"
+        r"no (?:summary|conversation)(?: (?:is|was|has been))? (?:available|"
+        r"provided|given|found|generated|needed|to summari[sz]e)|"
+        r"(?:your|the) (?:request|prompt|response|output|content|message|completion|input)s? "
+        r"(?:was|were|is|has been|have been|got) (?:automatically )?(?:rejected|filtered|blocked|"
+        r"flagged|removed|refused|withheld)"
+        r"(?:\W*$|[^\n]{0,100}\b(?:safety|content|moderation|filter|usage polic|prompt))|"
         r"(?:i'm|i am) (?:unable|not able|not allowed) to (?:help|assist|comply|fulfil|provide|"
         r"summari[sz]e|create|generate|do that|continue|complete|process|access)|"
         r"as an? (?:ai|language model|large language model|ai language model)\b[^.\n]{0,40}"
@@ -42,12 +53,14 @@ _REFUSALS = {
     "Spanish": (
         r"(?:lo siento|lo lamento|disculpa|perdona|lamentablemente)[^.!?\n]{0,60}"
         r"\bno (?:puedo|me es posible|podré|soy capaz)|"
-        r"no puedo (?:ayudar|proporcionar|cumplir|resumir|hacer eso|acceder|continuar|responder)"
+        r"no puedo (?:ayudar|proporcionar|cumplir|resumir|hacer eso|acceder|procesar|realizar|"
+        r"continuar|responder)"
     ),
     "Portuguese": (
         r"(?:desculpe|lamento|sinto muito|infelizmente|peço desculpas?)[^.!?\n]{0,60}"
         r"\bnão (?:posso|consigo|é possível|poderei)|"
-        r"não (?:posso|consigo) (?:ajudar|fornecer|atender|resumir|fazer isso|acessar|responder)"
+        r"não (?:posso|consigo) (?:ajudar|fornecer|atender|resumir|fazer isso|acessar|"
+        r"processar|realizar|responder)"
     ),
     "Italian": (
         r"(?:mi dispiace|spiacente|purtroppo|mi scuso)[^.!?\n]{0,60}"
@@ -67,9 +80,69 @@ _REFUSALS = {
         r"(?:申し訳|すみません|ごめんなさい|恐れ入り|残念ながら)[^。！？\n]{0,40}"
         r"(?:できません|できかねます|いたしかねます|お答えできない|お手伝いできない)"
     ),
+    "Dutch": (
+        r"(?:het spijt (?:me|mij|ons)|sorry|helaas|excuses)[^.!?\n]{0,60}"
+        r"\b(?:kan|mag|kunnen|zal) (?:ik|je|u|dit|dat|deze|hier|niet|we|wij)|"
+        r"ik (?:kan|mag|zal) (?:je |u |dit |dat |deze |hier |daar )[^.!?\n]{0,60}\bniet"
+    ),
+    "Polish": (
+        r"(?:przepraszam|przykro mi|niestety|wybacz)[^.!?\n]{0,60}"
+        r"\bnie (?:mogę|możemy|jestem w stanie|mam|potrafię|da się)|"
+        r"nie (?:mogę|jestem w stanie|potrafię) (?:pomóc|podsumować|streścić|tego|udzielić|"
+        r"wykonać|spełnić|odpowiedzieć|wygenerować|stworzyć|dostarczyć|przetworzyć)"
+    ),
+    "Turkish": (
+        r"(?:üzgünüm|maalesef|özür dilerim|kusura bakmayın|ne yazık ki)[^.!?\n]{0,80}"
+        r"(?:amıyorum|emiyorum|amam|emem|amayız|emeyiz|amıyoruz|emiyoruz|mümkün değil)"
+    ),
+    "Vietnamese": (
+        r"(?:(?:tôi |rất |mình )*(?:xin lỗi|lấy làm tiếc|tiếc)|rất tiếc)[^.!?\n]{0,60}"
+        r"\bkhông (?:thể|được phép|có khả năng)|"
+        r"tôi không thể (?:giúp|hỗ trợ|tóm tắt|cung cấp|thực hiện|trả lời|tiếp tục|xử lý|làm)"
+    ),
+    "Ukrainian": (
+        r"(?:вибачте|перепрошую|на жаль|мені шкода)[^.!?\n]{0,60}"
+        r"\b(?:не можу|не можемо|не в змозі|не маю)"
+    ),
+    "Czech": (
+        r"(?:omlouvám se|je mi líto|bohužel|promiňte)[^.!?\n]{0,60}"
+        r"\b(?:nemohu|nemůžu|nejsem schopen|nejsem schopna|nelze|nemám)"
+    ),
+    "Swedish, Norwegian, Danish": (
+        r"(?:jag är ledsen|jeg er lei meg|beklager|jeg beklager|tyvärr|dessverre|desværre|"
+        r"undskyld|förlåt)[^.!?\n]{0,60}\b(?:kan|får|kommer) (?:jag |jeg |vi )?(?:inte|ikke)"
+    ),
+    "Finnish": (
+        r"(?:valitettavasti|olen pahoillani|pahoittelen|anteeksi)[^.!?\n]{0,60}"
+        r"\b(?:en voi|en pysty|emme voi|en kykene)"
+    ),
+    "Indonesian": (
+        r"(?:maaf|mohon maaf|sayangnya|saya minta maaf)[^.!?\n]{0,60}"
+        r"\b(?:tidak (?:dapat|bisa)|tak (?:dapat|bisa))"
+    ),
+    "Arabic": (
+        r"(?:عذرا|عذراً|آسف|أعتذر|للأسف|نعتذر)[^.!؟\n]{0,60}"
+        r"(?:لا أستطيع|لا يمكنني|لا يمكن|غير قادر)"
+    ),
+    "Hindi": r"(?:क्षमा करें|माफ़ करें|माफ कीजिए|मुझे खेद है|मुझे अफ़सोस है)[^।!?\n]{0,80}(?:नहीं|असमर्थ)",
     "Korean": (r"(?:죄송|미안|유감)[^.!?\n]{0,40}(?:수 없|없습니다|불가|어렵습니다|못)"),
 }
 _REFUSED = re.compile("|".join(_REFUSALS.values()))
+
+# All that a text says that announces a summary, or asks for something to summarize.
+_ANNOUNCED = re.compile(
+    r"(?:(?:of course|certainly|sure thing|sure|absolutely|okay|ok|understood|got it|alright|"
+    r"great|no problem|gladly|hello|hi)[\s.,!:;–—-]*)*"
+    r"(?:(?:(?:here(?:'s| is| are)|below is|this is|i(?:'ll| will| can|'d be happy to|"
+    r" would be happy to)) (?:(?:a|an|the|my|your|you|now|provide|give|write|brief|short|concise|"
+    r"detailed|complete|requested) )*)?(?:conversation |chat )?"
+    r"(?:summary|summari[sz]e|overview|recap)"
+    r"(?:[ ,]+(?:of|so far|above|below|for|you|me|the|this|our|your|that|entire|whole|previous|"
+    r"earlier|conversation|chat|discussion|dialogue|messages?|until now|up to now|requested|as|"
+    r"please|now))*|"
+    r"what (?:would you like|do you want)[^\n?]{0,40}\bsummari[sz]ed?\b[^\n?]{0,40}|"
+    r"(?:how|what) (?:can|may) i (?:help|assist)(?: you)?(?: with)?(?: today)?)?\W*"
+)
 
 _STATUS = (
     "Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Request Timeout|Conflict|"
@@ -88,6 +161,9 @@ _ERROR = re.compile(
     r"(?:generate|create|produce|summari[sz]e|write)\b[^.:\n]{0,24}"
     r"(?:summary|conversation|response|completion|messages)"
     r"|error code: ?[45][0-9]{2}\b(?: ?[-–—:] ?[{\['\"]|\s*$)"
+    r"|HTTPS?ConnectionPool\(|Expecting value: line \d+ column \d+"
+    r"|this model's maximum context length is"
+    r"|the (?:server|model|api|service) had an error (?:while )?processing your request"
     r"|\[object Object\]|<(?:bound method|function|generator|coroutine|async_generator) "
     r"|(?:Chat)?Completion(?:Message|Chunk)?\(",
     re.IGNORECASE,
@@ -103,8 +179,16 @@ _PERHAPS_ERROR = re.compile(
     r"reset|timed? ?out|aborted)|time-?out|timed out|context(?:_| )length|context deadline|"
     r"maximum context length|upstream|insufficient|quota|you exceeded|invalid api key|"
     r"incorrect api key|(?:the )?(?:request|read|operation|call) timed? ?out|"
+    r"max retries exceeded|(?:the )?(?:stream|connection|socket|response)(?: was| is)? "
+    r"(?:closed|ended|interrupted|reset|aborted|broken|dropped)|the (?:server|model) had an error|"
+    r"(?:remote end )?closed connection|incomplete (?:chunked )?read|peer closed|broken pipe|"
+    r"(?:extra data|unterminated string starting at|expecting property name)[^\n]{0,60}: line \d|"
     r"service (?:is )?(?:temporarily )?unavailable|model (?:is )?"
-    r"(?:overloaded|not found|currently loading)|overloaded|something went wrong|no response|"
+    r"(?:overloaded|not found|currently loading)|overloaded|"
+    r"(?:we(?:'re| are) sorry[,.]? )?something went wrong|"
+    r"\[(?:errno|ssl)\b|ssl: |(?:unexpected )?eof\b|the model [`'\"][^\n]{1,80} does not exist|"
+    r"'\w+' object (?:is not|has no)|(?:list|string|tuple) index out of range|"
+    r"[a-z]+(?:_[a-z]+)*_(?:not_found|exceeded|unavailable|quota|error)\W*$|no response|"
     r"(?:null|none|undefined|nan|n/a|true|false)\W{0,3}$)",
     re.IGNORECASE,
 )
@@ -118,6 +202,8 @@ _STATEMENT = re.compile(r"(?<=[.!?。！？])\s+|\n")
 _TRACE = re.compile(
     r"\s*(?:File \"|at |Traceback |\^+\s*$|[\w.]{0,80}(?:Error|Exception)\b)|\s{4,}\S"
 )
+_SHORT = 400
+"""Characters of an announcement, or of what a refusal begins with, at most."""
 _OTHER_WORDS = 16
 """Words of the messages that a text has behind a refusal or error, if it is a summary after all."""
 _FENCE = re.compile(r"\A[\s`*_>#\"'“]{0,12}(?:json\s|html\s|text\s)?[\s\"'“]{0,4}")
@@ -138,12 +224,14 @@ def check_answer(text: str, source: str, *, shared: int) -> None:
         SummaryRejected: with `again` where another attempt can help.
     """
     bare = text[_FENCE.match(text).end() :]  # type: ignore[union-attr]  # it matches any text
-    if _REFUSED.match(bare[:400].lower().replace("’", "'")):
+    if _REFUSED.match(bare[:_SHORT].lower().replace("’", "'")):
         if shared < 2 and _beside(text, source) < _OTHER_WORDS:
             raise SummaryRejected("the summarizer refused", again=True)
+    elif len(bare) <= _SHORT and _ANNOUNCED.fullmatch(bare.lower().replace("’", "'")):
+        raise SummaryRejected("the summarizer announced a summary and gave none", again=True)
     elif _is_error(bare, source, shared):
         raise SummaryRejected("the summarizer gave an error text", again=True)
-    if is_loop(text, source):
+    if is_loop(text):
         raise SummaryRejected("the summary repeats itself over and over", again=True)
 
 
