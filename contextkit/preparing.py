@@ -46,12 +46,12 @@ class Preparation:
         return bool(self.summaries)
 
     def __str__(self) -> str:
-        told = [_told(edit) for edit in self.summaries]
+        told = map(_told, self.summaries)
         passed = [f"passed over: {failure}" for failure in self.failures if self.summaries]
         return "; ".join([*told, self.reason, *passed])
 
     def __repr__(self) -> str:
-        return f"Preparation({self})"
+        return f"Preparation({'; '.join(map(_told, self.summaries)) or 'nothing written'})"
 
 
 def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[Preparation]:

@@ -673,7 +673,9 @@ def test_a_preparation_reads_well_and_the_cut_says_that_it_was_written_ahead() -
     there = said[said.index(written[0]) + 1 :]
     assert there
     assert all("was there already; a cut in about" in text for text in there)
-    assert repr(built.prepare(ck.History(["x"]))).startswith("Preparation(the next cut is ")
+    nothing = built.prepare(ck.History(["x"]))
+    assert str(nothing).startswith("the next cut is ")
+    assert repr(nothing) == "Preparation(nothing written)"
 
 
 def test_a_preparation_that_fails_says_why() -> None:

@@ -157,7 +157,7 @@ def test_old_media_become_text_and_the_newest_stay() -> None:
             {"type": "text", "text": "picture 0"},
             {
                 "type": "text",
-                "text": f"[image of message 1 cleared: {tokens:,} tokens; not to be had as text]",
+                "text": f"[image cleared: {tokens:,} tokens; it was in message 1, and is not text]",
             },
             {"type": "text", "text": ""},
         ],

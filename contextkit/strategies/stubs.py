@@ -39,7 +39,7 @@ def media_stub(number: int, kind: str, tokens: int) -> dict[str, Any]:
     """
     return {
         "type": "text",
-        "text": f"[{kind} of message {number} cleared: {tokens:,} tokens; not to be had as text]",
+        "text": f"[{kind} cleared: {tokens:,} tokens; it was in message {number}, and is not text]",
     }
 
 
