@@ -116,7 +116,7 @@ def test_the_call_is_about_what_was_sent_though_results_were_cleared_in_the_same
 
     assert [event.split(":")[0] for event in contexts[cut].report.events] == [
         "ClearToolResults",
-        "SummarizeOldest",
+        "SummarizeOldest (Summarizer)",
     ]
     shared = len(request["messages"]) - 1
     assert shared > len(step)
