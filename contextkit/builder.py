@@ -241,8 +241,9 @@ class ContextBuilder:
         Raises:
             InputError: when the summarizer is async: use `aprepare`.
         """
-        self.phases.check_sync()
-        return drive(self._prepare_steps(conversation, scope, within))
+        use = "aprepare, not prepare"
+        self.phases.check_sync(use)
+        return drive(self._prepare_steps(conversation, scope, within), use)
 
     async def aprepare(
         self,

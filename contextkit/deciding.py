@@ -215,7 +215,7 @@ class Decider:
 def _is_prepared(view: View) -> bool:
     """Whether this process has a summary of messages that the view still shows as they are."""
     held = tuple(view.history.summaries.values())  # another thread may keep one meanwhile
-    return any(summary["covers"][-1] > view.summarized for summary in held)
+    return any(summary["last"] > view.summarized for summary in held)
 
 
 def _first_digits(tokens: int) -> int:

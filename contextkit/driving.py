@@ -28,8 +28,11 @@ Steps = Generator[Need | StoreCall, Any, Result]
 """Yields what it asks for, and is sent what came or a `Failed`."""
 
 
-def drive(steps: Steps[Result]) -> Result:
+def drive(steps: Steps[Result], use: str = "abuild, not build") -> Result:
     """Complete all steps.
+
+    Args:
+        use: what takes something async, in words.
 
     Raises:
         InputError: when something that was asked for is async.
@@ -46,7 +49,7 @@ def drive(steps: Steps[Result]) -> Result:
             if inspect.isawaitable(result):
                 _close(result)
                 steps.close()
-                raise InputError("is async: use abuild, not build", place=_what(need))
+                raise InputError(f"is async: use {use}", place=_what(need))
             need = steps.send(result)
     except StopIteration as stop:
         completed: Result = stop.value

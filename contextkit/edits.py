@@ -32,6 +32,28 @@ ONE_TO_ONE = frozenset({"clear", "clamp", "reasoning", "mend", "move"})
 
 KINDS = ONE_TO_ONE | {"drop", "summary", "set aside", "stub", "insert"}
 
+_PLURALS = {
+    "summary": "summaries",
+    "reasoning": "reasoning",
+    "set aside": "set aside",
+}
+
+
+def kind_words(kinds: Iterable[str]) -> str:
+    """How many edits of each kind, in words: `1 drop, 2 summaries`."""
+    given = list(kinds)
+    counted = {kind: given.count(kind) for kind in dict.fromkeys(given)}
+    return ", ".join(
+        f"{count:,} {kind if count == 1 else _PLURALS.get(kind, f'{kind}s')}"
+        for kind, count in counted.items()
+    )
+
+
+def last_words(count: int, what: str) -> str:
+    """`the last turn`, `the last 3 turns`."""
+    return f"the last {what}" if count == 1 else f"the last {count:,} {what}s"
+
+
 _MOST_COVERED = 1_000_000
 """Messages; more would be a range made up to fill the memory."""
 

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import getpid
+from typing import Any
 
 
 class ContextKitError(Exception):
@@ -126,6 +127,8 @@ class SummaryRejected(ContextKitError):
         tokens: of the text; None where it was not the length.
         allowed: the most that they may be.
         again: whether another attempt, told of this one, can help.
+        usage, model: of the call that gave it (`Usage`), where a summarizer that rejects an answer
+            itself knows them: it was paid for.
     """
 
     def __init__(
@@ -139,6 +142,8 @@ class SummaryRejected(ContextKitError):
         self.tokens = tokens
         self.allowed = allowed
         self.again = again
+        self.usage: Any = None
+        self.model = ""
         super().__init__(what)
 
 

@@ -114,7 +114,7 @@ class KeptSummaries:
             return self.history.summaries.setdefault(address, summary)
         # The store first: what it could not keep may be another text there by and by.
         first = self.store.decide(self.history.scope, self.view, address, summary)
-        same = is_summary(first) and first["covers"] == summary["covers"]
+        same = is_summary(first) and first["last"] == summary["last"]
         stands = first if same else summary
         self.history.summaries[address] = stands
         return stands
@@ -124,12 +124,11 @@ def is_summary(data: Any) -> bool:
     """Whether data is a summary as `keep` was given it: a store may hold anything."""
     if not isinstance(data, Mapping):
         return False
-    covers, said = data.get("covers"), data.get("provenance")
+    said = data.get("provenance")
     return (
-        isinstance(covers, list)
-        and bool(covers)
-        and all(type(number) is int for number in covers)
+        type(data.get("last")) is int
         and isinstance(data.get("text"), str)
+        and bool(data["text"].strip())
         and isinstance(said, Mapping)
         and type(said.get("tokens_in")) is type(said.get("tokens_out")) is int
     )

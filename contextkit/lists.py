@@ -110,7 +110,8 @@ class PlainLists:
             notes.append("the list begins in the middle of a known one: it was cut before it came")
         if not self.replayable:
             notes.append(
-                "state lost: nothing is known of this conversation here; summaries, inserts and "
-                "idle cuts that were made for it before are gone, and the prefix moves once"
+                "state lost: nothing is known of this conversation here. If it is continued: the "
+                "summaries, inserts and idle cuts that it had are gone, and the prefix moves once. "
+                "If it is only begun with earlier messages, there were none"
             )
         return tuple(notes)

@@ -228,6 +228,22 @@ def call_ids(data: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(call["id"] for call in calls) if calls else ()
 
 
+def called(call: Mapping[str, Any]) -> tuple[str, str]:
+    """The name of the tool that a tool call names, and its arguments or input as text.
+
+    Of whichever type the call is; what it does not say is empty. Arguments are a string by the
+    rules of the API, and stay as they are; some servers send an object, which becomes JSON.
+    """
+    for kind in ("function", "custom"):
+        said = call.get(kind)
+        if isinstance(said, Mapping):
+            name, given = said.get("name"), said.get("arguments", said.get("input"))
+            if given is not None and not isinstance(given, str):
+                given = json.dumps(given, ensure_ascii=False)
+            return name if isinstance(name, str) else "", given or ""
+    return "", ""
+
+
 def has_reasoning(message: Mapping[str, Any]) -> bool:
     """Whether an assistant message carries a reasoning text."""
     return any(message.get(key) is not None for key in REASONING_FIELDS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contextkit.errors import InputError
-from contextkit.messages import Message
+from contextkit.messages import Message, called
 
 EXPAND = "expand_message"
 """The name of the tool by which a model asks for an original."""
@@ -96,9 +96,8 @@ def original_text(data: Mapping[str, Any]) -> str:
     if isinstance(refusal, str):
         pieces.append(refusal)
     for call in data.get("tool_calls") or ():
-        called = call.get("function") or call.get("custom") or {}
-        arguments = called.get("arguments", called.get("input", ""))
-        pieces.append(f"[call of {called.get('name', '')}: {arguments}]")
+        name, arguments = called(call)
+        pieces.append(f"[call of {name}: {arguments}]")
     if len(pieces) == 1:
         return pieces[0]
     return "\n\n".join(piece for piece in pieces if piece)
@@ -106,7 +105,9 @@ def original_text(data: Mapping[str, Any]) -> str:
 
 def _part_text(part: Mapping[str, Any]) -> str:
     text = part.get("text", part.get("refusal"))
-    return text if isinstance(text, str) else f"[{media_kind(part) or 'part of another kind'}]"
+    if isinstance(text, str):
+        return text
+    return f"[{media_kind(part) or 'part of another kind'}: cannot be had as text]"
 
 
 def media_kind(part: Any) -> str:
@@ -134,7 +135,7 @@ def shown_page(messages: Sequence[Message], text: str) -> Page | None:
     return page if same else None
 
 
-def source_of(messages: Sequence[Message], number: int) -> int:
+def original_number(messages: Sequence[Message], number: int) -> int:
     """The number of the message that has the original of what stands in another one.
 
     That is the message itself, but for a page of an earlier one.

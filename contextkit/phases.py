@@ -11,13 +11,14 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contextkit.edits import Edit
+from contextkit.edits import Edit, kind_words
 from contextkit.errors import EditError, InputError
 from contextkit.folding import with_part
 from contextkit.grammar import mend, needs_mending, says_nothing, without_empty_calls
 from contextkit.messages import has_reasoning, without_reasoning
 from contextkit.protection import check_free, check_new, check_tail
-from contextkit.strategies.base import Need, Strategy, name_of
+from contextkit.strategies.attempts import with_calls_of
+from contextkit.strategies.base import Need, Strategy, name_of, told_name
 from contextkit.strategies.truncation import DropOldest, drop_until
 from contextkit.view import View
 
@@ -60,7 +61,8 @@ class Failure:
             text = str(error).encode("utf-8", "replace").decode()
         except Exception:  # noqa: BLE001 - an error that cannot even be told
             text = "(its text cannot be shown)"
-        return cls(name_of(strategy), type(error).__name__, text)
+        notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+        return cls(told_name(strategy), type(error).__name__, "; ".join([text, *notes]))
 
     def log(self) -> None:
         """Tell whoever keeps the log of the process."""
@@ -83,16 +85,20 @@ class Done:
         strategy: its name.
         kinds: of its edits, in order.
         before, after: tokens behind the system block.
+        merged: how many summaries its own took the place of.
     """
 
     strategy: str
     kinds: tuple[str, ...]
     before: int
     after: int
+    merged: int = 0
 
     def __str__(self) -> str:
-        counted = {kind: self.kinds.count(kind) for kind in dict.fromkeys(self.kinds)}
-        made = ", ".join(f"{count} {kind}" for kind, count in counted.items())
+        made = kind_words(self.kinds)
+        if self.merged and "summary" in self.kinds:
+            own = kind_words(("summary",) * self.kinds.count("summary"))
+            made = made.replace(own, f"merged {self.merged:,} summaries into {own.split()[0]}")
         return f"{self.strategy}: {made}, {self.before:,} to {self.after:,} tokens"
 
 
@@ -142,8 +148,11 @@ class Phases:
                     raise InputError(f"{name_of(strategy)} is for {meant}=[…]", place=place)
         return cls(tuple(arrival), tuple(compaction), tuple(tail), reasoning)
 
-    def check_sync(self) -> None:
+    def check_sync(self, use: str = "abuild, not build") -> None:
         """That no strategy has a callable that only an async build can await.
+
+        Args:
+            use: what takes one, in words.
 
         Raises:
             InputError: names the strategy.
@@ -152,7 +161,7 @@ class Phases:
             index = getattr(strategy, "index", None)
             for called in (getattr(strategy, "summarizer", None), getattr(index, "embed", None)):
                 if inspect.iscoroutinefunction(called) or getattr(called, "is_async", False):
-                    raise InputError("is async: use abuild, not build", place=name_of(strategy))
+                    raise InputError(f"is async: use {use}", place=name_of(strategy))
 
     @property
     def share(self) -> int:
@@ -267,6 +276,7 @@ class Phases:
             while (goal := view.body_tokens - target) > 0:
                 before = view.body_tokens
                 kinds: list[str] = []
+                merged = 0
                 failure = None
                 asked = False
                 try:
@@ -278,13 +288,16 @@ class Phases:
                             checked = replace(
                                 checked, provenance={**checked.provenance, "unsummarized": True}
                             )
-                        _fold_in(view, checked, batch)
+                        replaced = _fold_in(view, checked, batch)
                         kinds.append(checked.kind)
+                        if checked.kind == "summary":
+                            merged += sum(held.kind == "summary" for held in replaced)
                 except Exception as error:  # noqa: BLE001 - passed over, and reported
                     failure = Failure.of(strategy, error)
                 if kinds:
                     made = tuple(kinds)
-                    events.append(Done(name_of(strategy), made, before, view.body_tokens))
+                    name = told_name(strategy)
+                    events.append(Done(name, made, before, view.body_tokens, merged))
                 if failure is not None:
                     events.append(failure)
                     unsummarized = unsummarized or _needs_scope(strategy)
@@ -336,10 +349,15 @@ def _needs_scope(strategy: Any) -> bool:
     return bool(getattr(strategy, "needs_scope", False))
 
 
-def _fold_in(view: View, edit: Edit, batch: list[Edit]) -> None:
-    replaced = {id(held) for held in view.apply(edit)}
-    batch[:] = [held for held in batch if id(held) not in replaced]
+def _fold_in(view: View, edit: Edit, batch: list[Edit]) -> list[Edit]:
+    """Fold an edit in, and give those that it replaced; calls for those of the batch were paid."""
+    covered = frozenset(edit.covers)
+    edit = with_calls_of(edit, [held for held in batch if not covered.isdisjoint(held.covers)])
+    replaced = view.apply(edit)
+    gone = {id(held) for held in replaced}
+    batch[:] = [held for held in batch if id(held) not in gone]
     batch.append(edit)
+    return replaced
 
 
 def _completed(proposal: Any) -> Generator[Need, Any, Iterable[Edit]]:

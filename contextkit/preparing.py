@@ -34,6 +34,8 @@ class Preparation:
         summaries: the edits that the coming cut can make of them, as far as is known today.
         reason: why they were, or were not, in words.
         failures: strategies that were passed over, and why.
+
+    As text it says which messages they stand for, and whether each was written now or was there.
     """
 
     summaries: tuple[Edit, ...]
@@ -42,6 +44,14 @@ class Preparation:
 
     def __bool__(self) -> bool:
         return bool(self.summaries)
+
+    def __str__(self) -> str:
+        told = map(_told, self.summaries)
+        passed = [f"passed over: {failure}" for failure in self.failures if self.summaries]
+        return "; ".join([*told, self.reason, *passed])
+
+    def __repr__(self) -> str:
+        return f"Preparation({'; '.join(map(_told, self.summaries)) or 'nothing written'})"
 
 
 def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[Preparation]:
@@ -66,7 +76,9 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
         return Preparation((), f"the next cut is {when}; {within:,} is near")
     added = 0  # until the cut; one request more, for what is asked then must not be longer
     if not idle and coming is not None:
-        added = (coming + 1) * figures.held // max(1, figures.requests)
+        each = figures.held // max(1, figures.requests)
+        added = (coming + 1) * each
+        view.bounds = view.bounds._replace(spare=each)  # that one request
     free = sum(span.tokens for span in view.free if span.kind != "summary")
     if coming is not None and coming > 1 and view.body_tokens + added - view.bounds.target > free:
         return Preparation((), "too early: the cut will take messages that are still in use")
@@ -84,7 +96,15 @@ def prepare(decider: Decider, plan: Plan, view: View, *, within: int) -> Steps[P
     if idle:
         reason = "idle: the cache will have expired"
     failures = tuple(map(str, failures_in(events)))
-    return Preparation(summaries, reason if summaries else f"{reason}: nothing to write", failures)
+    if not summaries:
+        why = f"nothing was written, passed over: {'; '.join(failures)}"
+        reason = f"{reason}: {why if failures else 'nothing to write'}"
+    return Preparation(summaries, reason, failures)
+
+
+def _told(edit: Edit) -> str:
+    when = "was there already" if edit.provenance.get("ahead") is True else "written now"
+    return f"messages {edit.covers[0]} to {edit.covers[-1]} {when}"
 
 
 def _idle(decider: Decider, view: View, figures: Figures) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 from contextkit.caching.explanation import Explanation
 from contextkit.caching.forecast import Forecast
 from contextkit.caching.markers import Point
-from contextkit.edits import Edit
+from contextkit.edits import Edit, kind_words
 from contextkit.folding import with_part
 from contextkit.groups import Entry
 from contextkit.profiles import CacheRules
+from contextkit.strategies.attempts import REPLACED, call_words, numbers
 from contextkit.usage import Usage
 from contextkit.view import View
 
@@ -42,6 +43,7 @@ class Fate:
         by: the strategy.
         reason: why, in words.
         new: whether this build decided it.
+        first: the first message of those that one edit took away together; None for any other.
     """
 
     number: int | None
@@ -51,6 +53,7 @@ class Fate:
     by: str = ""
     reason: str = ""
     new: bool = False
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,15 @@ class Report:
         }
 
     def __str__(self) -> str:
+        rows = [
+            f"  {'' if row[0] is None else row[0]!s:>6}  {row[1]:<10} {row[2]:<10} {row[3]:>7,}"
+            f"  {row[4]}"
+            for row in self._rows()
+        ]
+        return "\n".join([*self._lines(), *rows])
+
+    def _lines(self) -> list[str]:
+        """All but what became of each message."""
         parts = self.tokens
         names = {
             "system": "system",
@@ -139,18 +151,12 @@ class Report:
             f"{'passed over' if text in self.failures else 'done'}: {text}"
             for text in self.events or self.failures
         ]
-        lines += [_summary_words(edit) for edit in self.edits if edit.kind == "summary"]
-        lines += [
-            f"  {'' if row[0] is None else row[0]!s:>6}  {row[1]:<10} {row[2]:<10} {row[3]:>7,}"
-            f"  {row[4]}"
-            for row in self._rows()
-        ]
-        return "\n".join(lines)
+        return lines + [line for edit in self.edits for line in _summary_lines(edit)]
 
     def _repr_html_(self) -> str:
         """For notebooks. Holds no content of messages; all text is escaped."""
-        head, *rest = str(self).split("\n")
-        notes = "".join(f"<div>{escape(line)}</div>" for line in rest if not line.startswith("  "))
+        head, *rest = self._lines()
+        notes = "".join(f"<div>{escape(line)}</div>" for line in rest)
         rows = "".join(
             "<tr>"
             + "".join(f"<td>{escape('' if cell is None else str(cell))}</td>" for cell in row)
@@ -182,8 +188,7 @@ class Report:
         return sum(fate.number is not None and fate.fate not in gone for fate in self.fates)
 
     def _edits(self) -> str:
-        kinds = [edit.kind for edit in self.edits]
-        return ", ".join(f"{kinds.count(k)} {k}" for k in dict.fromkeys(kinds)) or "no edits"
+        return kind_words(edit.kind for edit in self.edits) or "no edits"
 
     def _rows(self) -> Iterator[tuple[str | None, str, str, int, str]]:
         """The fates as rows; a run of like ones is one row."""
@@ -196,51 +201,61 @@ class Report:
                 held.append(fate)
 
 
-def _summary_words(edit: Edit) -> str:
-    """What a summary stands for, what the check of it found, and what each way to ask costs."""
+def _summary_lines(edit: Edit) -> Iterator[str]:
+    """What a summary stands for, what the check of it found, and what it cost; short lines."""
     said = edit.provenance
-    by = f" by {said['model']}" if said.get("model") else ""
-    words = [f"summary of messages {edit.covers[0]} to {edit.covers[-1]}{by}: {edit.reason}"]
-    if facts := _numbers(said, "facts"):
-        names = {
-            "added": "added word for word",
-            "lost": "lost",
-            "unsupported": "not in the messages",
-        }
-        found = [f"{name} {facts[key]:,}" for key, name in names.items() if key in facts]
-        words.append("facts " + ", ".join(found))
-    known = [
-        f"{way} {price:,.0f}{' (asked)' if way == said.get('asked') else ''}"
-        for way, price in _numbers(said, "price").items()
-    ]
-    if known:
-        words.append("the call in price units: " + ", ".join(known))
-    if usage := _numbers(said, "usage"):
-        read = usage.get("cache_read_tokens")
-        words.append(
-            f"reported: {usage.get('input_tokens', 0):,} tokens in"
-            + (f", {read:,} of them from the cache" if read is not None else "")
-            + f", {usage.get('output_tokens', 0):,} out"
-        )
-    if "money" in (cost := _numbers(said, "cost")):
-        words.append(f"{cost['money']:.6f} {said['cost'].get('currency', '')}")
-    return "; ".join(words)
+    if edit.kind == "summary":
+        yield f"summary of {_numbered(edit)}{_by(said)}: {edit.reason}"
+        if said.get("ahead") is True:
+            yield "    written ahead of this cut"
+        if facts := numbers(said, "facts"):
+            needed = {"added": "added word for word", "lost": "without room"}
+            found = [f"{facts[key]:,} {name}" for key, name in needed.items() if key in facts]
+            if found:
+                yield f"    facts that must be kept: {', '.join(found)}"
+            if "unsupported" in facts:
+                yield f"    facts that the messages do not have: {facts['unsupported']:,}"
+        if prices := _prices(said):
+            yield f"    the call in price units: {', '.join(prices)}"
+        if words := call_words(said):
+            yield f"    {'; '.join(words)}"
+    replaced = said.get(REPLACED)
+    for calls in replaced if isinstance(replaced, list) else ():
+        if isinstance(calls, Mapping):
+            words = call_words(calls) or ["what it took was not reported"]
+            yield f"    a summary{_by(calls)} that gave way in this very cut: {'; '.join(words)}"
 
 
-def _numbers(said: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The numbers under a key of a provenance, which may be another strategy's, with other data."""
-    held = said.get(key)
-    if not isinstance(held, Mapping):
-        return {}
-    return {name: number for name, number in held.items() if type(number) in (int, float)}
+def _numbered(edit: Edit) -> str:
+    first, last = edit.covers[0], edit.covers[-1]
+    return f"message {first}" if first == last else f"messages {first} to {last}"
+
+
+def _by(said: Mapping[str, Any]) -> str:
+    """Who wrote a summary, as far as its provenance tells: the model, or else the callable."""
+    name = said.get("model") or said.get("summarizer")
+    return f" by {name}" if isinstance(name, str) and name else ""
+
+
+def _prices(said: Mapping[str, Any]) -> list[str]:
+    """What each way to ask costs, where that of any is known or one was taken."""
+    held = said.get("price")
+    told = []
+    for way, price in held.items() if isinstance(held, Mapping) else ():
+        known = type(price) in (int, float)
+        asked = way == said.get("asked")
+        if known or asked:
+            amount = f" {price:,.0f}" if known else ": price not known"
+            told.append(f"{way}{amount}{' (asked)' if asked else ''}")
+    return told
 
 
 def _alike(one: Fate, other: Fate) -> bool:
     return (
         one.number is not None
         and other.number == one.number + 1
-        and (one.fate, one.by, one.reason, one.new)
-        == (other.fate, other.by, other.reason, other.new)
+        and (one.fate, one.by, one.reason, one.new, one.first)
+        == (other.fate, other.by, other.reason, other.new, other.first)
         and one.role not in ("system", "developer")
         and other.role not in ("system", "developer")
     )
@@ -285,7 +300,8 @@ def fates_of(view: View, edits: tuple[Edit, ...]) -> tuple[Fate, ...]:
         rows.setdefault(number, []).append(fate)
 
     def of(number: int | None, role: str, edit: Edit, fate: str, tokens: int) -> Fate:
-        return Fate(number, role, fate, tokens, edit.by, edit.reason, id(edit) in now)
+        first = edit.covers[0] if len(edit.covers) > 1 else None
+        return Fate(number, role, fate, tokens, edit.by, edit.reason, id(edit) in now, first)
 
     messages = view.history.messages
     for entry in view.system:

@@ -18,7 +18,7 @@ from contextkit.retrieval.index import Index
 from contextkit.scope import Scope
 from contextkit.store import Store
 from contextkit.strategies.base import Strategy
-from contextkit.summarizing.kept import hidden_numbers, kept_of
+from contextkit.summarizing.kept import hidden_numbers, kept_of, said_by
 from contextkit.summarizing.mention import FactKind
 from contextkit.view import fold
 
@@ -45,7 +45,7 @@ def assert_facts_kept(
     built: Context | History,
     at_least: float = 0.9,
     *,
-    kinds: Collection[FactKind] = (),
+    kinds: FactKind | Collection[FactKind] = (),
     needed: bool = True,
 ) -> None:
     """What a compaction hides, it keeps the facts of: they still stand somewhere in the context.
@@ -58,13 +58,18 @@ def assert_facts_kept(
         built: a context, or a history for what the model sees of it now.
         at_least: the share of the facts that must stand, from 0 to 1.
         kinds: only facts of these kinds; empty for all.
-        needed: only facts that a summary must carry: said twice, or said by the user.
+        needed: only facts that a summary must carry: said twice, or said by the user. What a tool
+            said once is none of these.
 
     Raises:
-        AssertionError: names the facts that are lost; also where nothing is hidden, so that there
-            is nothing to test.
-        InputError: for a kind that there is not.
+        AssertionError: names the facts that are lost, and the first message that has each; also
+            where no such fact is hidden, so that there is nothing to test.
+        InputError: for a kind that there is not, or a share beyond 1.
     """
+    if isinstance(at_least, bool) or not 0 <= at_least <= 1:
+        raise InputError(f"is a share from 0 to 1, such as 0.9, not {at_least!r}", place="at_least")
+    if isinstance(kinds, str):
+        kinds = (kinds,)
     known = get_args(FactKind)
     if strange := sorted({str(kind) for kind in kinds} - set(known)):
         raise InputError(f"are of {', '.join(known)}, not {', '.join(strange)}", place="kinds")
@@ -75,18 +80,33 @@ def assert_facts_kept(
         raise AssertionError("no message is hidden: nothing was compacted that could lose a fact")
     found = kept_of([messages[number] for number in hidden], view.messages)
     kept, of = found.counts(kinds, needed=needed)
+    facts = "needed facts" if needed else "facts"
+    if kinds:
+        facts += f" ({', '.join(kinds)})"
+    where = f"messages {hidden[0]} to {hidden[-1]}"
+    if not of:
+        every = found.counts(kinds)[1]
+        other = f"; there are {every:,} others, with needed=False" if needed and every else ""
+        raise AssertionError(f"{where} have no {facts}, so there is nothing to test{other}")
     if kept >= at_least * of:
         return
+    texts = {number: said_by(messages[number]) for number in hidden}
     gone = [
-        f"{fact.kind} {fact.text!r}"
+        f"{fact.kind} {fact.text!r}{_place(fact.text, texts)}"
         for fact in found.lost
         if (not kinds or fact.kind in kinds) and (fact.needed or not needed)
     ]
     more = f", and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else ""
     raise AssertionError(
-        f"of {of:,} facts of messages {hidden[0]} to {hidden[-1]}, {kept / of:.1%} are kept, and "
-        f"{at_least:.1%} asked for. Lost are: {', '.join(gone[:_NAMED])}{more}"
+        f"of {of:,} {facts} of {where}, {kept / of:.1%} are kept, and {at_least:.1%} asked for. "
+        f"Lost are: {', '.join(gone[:_NAMED])}{more}"
     )
+
+
+def _place(text: str, texts: Mapping[int, str]) -> str:
+    """The first message in which a fact stands as it is named."""
+    number = next((number for number, said in texts.items() if text in said), None)
+    return "" if number is None else f" (messages[{number}])"
 
 
 def check_store(make_store: Callable[[], Store]) -> None:

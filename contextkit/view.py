@@ -27,6 +27,7 @@ class Bounds(NamedTuple):
         summary: tokens that a cut may leave as summaries; 0 without a summarizer.
         idle: seconds since the request before; None where no clock is kept.
         asked: whether a model is called for the summaries.
+        spare: tokens to free that a preparation takes for granted and the cut may not need.
     """
 
     limit: int
@@ -35,6 +36,7 @@ class Bounds(NamedTuple):
     summary: int = 0
     idle: float | None = None
     asked: bool = True
+    spare: int = 0
 
 
 class View(Fold):

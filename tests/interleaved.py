@@ -157,6 +157,7 @@ class Play:
         stands: by address, the text that stands there.
         sent: the requests on the way to here: how many messages, and the blocks.
         shown: every summary that was ever shown, by what it stands for.
+        written: what each text that a summarizer wrote stands for.
     """
 
     def __init__(self, choose: Choices, way: str, runner: asyncio.Runner) -> None:
@@ -173,6 +174,7 @@ class Play:
         self.stands: dict[str, str] = {}
         self.sent: list[tuple[int, list[str]]] = []
         self.shown: dict[Any, str] = {}
+        self.written: dict[str, Any] = {}
         self.messages: Messages = []
         self.pins: set[int] = set()
         self.coming = chunks(choose)
@@ -186,7 +188,7 @@ class Play:
 
     def _drawn_settings(self) -> Callable[[], dict[str, Any]]:
         choose, clock = self.choose, self.clock
-        stack = choose.below(10)
+        stack = choose.below(11)
         share, segments = choose.of([90, 140, 220]), choose.of([8, 3, 2, 1])
         limit = choose.of([600, 400, 800, 1_200])
         target = choose.of([limit // 2, limit // 4, limit * 3 // 4])
@@ -198,7 +200,7 @@ class Play:
                 ck.WhenItPays(0.1, 1.0, ttl=300, clock=clock),
             ]
         )
-        clamps, volatile = choose.chance(3), choose.chance(3)
+        clamps, volatile, least = choose.chance(3), choose.chance(3), choose.of([0, 60])
         is_async = self.is_async
 
         def one(name: str) -> ck.SummarizeOldest:
@@ -207,7 +209,7 @@ class Play:
             return ck.SummarizeOldest(asked, share=share, segments=segments)
 
         def settings() -> dict[str, Any]:
-            clear = ck.ClearToolResults(keep_last=stack % 2)
+            clear = ck.ClearToolResults(keep_last=stack % 2, at_least=least)
             compaction: list[Any] = [
                 [one("one")],
                 [clear, one("one")],
@@ -219,6 +221,7 @@ class Play:
                 [one("one"), ck.DropOldest()],
                 [DropOrders(), one("one")],
                 [clear, one("one"), DropOrders(), ck.SummarizeOldest(share=share)],
+                [ck.ClearMedia(keep_last=0), one("one")],
             ][stack]
             tail = [ck.Volatile("now", lambda: f"{clock.now:.0f}", share=30)]
             return {
@@ -284,6 +287,9 @@ class Play:
         # One that fails is asked once more, and then nobody asks it in this build again.
         asking = sum(hasattr(strategy, "summarizer") for strategy in builder.phases.compaction)
         assert self.nested or self.calls - calls <= 2 * (self._kept_count() - kept + asking)
+        if context is not None and not self.nested and not context.failures:
+            cut = any(edit.kind in CUTS for edit in context.edits)
+            assert cut or self.calls == calls  # a cut that is only weighed asks nobody
         return context
 
     def prepared(self) -> None:
@@ -437,6 +443,8 @@ class Play:
                 )
                 text = edit.shows[0]["content"]
                 assert self.shown.setdefault(key, text) == text
+                if edit.provenance["summarizer"] in ("one", "two"):  # which never write it again
+                    assert self.written.setdefault(text, key) == key
         standing: dict[tuple[int, ...], bool] = {}
         missed: set[int] = set()
         for decision in history.decisions():
@@ -541,9 +549,9 @@ class Play:
             stands = original(of, address, summary)
             given = self.kept.setdefault(address, [])
             given.append(summary["text"])
-            text = json.dumps([stands["text"], stands["covers"]])
+            text = json.dumps([stands["text"], stands["last"]])
             with loudly():
-                assert stands["covers"] == summary["covers"]
+                assert stands["last"] == summary["last"]
                 assert self.stands.setdefault(address, text) == text
                 assert len(given) == 1 or self.nested
             return stands

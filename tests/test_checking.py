@@ -175,6 +175,12 @@ REFUSALS = [
     "很抱歉，我无法协助处理这个请求。",
     "申し訳ありませんが、その依頼にはお応えできません。",
     "죄송하지만 그 요청은 도와드릴 수 없습니다.",
+    "Sorry, maar ik kan dit gesprek niet samenvatten.",
+    "Niestety nie mogę podsumować tej rozmowy.",
+    "Üzgünüm, bu konuda yardımcı olamıyorum.",
+    "Xin lỗi, tôi không thể tóm tắt cuộc trò chuyện này.",
+    "I don't have access to the conversation. Please share it.",
+    "I must decline.",
 ]
 
 
@@ -219,6 +225,12 @@ ERRORS = [
     "ChatCompletion(id='chatcmpl-1', choices=[])",
     "Fehler: Zeitüberschreitung",
     "错误：请求过多",
+    "Expecting value: line 1 column 1 (char 0)",
+    "HTTPSConnectionPool(host='api.example.com', port=443): Max retries exceeded with url: /v1",
+    "Read timed out. (read timeout=30)",
+    "stream closed before completion",
+    "The server had an error processing your request. Sorry about that! You can retry it.",
+    "This model's maximum context length is 8192 tokens. Please reduce the length of the messages.",
 ]
 
 
@@ -235,12 +247,17 @@ def test_an_error_text_is_rejected_also_where_the_messages_have_the_same_error()
 
 
 GOOD = [
-    "short",
-    "They looked orders up.",
-    "S",
-    "summary of 4",
-    "ok",
-    "摘要",
+    "flights",
+    "HAT069",
+    "They looked reservations up.",
+    "Summary:\nThe flight stays.",
+    "Here is a summary: Mia wants a flight.",
+    "This is a conversation about a flight.",
+    "Great news for Mia, the flight stays.",
+    "No problem with the reservations was found.",
+    "Your request was rejected because M05KNL is a basic economy ticket.",
+    "I will summarize the conversation: flights were looked up.",
+    "$1,936.00",
     "The payment service gave an internal server error; nothing was charged.",
     "Error: the payment service answered with an internal server error, nothing was charged.",
     "Internal Server Error came from the payment service when Mia Li (mia_li_3668) paid.",
@@ -281,10 +298,111 @@ def test_a_text_that_repeats_itself_is_rejected(text):
     assert rejection(text).again
 
 
-def test_a_text_may_repeat_what_the_messages_repeat():
-    span = [user("the flight was changed\n" * 50)]
-    assert check("the flight was changed\n" * 10, span)
-    rejection("the user asked again\n" * 10, span)
+@pytest.mark.parametrize("text", ["the flight was changed\n" * 10, "Flights! " * 30])
+def test_a_text_that_repeats_itself_is_rejected_also_where_the_messages_do(text):
+    rejection(text, [*CHAT, user("the flight was changed\n" * 50), user("Flights! " * 99)])
+
+
+def test_a_sentence_may_be_quoted_that_repeats_a_phrase():
+    spans = [*CHAT, result("state: " + "0 " * 40), user("no " * 40 + "not this flight")]
+    for said in ("tool: " + "0 " * 40, "user: " + "no " * 40 + "not this flight"):
+        assert check(f"{SUMMARY}\n{said}", spans)
+        rejection(f"{SUMMARY}\n{said}", CHAT)
+    rejection(f"{SUMMARY}\nuser: " + "no " * 60, spans)
+
+
+LISTS = {
+    "numbers": "\n".join(f"- the flight of passenger {n} was changed" for n in range(40)),
+    "sentences": " ".join(f"Flight HAT{n:03} was looked up and is full." for n in range(60, 90)),
+    "a table": "| flight | state |\n" + "".join(f"| HAT{n} | changed |\n" for n in range(30)),
+    "states": "\n".join(f"reservation {n}: {'changed' if n % 3 else 'open'}" for n in range(30)),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lines_of_a_list_differ(name):
+    span = [*CHAT, user(LISTS[name])]
+    assert check(LISTS[name], span).text.startswith(LISTS[name])
+
+
+NOTHING_SAID = [
+    "Of course! Here is a summary of the conversation:",
+    "**Summary:**",
+    "Certainly. What would you like me to summarize?",
+    "Sure! How can I help you today?",
+    "I'll summarize the conversation above for you.",
+    "Hier ist die Zusammenfassung:",
+    "Your request was rejected as a result of our safety system.",
+    "The response was filtered.",
+    "No summary available.",
+    "x",
+    "ok",
+    "摘要",
+    "They talked.",
+    "Roses are red, violets are blue, sugar is sweet, and so are you.",
+    "The moon hangs low above the silent pines;\nan owl recalls the winter in its lines.",
+]
+NO_TEXT = [
+    "[DONE]",
+    "data: [DONE]",
+    "<|im_end|>",
+    "</s>",
+    "```json\n{}\n```",
+    "```\n```",
+    '{"summary": ""}',
+    '```json\n{"summary": null}\n```',
+]
+# Messages that have many of the words that such texts have.
+TALK = [
+    *CHAT[:-1],
+    assistant("Your ticket is available. Please provide it, and share the text of the message."),
+    user("Of course! The date is fine. What would you like? Okay, the json is done. No summary."),
+]
+
+
+@pytest.mark.parametrize("text", NOTHING_SAID)
+def test_a_text_that_says_nothing_of_the_messages_is_rejected(text):
+    assert rejection(text, TALK).again
+
+
+@pytest.mark.parametrize("text", NO_TEXT)
+def test_signs_of_a_stream_or_a_format_are_no_text(text):
+    assert "empty" in str(rejection(text, TALK))
+
+
+def test_of_few_words_any_short_text_passes():
+    assert check("They talked.", [user("Hi, I'm Mia.")])
+
+
+INSTRUCTION = "Summarize the conversation above. Keep the user's decisions. Write only the summary."
+
+
+@pytest.mark.parametrize(
+    "text", [INSTRUCTION, f"{INSTRUCTION} Use at most 90 words.", "Write only the summary."]
+)
+def test_a_text_that_says_the_instruction_again_is_rejected(text):
+    for span in (CHAT, [user("Hi, I'm Mia.")]):
+        with pytest.raises(SummaryRejected, match="instruction") as caught:
+            check(text, span, instruction=INSTRUCTION)
+        assert caught.value.again
+
+
+def test_a_text_may_have_words_of_the_instruction():
+    told = f"{INSTRUCTION} A basic economy ticket cannot be changed. Say what the user wants."
+    assert check(SUMMARY, instruction=told)
+    assert check("Flight HAT069 cannot be changed.", instruction="Say whether HAT069 cannot be.")
+
+
+@pytest.mark.parametrize("begins", ["<think>Hm: ZX81QQ.</think>\n", "Hm: ZX81QQ.\n</think>\n\n"])
+def test_thoughts_are_taken_out(begins):
+    assert check(f"{begins}{SUMMARY}") == check(SUMMARY)
+
+
+@pytest.mark.parametrize("text", ["<think>The flight HAT069", "<think>flight</think>\n"])
+def test_thoughts_alone_are_no_summary(text):
+    error = rejection(text)
+    assert error.again
+    assert "reasoning" in str(error)
 
 
 CHINESE = [
@@ -357,10 +475,10 @@ def test_a_text_in_words_of_its_own_passes(name):
 INVENTED = {
     "an identifier": ("The reservation ZX81QQ was changed.", "ZX81QQ"),
     "an identifier that is near": ("The reservation M05KNX was changed.", "M05KNX"),
-    "a number": ("It costs $777 in all.", "$777"),
-    "a date": ("It is on 2024-05-21 then.", "2024-05-21"),
-    "a path": ("It is in /srv/other/app.py now.", "/srv/other/app.py"),
-    "a name": ("It was booked for Erika Mustermann today.", "Erika Mustermann"),
+    "a number": ("The flight costs $777 in all.", "$777"),
+    "a date": ("The flight is on 2024-05-21 then.", "2024-05-21"),
+    "a path": ("The ticket is in /srv/other/app.py now.", "/srv/other/app.py"),
+    "a name": ("The flight was booked for Erika Mustermann today.", "Erika Mustermann"),
     "an address": ("Write to mia@other.example now.", "mia@other.example"),
 }
 
@@ -395,7 +513,7 @@ def test_what_the_messages_have_in_another_form_is_not_flagged(text):
 
 
 def test_few_of_many_inventions_are_named():
-    text = "There are " + ", ".join(f"ZX{n}QQ" for n in range(10, 60))
+    text = "The reservations are " + ", ".join(f"ZX{n}QQ" for n in range(10, 60))
     done = check(text, share=5_000)
     assert len(done.unsupported) == 50
     [line] = [line for line in done.text.split("\n") if line.startswith(UNSUPPORTED)]
@@ -446,6 +564,7 @@ def test_any_text_passes_within_its_share_or_is_rejected(messages, text, share):
 
 @given(ANY_MESSAGES)
 def test_with_room_enough_nothing_that_is_needed_is_lost(messages):
+    messages = [*messages, user("They talked.")]
     done = checked("They talked.", messages, share=10**6, count=len)
     assert done.lost == ()
     needed = [fact for fact in facts_of(messages) if fact.needed]

@@ -16,6 +16,7 @@ from contextkit.analysis.examining.answers import Text, answerable, content_word
 from contextkit.analysis.examining.intervals import ratio_interval, share_interval
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.reading.questions import Question
+from contextkit.analysis.replaying.built import Built
 from contextkit.analysis.replaying.joining import session
 from contextkit.analysis.transcripts import Transcript, as_transcript, read_transcripts
 from contextkit.errors import InputError
@@ -122,11 +123,17 @@ def test_drop_and_everything_always_stand_beside() -> None:
     found = exam([talk()], "clear+drop")
 
     assert [one["policy"] for one in found.rows] == [
-        "clear+drop@when-it-pays",
-        "drop@when-it-pays",
+        "clear+drop",
+        "drop",
         "all",
     ]
     assert [one["beside"] for one in found.rows] == [False, True, True]
+    assert [one["policy"] for one in ck.exam([talk()]).rows] == [
+        "summarize",
+        "clear+summarize",
+        "drop",
+        "all",
+    ]
 
 
 def summarizing(text_of: Any) -> Own:
@@ -205,7 +212,75 @@ def test_a_list_of_strategies_is_a_policy_and_its_calls_are_paid() -> None:
     assert mine["needed"] == 1
     assert mine["fee"] > 0
     assert mine["summaries"] >= 1
-    assert extractive["policy"] == "summarize:300@when-it-pays"
+    assert extractive["policy"] == "summarize:300"
+
+
+def test_lists_of_the_same_strategies_are_told_apart() -> None:
+    def mine(request: Any) -> str:
+        return all_marks(request.span)
+
+    def other(request: Any) -> str:
+        return all_marks(request.span)
+
+    def again(share: int = 300, by: Any = mine) -> list[ck.SummarizeOldest]:
+        return [ck.SummarizeOldest(by, share=share)]
+
+    def names(policies: Any) -> list[str]:
+        found = ck.exam([talk()], policies=policies, limit=2_000, target=1_000)
+        return [one["policy"] for one in found.rows if not one["beside"]]
+
+    assert names([again(), again(400)]) == [
+        "SummarizeOldest share=300",
+        "SummarizeOldest share=400",
+    ]
+    assert names([again(), again(by=other)]) == [
+        "SummarizeOldest summarizer=mine",
+        "SummarizeOldest summarizer=other",
+    ]
+    assert names([again(), again()]) == ["SummarizeOldest (1)", "SummarizeOldest (2)"]
+    assert names([[ck.ClearToolResults(), *again()], again()]) == [
+        "ClearToolResults+SummarizeOldest",
+        "SummarizeOldest",
+    ]
+    assert names({"a": again(), "b": again(), "c": "drop@at-limit"}) == ["a", "b", "c"]
+    with pytest.raises(InputError, match="the same twice: drop@when-it-pays; a dict"):
+        names(["drop", "drop"])
+
+
+def test_a_builder_is_charged_as_the_list_of_its_strategies() -> None:
+    def model(request: Any) -> Written:
+        return Written(all_marks(request.span), model="m")
+
+    def plain(request: Any) -> str:
+        return all_marks(request.span)
+
+    plain.asks_model = False  # type: ignore[attr-defined]  # it says so of itself
+
+    def both(summarizer: Any) -> list[dict[str, Any]]:
+        strategies = [ck.SummarizeOldest(summarizer, share=300)]
+
+        def built(setting: Any, tools: Any) -> ck.ContextBuilder:
+            return ck.ContextBuilder(
+                setting.profile.name,
+                profile=setting.profile,
+                budget=ck.Budget(setting.limit, setting.target),
+                cache=setting.cache,
+                schedule=ck.WhenItPays(clock=setting.clock),
+                compaction=strategies,
+            )
+
+        found = exam([talk()], strategies, Built(built)).rows[:2]
+        assert strategies[0].summarizer is summarizer
+        return [{**one, "policy": ""} for one in found]
+
+    listed, built = both(model)
+    assert listed == built
+    assert listed["fee"] > 0
+    listed, built = both(plain)
+    assert listed == built
+    assert listed["fee"] is None
+    assert listed["summaries"] >= 1
+    assert exam([talk()], "summarize:300", summarizer=plain).rows[0]["fee"] is None
 
 
 def test_a_summarizer_of_ones_own_writes_for_the_policies_by_name() -> None:
@@ -228,8 +303,57 @@ def test_a_summarizer_that_must_be_awaited_is_refused() -> None:
     found = exam([talk()], "drop", summarizer=model)  # not asked: no harm
 
     assert found.rows[0]["cut"] == 1
-    with pytest.raises(InputError, match="nothing that could be examined"):
-        exam([talk()], "summarize", summarizer=model)
+    for given in ("summarize", [ck.SummarizeOldest(model)]):
+        with pytest.raises(InputError, match=r"none of the conv.*: summarizer: is to be awaited"):
+            exam([talk()], given, summarizer=model)
+    assert at_share([talk()], 0.25, model)["model"]["summaries"] == 1  # there it is awaited
+
+
+def test_a_summarizer_that_fails_is_named_with_the_kind_of_its_error() -> None:
+    def failing(request: Any) -> str:
+        raise ValueError(request["messages"][1]["content"])
+
+    with pytest.raises(InputError) as raised:
+        at_share([talk(), talk(20, 90)], 0.25, failing)
+    assert re.fullmatch(
+        r"none of the conversations could be examined: transcript 0: left out: failing: "
+        r"summarizer: raised ValueError in test_exam\.py, line \d+, and 1 more",
+        str(raised.value),
+    )
+    found = exam([talk()], "summarize:300", "drop", summarizer=failing)
+    failed = found.rows[0]["rejected"]
+    assert failed > 0
+    assert found.rows[0]["failures"] == {"SummarizeOldest: ValueError": failed}
+    reason = f"failed {failed} times (SummarizeOldest: ValueError ({failed}))"
+    assert f"summarize:300: no summary was written; {reason}." in found.finding
+
+
+def test_where_nothing_is_cut_the_headline_says_so_and_what_to_do() -> None:
+    asked = [{"answer": "path1", "evidence": [4]}]
+    found = exam([{"messages": talk(5), "questions": asked}], "summarize", "drop")
+
+    assert found.finding.startswith("No policy cut anything: the conversation never outgrows")
+    assert "--join" in found.finding
+    assert found.rows[0]["answers"] == 1
+    assert "100" not in found.finding
+    named = exam([talk()], "clear", "drop").finding
+    assert "keeps" in named
+
+
+def test_few_needed_facts_are_said_to_be_few() -> None:
+    messages = [system(), user("look up all")]
+    for n in range(30):
+        marks = " ".join(f"id{10 * n + k}" for k in range(10))
+        messages += [call(f"c{n}"), result(f"c{n}", f"id0 {marks} " + "r " * 300)]
+    messages += [answer("done, with id0")]
+    found = exam([messages], "clear", limit=7_000, target=3_400)
+    [cleared] = [one for one in found.rows if one["policy"] == "clear"]
+
+    assert (cleared["needed"], cleared["needed_facts"]) == (1, 1)
+    assert cleared["hidden_facts"] > 100
+    assert cleared["stood"] == 1 / cleared["hidden_facts"]
+    assert "but only these are needed of" in found.finding
+    assert any("clear: only 1 of" in note for note in found.notes)
 
 
 # -- at a share of the tokens ---------------------------------------------------------------
@@ -294,6 +418,8 @@ def test_a_share_is_between_0_and_1(share: Any) -> None:
 def test_a_share_and_policies_are_two_exams() -> None:
     with pytest.raises(InputError, match="leave out one"):
         ck.exam([talk()], share=0.25, policies=["drop"])
+    with pytest.raises(InputError, match="limit: a share is for a summarizer alone"):
+        ck.exam([talk()], share=0.25, limit=100)
 
 
 def test_what_is_no_summarizer_is_refused() -> None:
@@ -519,7 +645,8 @@ def test_what_cannot_be_held_is_named_and_the_rest_is_done() -> None:
 
     assert len(found.problems) == 2
     assert found.rows[0]["requests"] == 30
-    with pytest.raises(InputError, match="nothing that could be examined"):
+    assert [problem.kind for problem in found.problems] == ["left out", "not read"]
+    with pytest.raises(InputError, match=r"could be examined: .*left out: .*try a limit of 9,"):
         exam([huge], "drop")
 
 
@@ -551,7 +678,9 @@ def test_an_assertion_for_tests_names_what_was_lost() -> None:
     for built in compacted(one_in_two):
         assert_facts_kept(built, 1.0)
         assert_facts_kept(built, 1.0, kinds=["identifier"], needed=False)
-        with pytest.raises(AssertionError, match=r"50\.0% are kept.*path 'path0', path 'path1'"):
+        with pytest.raises(
+            AssertionError, match=r"50\.0% are kept.*path 'path0' \(messages\[2\]\), "
+        ):
             assert_facts_kept(built, 0.9, needed=False)
         with pytest.raises(AssertionError, match=r"\b0\.0% are kept.*, and \d+ more$"):
             assert_facts_kept(built, 0.1, kinds=["path"], needed=False)
@@ -561,6 +690,18 @@ def test_an_assertion_for_tests_names_what_was_lost() -> None:
 def test_an_assertion_that_tests_nothing_fails() -> None:
     with pytest.raises(AssertionError, match="nothing was compacted"):
         assert_facts_kept(ck.History(talk(3)))
+    for built in compacted(all_marks):
+        with pytest.raises(
+            AssertionError, match=r"no needed facts \(path\), .*; there are \d+ oth"
+        ):
+            assert_facts_kept(built, kinds="path")
+        with pytest.raises(
+            AssertionError, match=r"no facts \(date\), so there is nothing to test$"
+        ):
+            assert_facts_kept(built, kinds=["date"], needed=False)
+        with pytest.raises(InputError, match=r"a share from 0 to 1, such as 0\.9, not 90"):
+            assert_facts_kept(built, at_least=90)
+        assert_facts_kept(built, kinds="identifier")
     with pytest.raises(InputError, match="constraint, identifier"):
         assert_facts_kept(ck.History(talk(3)), kinds=["colour"])  # type: ignore[list-item]
 

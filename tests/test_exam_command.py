@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.command_line import run
-from tests.support import Messages, answer, system, user
+from tests.support import Messages, answer, call, result, system, user
 
 
 def talk(turns: int = 40) -> Messages:
@@ -41,10 +41,11 @@ def test_a_table_with_what_stands_beside_and_every_output(tmp_path: Path) -> Non
     )
 
     assert ran.returncode == 0, ran.stderr
-    for name in ("summarize@when-it-pays", "clear+summarize", "clear+drop", "drop@when", "all"):
+    for name in ("summarize", "clear+summarize", "drop", "all"):
         assert name in ran.stdout
     assert "ZK-" not in ran.stdout + ran.stderr
-    assert (tmp_path / "table.csv").read_text().count("\n") == 6
+    assert (tmp_path / "table.csv").read_text().count("\n") == 5
+    assert " to " not in (tmp_path / "table.csv").read_text()
     assert [path.name for path in (tmp_path / "plots").iterdir()] == ["kept.png"]
     assert "<img" in (tmp_path / "page.html").read_text()
 
@@ -58,12 +59,48 @@ def test_a_gate_says_by_how_much_and_asks_nothing_of_what_stands_beside(tmp_path
     low = run("exam", path, *SMALL, "--compaction=drop", "--min-kept=0", folder=tmp_path)
 
     assert failing.returncode == 9
-    assert "drop@when-it-pays: facts kept 0.0%, which is 90.0% below" in failing.stderr
-    assert "drop@when-it-pays" in failing.stdout
+    assert "drop: facts kept 0.0%, which is 90.0% below" in failing.stderr
+    assert "drop keeps 0 % of the" in failing.stdout
     assert given.returncode == 9
     assert "all: facts kept: nothing to measure" in given.stderr
     assert json.loads(given.stdout)["tables"]["kept"]
     assert low.returncode == 0
+
+
+def test_a_gate_does_not_pass_where_few_facts_are_needed_ones(tmp_path: Path) -> None:
+    messages: Messages = [user("Check all servers.")]
+    for n in range(12):
+        rows = "\n".join(f"SRV-{n:02}{k:02}-{(31 * n + 7 * k) % 977:03} is up" for k in range(30))
+        messages += [call(f"c{n}"), result(f"c{n}", rows)]
+    messages += [answer("They are up.")]
+    path = tmp_path / "agent.json"
+    path.write_text(json.dumps(messages))
+    options = ("--limit=4000", "--compaction=clear", "--min-kept=0.9")
+    few, every, enough = (
+        run("exam", path, *options, *more, folder=tmp_path)
+        for more in ([], ["--min-any-kept=0.5"], ["--min-any-kept=0"])
+    )
+
+    assert few.returncode == every.returncode == 9
+    assert "clear: facts kept: " in few.stderr
+    assert "clear: any kept" in every.stderr
+    assert "below the 50.0% asked for" in every.stderr
+    assert "any kept" not in enough.stderr
+
+
+def test_precision_that_cannot_be_measured_is_below(tmp_path: Path) -> None:
+    options = (*SMALL, "--compaction=drop", "--min-precision=1")
+    ran = run("exam", written(tmp_path), *options, folder=tmp_path)
+
+    assert ran.returncode == 9
+    assert "drop: precision: nothing to measure" in ran.stderr
+
+
+def test_the_help_shows_what_a_run_has_once_as_one_number(tmp_path: Path) -> None:
+    told = run("exam", "--help", folder=tmp_path).stdout
+
+    for option in ("--share", "--limit", "--target", "--join"):
+        assert f"{option} NUMBER" in told.replace("<", "").replace(">", "")
 
 
 def test_a_gate_for_a_summary_holds(tmp_path: Path) -> None:
@@ -108,8 +145,11 @@ def test_a_line_that_cannot_be_read_is_named_and_the_rest_is_done(tmp_path: Path
     ("options", "code", "said"),
     [
         (["--compaction=drpo"], 1, "drpo"),
-        (["--share=0.5", "--compaction=drop"], 1, "leave out one"),
-        (["--share=2"], 1, "between 0 and 1"),
+        (["--share=0.5", "--compaction=drop"], 2, "leave out one"),
+        (["--share=0.5", "--limit=100"], 2, "--limit"),
+        (["--share=0.5", "--target=100"], 2, "--target"),
+        (["--share=2"], 2, "between 0 and 1"),
+        (["--min-any-kept=90"], 2, "min-any-kept"),
         (["--min-kept=90"], 2, "min-kept"),
         (["--profile=no-such-model"], 1, "no-such-model"),
         (["--tools=missing.json"], 1, "missing.json"),

@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 import contextkit as ck
 from contextkit.errors import MessageError
-from contextkit.messages import Message, same_message, text_of
+from contextkit.messages import Message, called, same_message, text_of
 from tests.support import answer, builder, call, result, user, wire
 
 VERBATIM: list[dict[str, Any]] = [
@@ -248,3 +248,21 @@ def test_a_role_that_may_be_what_was_said_is_not_quoted() -> None:
     with pytest.raises(MessageError) as caught:
         Message.of({"role": "my account is 12345", "content": "user"})
     assert "12345" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "read"),
+    [
+        ({"function": {"name": "look", "arguments": '{"n": 1.0}'}}, ("look", '{"n": 1.0}')),
+        ({"type": "custom", "custom": {"name": "run", "input": "ls"}}, ("run", "ls")),
+        ({"function": None, "custom": {"name": "run", "input": "ls"}}, ("run", "ls")),
+        (
+            {"function": {"name": "look", "arguments": {"stadt": "Köln"}}},
+            ("look", '{"stadt": "Köln"}'),
+        ),
+        ({"function": {"name": "look", "arguments": None}}, ("look", "")),
+        ({"type": "strange", "strange": 1}, ("", "")),
+    ],
+)
+def test_a_tool_call_of_any_type_has_a_name_and_arguments_as_text(call, read):
+    assert called(call) == read

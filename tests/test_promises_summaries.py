@@ -264,6 +264,39 @@ def test_a_summary_of_other_messages_is_another_one_though_they_begin_and_end_al
     assert "summary number 2" in standing(second)[0]
 
 
+def test_another_instruction_share_or_summarizer_asks_for_another_summary() -> None:
+    history = ck.History(chat(20), scope=SCOPE)
+    summarizer, other = counting(), counting()
+    other.__qualname__ = "other"
+    asked = [
+        ck.SummarizeOldest(summarizer, share=80),
+        ck.SummarizeOldest(summarizer, share=80, instruction="Be brief."),
+        ck.SummarizeOldest(summarizer, share=81),
+        ck.SummarizeOldest(other, share=80),
+    ]
+    for strategy in [*asked, *asked]:
+        builder(500, compaction=[strategy]).build(history.fork())
+
+    assert (len(summarizer.asked), len(other.asked)) == (3, 1)
+
+
+def test_a_branch_that_says_something_else_has_a_summary_of_its_own() -> None:
+    summarizer = counting()
+    built = builder(500, compaction=[ck.SummarizeOldest(summarizer, share=80)])
+    history = ck.History(chat(20), scope=SCOPE)
+    messages = [*chat(20)[:4], answer("b1 " * 20), *chat(20)[5:]]
+    assert messages != chat(20)
+    branch = history.fork(4)
+    branch.extend(messages[4:])
+    covers = [
+        next(edit.covers for edit in context.edits if edit.kind == "summary")
+        for context in (built.build(history), built.build(branch))
+    ]
+
+    assert covers[0] == covers[1]
+    assert len(summarizer.asked) == 2
+
+
 def test_a_preparation_reads_what_a_build_would_send() -> None:
     """Calls without a result, and results to be clamped, are no news to it."""
     summarizer = counting()

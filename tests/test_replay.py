@@ -345,7 +345,7 @@ def test_a_policy_that_fails_leaves_its_conversation_out_and_tells_nothing_of_it
     found = ck.replay([talk(3), spoken], policies=["all", failing])
 
     assert [str(problem) for problem in found.problems] == [
-        "b: not read: failing, qwen-plus:implicit: ValueError"
+        "b: left out: failing, qwen-plus:implicit: ValueError"
     ]
     assert {one["requests"] for one in found.rows} == {4}
     assert "secret" not in json.dumps(found.to_json())
@@ -587,7 +587,7 @@ def test_what_cannot_be_held_is_named_and_the_rest_is_done() -> None:
 
     assert {one["requests"] for one in found.rows} == {4}
     big, none, read = found.problems
-    assert str(big).startswith("big: not read: drop@at-limit, qwen-plus:implicit: the parts that")
+    assert str(big).startswith("big: left out: drop@at-limit, qwen-plus:implicit: the parts that")
     assert "limit of 8,000" in big.reason
     assert none.source == "silent"
     assert read is unread
@@ -752,3 +752,16 @@ def test_a_stream_of_requests_is_held_back_only_so_far() -> None:
     first = next(iter(longest(stream(), taken, waiting=4)))
     assert isinstance(first, Transcript)
     assert (first.source, len(read)) == ("other", 5)
+
+
+def test_a_summarized_message_is_not_kept_and_where_its_facts_are_measured_is_said() -> None:
+    found = ck.replay([talk(80)], policies=["summarize:600", "drop"], limit=2_000)
+    plain = ck.replay([talk(80)], policies=["drop", "all"], limit=2_000)
+    dearest = found.rows[-1]["policy"]
+
+    assert any("`contextkit exam` measures" in note for note in found.notes)
+    assert not any("exam" in note for note in plain.notes)
+    assert ("exam measures" in found.finding) == dearest.startswith("summarize")
+    assert "exam" not in plain.finding
+    assert "  summaries: Calls to a summarizer" in str(found)
+    assert "  their cost: Price units of these calls" in str(found)

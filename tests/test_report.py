@@ -272,3 +272,18 @@ def test_what_is_inserted_shows_its_tokens() -> None:
     assert all(tokens > 5 for tokens in inserted)
     assert len(inserted) == 2
     assert kept + sum(inserted) == report.tokens["history"]
+
+
+def test_rows_of_different_edits_are_kept_apart_and_words_are_plural() -> None:
+    @dataclass(frozen=True)
+    class Twice:
+        def propose(self, view: ck.View, goal: int) -> list[ck.Edit]:
+            one, other = view.free[:2]
+            return [view.drop(one, reason="small talk"), view.drop(other, reason="small talk")]
+
+    text = str(builder(compaction=[Twice()]).build(ck.History(chat(12))).report)
+
+    assert "     1-2  several    dropped" in text
+    assert "     3-4  several    dropped" in text
+    assert "this build: 3 drops" in text
+    assert "done: Twice: 2 drops, " in text

@@ -116,7 +116,7 @@ def test_the_call_is_about_what_was_sent_though_results_were_cleared_in_the_same
 
     assert [event.split(":")[0] for event in contexts[cut].report.events] == [
         "ClearToolResults",
-        "SummarizeOldest",
+        "SummarizeOldest (Summarizer)",
     ]
     shared = len(request["messages"]) - 1
     assert shared > len(step)
@@ -228,7 +228,9 @@ def test_two_rejections_hand_over_to_the_next_strategy_and_the_report_tells_the_
     ]
     lines = str(report).split("\n")
     passed = next(i for i, line in enumerate(lines) if line.startswith("passed over: Summarize"))
-    assert lines[passed + 1].startswith("done: SummarizeOldest: 1 summary")
+    assert lines[passed].startswith("passed over: SummarizeOldest (Summarizer): ")
+    assert lines[passed].endswith("; asked 2 times")
+    assert lines[passed + 1].startswith("done: SummarizeOldest (ExtractiveSummarizer): 1 summary")
 
 
 def test_without_a_model_the_sentences_that_say_most_are_kept() -> None:
@@ -558,3 +560,153 @@ def test_what_was_invented_once_is_flagged_each_time_it_is_told_again() -> None:
         assert edit.provenance["facts"]["unsupported"] == 2
         assert "Not in the messages: 999 EUR, Gustav Zorba" in edit.shows[0]["content"]
         assert edit.shows[0]["content"].count("999 EUR") == 2
+
+
+# -- what it cost ------------------------------------------------------------------------------
+
+
+def paid(text: str, tokens: int = 900) -> Written:
+    reported = {"prompt_tokens": tokens, "completion_tokens": 20, "total_tokens": tokens + 20}
+    return Written(text, "qwen-plus", Usage.of(reported))
+
+
+def first_cut(contexts: list[ck.Context]) -> ck.Report:
+    return next(context.report for context in contexts if context.edits)
+
+
+def test_the_usage_of_every_attempt_is_told() -> None:
+    once = first_cut(converse(summarizing(Summarizer(paid(LONG))), ck.History(), chat(12)))
+    twice = first_cut(
+        converse(summarizing(Summarizer(paid(""), paid(LONG, 950))), ck.History(), chat(12))
+    )
+    said = twice.edits[0].provenance
+
+    assert once.edits[0].provenance["attempts"] == 1
+    assert "asked 2 times" not in str(once)
+    assert said["attempts"] == 2
+    assert said["usage"] == {"input_tokens": 1_850, "output_tokens": 40}
+    assert said["cost"]["money"] > 1.9 * once.edits[0].provenance["cost"]["money"]
+    assert "asked 2 times; reported: 1,850 tokens in, 40 out; 0.00" in str(twice)
+
+
+def test_attempts_of_which_nothing_was_reported_are_counted() -> None:
+    said = first_cut(converse(summarizing(Summarizer("", paid(LONG))), ck.History(), chat(12)))
+
+    assert said.edits[0].provenance["unreported"] == 1
+    assert "asked 2 times; reported (for 1 of them): 900 tokens in" in str(said)
+
+
+@pytest.mark.parametrize("second", [paid(""), ConnectionError("lost")])
+def test_attempts_that_came_to_nothing_are_told_with_what_they_took(second: Any) -> None:
+    report = first_cut(converse(summarizing(Summarizer(paid(""), second)), ck.History(), chat(12)))
+
+    assert [edit.kind for edit in report.edits] == ["drop"]
+    assert "; asked 2 times; reported" in report.failures[0]
+    tokens = 1_800 if isinstance(second, Written) else 900
+    assert f"{tokens:,} tokens in" in report.failures[0]
+    assert f"{tokens:,} tokens in" in str(report)
+
+
+def test_a_merge_tells_of_the_calls_for_what_it_replaced_in_the_same_cut() -> None:
+    summarizer = Summarizer(lambda request: paid(LONG * 3))
+    built = summarizing(summarizer, limit=1_000, segments=1, share=150)
+    said = chat(60)
+    for number, message in enumerate(said):
+        message["content"] += "late " * (37 * number % 110)
+    contexts = converse(built, ck.History(), said)
+    edits = [edit for context in contexts for edit in context.edits]
+    calls = sum(
+        held["usage"]["input_tokens"]
+        for edit in edits
+        for held in (edit.provenance, *edit.provenance.get("replaced", ()))
+        if "usage" in held
+    )
+
+    assert calls == 900 * len(summarizer.asked), "every call that was made is in some edit"
+    both = next(c.report for c in contexts if any("replaced" in e.provenance for e in c.edits))
+    assert "a summary by qwen-plus that gave way in this very cut: reported: 900" in str(both)
+    assert "merged 2 summaries into 1, " in str(both)
+    assert max(map(len, str(both).split("\n"))) < 130
+
+
+def test_a_callable_that_asks_no_model_says_so() -> None:
+    class NoModel(Summarizer):
+        asks_model = False
+
+    summarizer = NoModel(LONG)
+    report = first_cut(converse(summarizing(summarizer), ck.History(), chat(12)))
+
+    assert summarizer.asked[0] == {}
+    assert summarizer.asked[0].span
+    assert report.edits[0].provenance["model"] == ""
+    assert "price" not in report.edits[0].provenance
+    assert "by NoModel: oldest first" in str(report)
+
+
+def test_a_price_that_is_not_known_is_said() -> None:
+    class Own(Summarizer):
+        model = "somebody-s-own-model"
+
+    report = first_cut(converse(summarizing(Own()), ck.History(), chat(12)))
+
+    assert "own prompt: price not known (asked)" in str(report)
+    assert "by somebody-s-own-model: oldest first" in str(report)
+
+
+def test_a_preparation_reads_well_and_the_cut_says_that_it_was_written_ahead() -> None:
+    history = ck.History(system="You are terse.")
+    built = summarizing(Summarizer())
+    said: list[str] = []
+    for start in range(40):
+        one, other = chat(1, start)
+        history.append(one)
+        context = built.build(history)
+        if context.edits:
+            break
+        history.append(other)
+        said.append(str(built.prepare(history)))
+
+    assert "written ahead of this cut" in str(context.report)
+    assert context.edits[0].provenance["ahead"] is True
+    written = [text for text in said if "written now; a cut in about" in text]
+    assert len(written) == 1
+    there = said[said.index(written[0]) + 1 :]
+    assert there
+    assert all("was there already; a cut in about" in text for text in there)
+    nothing = built.prepare(ck.History(["x"]))
+    assert str(nothing).startswith("the next cut is ")
+    assert repr(nothing) == "Preparation(nothing written)"
+
+
+def test_a_preparation_that_fails_says_why() -> None:
+    prepared = summarizing(Summarizer(RuntimeError("down"))).prepare(ck.History(chat(8)))
+
+    assert not prepared
+    assert "nothing was written, passed over: SummarizeOldest (Summarizer): RuntimeError: down" in (
+        prepared.reason
+    )
+
+
+def test_what_the_cut_may_not_need_is_not_prepared() -> None:
+    """One request that a preparation takes for granted is no reason to go on, or to merge."""
+    built = builder(1_200)
+    bounds = built.build(ck.History([user("And now?")])).view.bounds
+    assert bounds is not None
+    view = ck.fold(ck.History([*chat(40), user("And now?")]), count=built.counter.message)
+    view.bounds, view.uncut = bounds._replace(spare=100), tuple(view.groups)
+    proposed: list[int] = []
+    strategy = ck.SummarizeOldest(lambda request: proposed.append(1) or LONG, segments=1, share=60)
+    for span in view.free[:2]:
+        view.apply(view.summary(span, message=user("They met. " * 16), reason="own"))
+    standing = list(view.summaries())
+    assert len(standing) == 2
+
+    def covered(goal: int) -> Any:
+        proposal = strategy.propose(view, goal)
+        assert isinstance(proposal, ck.Need)
+        return list(proposal.covers)
+
+    assert covered(101) == standing
+    assert strategy.propose(view, 100) is None
+    view.uncut = tuple(view.groups)  # both stood before the cut: it will merge them
+    assert covered(1) == standing

@@ -287,7 +287,7 @@ def test_the_next_strategy_takes_over_from_a_summarizer_with_a(kind: str, way: W
     assert kinds(context) == ["drop"]
     assert context.edits[0].by == "DropOldest"
     [told] = context.report.failures
-    assert told.startswith("SummarizeOldest: ")
+    assert told.startswith("SummarizeOldest (ModelSummarizer): ")
     assert fault.named in told
     assert fault.named in str(context.report)
     calls = len(way.server.requests)

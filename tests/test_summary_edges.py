@@ -67,10 +67,11 @@ GARBAGE: list[Any] = [
     "text",
     [1],
     {},
-    {"covers": [], "text": "a", "provenance": {}},
-    {"covers": "ab", "text": "a", "provenance": {"tokens_in": 9, "tokens_out": 1}},
-    {"covers": [0, 1], "text": 5, "provenance": {"tokens_in": 9, "tokens_out": 1}},
-    {"covers": [0, 1], "text": "a", "provenance": {"tokens_in": "9", "tokens_out": None}},
+    {"last": 1, "text": "a", "provenance": {}},
+    {"last": "ab", "text": "a", "provenance": {"tokens_in": 9, "tokens_out": 1}},
+    {"last": 1, "text": 5, "provenance": {"tokens_in": 9, "tokens_out": 1}},
+    {"last": 1, "text": " ", "provenance": {"tokens_in": 9, "tokens_out": 1}},
+    {"last": 1, "text": "a", "provenance": {"tokens_in": "9", "tokens_out": None}},
 ]
 
 

@@ -155,7 +155,10 @@ def test_old_media_become_text_and_the_newest_stay() -> None:
         "role": "user",
         "content": [
             {"type": "text", "text": "picture 0"},
-            {"type": "text", "text": f"[image cleared: {tokens:,} tokens; message 1 has it]"},
+            {
+                "type": "text",
+                "text": f"[image cleared: {tokens:,} tokens; it was in message 1, and is not text]",
+            },
             {"type": "text", "text": ""},
         ],
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from contextkit.analysis.examining.alone import Way, task_of, ways, written
 from contextkit.analysis.examining.built import held
@@ -28,9 +28,9 @@ from contextkit.profiles import Profile
 from contextkit.summarizing.request import Summarizer
 
 DEFAULT_POLICIES = ("summarize", "clear+summarize")
-"""What is examined where nothing is asked for; `clear+drop` then stands beside, too."""
+"""What is examined where nothing is asked for."""
 
-BESIDE = ("drop@when-it-pays", "all")
+BESIDE = ("drop", "all")
 """What always stands beside: the newest turns under the same limit, and everything."""
 
 Progress = Callable[[int, int | None], None]
@@ -39,7 +39,7 @@ Progress = Callable[[int, int | None], None]
 def exam(
     transcripts: Iterable[TranscriptLike | Problem] | Iterable[str | Path] | str | Path,
     *,
-    policies: Iterable[PolicyLike] | None = None,
+    policies: Iterable[PolicyLike] | Mapping[str, PolicyLike] | None = None,
     profile: str | Profile = "qwen-plus",
     limit: int | None = None,
     target: int | None = None,
@@ -61,13 +61,13 @@ def exam(
 
     Args:
         transcripts: as `replay` takes them; `questions` may stand beside the messages.
-        policies: as `replay` takes them; by default `summarize` and `clear+summarize`. `drop` and
-            `all` always stand beside.
+        policies: as `replay` takes them, or a dict of them by names of your own; by default
+            `summarize` and `clear+summarize`. `drop` and `all` always stand beside.
         profile: a model: whose tokens are counted, and whose prices hold.
         limit: tokens of a request at most; 8,000 by default.
         target: tokens that a cut comes down to; half the limit by default.
         share: of the tokens of what is summarized, between 0 and 1, for an exam of a summarizer
-            alone.
+            alone. It takes no policies, limit or target.
         summarizer: writes the summaries of policies by name, or at the share; by default the
             extractive one. With policies it is not to be awaited.
         join: how many conversations in a row are joined into one session.
@@ -75,8 +75,8 @@ def exam(
         progress: called with what is done and of how many, None for unknown.
 
     Raises:
-        InputError: when there is no transcript, a policy is not known, or one stands beside a
-            share.
+        InputError: when no conversation could be examined, a policy is not known, or one or a
+            limit stands beside a share.
         ProfileError: when there is no such profile or cache.
         BudgetError: when the budget makes no sense.
     """
@@ -91,9 +91,10 @@ def exam(
         run = Exam(named, _with_baselines(policies, summarizer), share)
     else:
         _check_share(share)
-        if policies is not None:
-            raise InputError("a share is for a summarizer alone: leave out one", place="policies")
-        run = Exam(named, [(way, way.beside) for way in ways(summarizer)], share)
+        for place, value in (("policies", policies), ("limit", limit), ("target", target)):
+            if value is not None:
+                raise InputError("a share is for a summarizer alone: leave out one", place=place)
+        run = Exam(named, [Row(way.name, way, way.beside) for way in ways(summarizer)], share)
     given, count = given_transcripts(transcripts, run.taken)
     of = None if count is None else ceil(count / join) * len(run.rows)
     told: Progress = progress or _say_nothing
@@ -110,13 +111,28 @@ def exam(
     return result_of(run, limit=named.setting.limit, target=named.setting.target, join=join)
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is compared.
+
+    Attributes:
+        name: in tables.
+        what: a policy, or a way to put a text in the place of messages.
+        beside: it only stands beside what is examined.
+    """
+
+    name: str
+    what: Policy | Way
+    beside: bool
+
+
 @dataclass(slots=True)
 class Exam:
     """An exam as far as it has come.
 
     Attributes:
         named: the model, and the budget.
-        rows: what is compared, and whether it only stands beside what is examined.
+        rows: what is compared.
         share: of the tokens, of a summarizer alone.
         sources: of the conversations that were held.
         found: by row what was measured, for each conversation.
@@ -127,7 +143,7 @@ class Exam:
     """
 
     named: Named
-    rows: list[tuple[Policy | Way, bool]]
+    rows: list[Row]
     share: float | None
     sources: list[str] = field(default_factory=list)
     found: list[list[Measured]] = field(default_factory=list)
@@ -143,16 +159,19 @@ class Exam:
         """Examine a conversation under everything, or leave it out; gives how much is done."""
         found: list[Measured] = []
         doing = ""
+        kind: Literal["not read", "left out"] = "not read"
         try:
             paper = self._paper(transcript)
             if paper is None:
                 return
-            for row, _ in self.rows:
+            kind = "left out"
+            for row in self.rows:
                 doing = f"{row.name}: "
-                found.append(paper(row))
+                found.append(paper(row.what))
                 yield len(found)
         except Exception as error:  # noqa: BLE001 - a policy or a summarizer may be anybody's
-            self.problems.append(Problem(transcript.source, f"{doing}{reason_of(error)}"))
+            reason = f"{doing}{reason_of(error)}"
+            self.problems.append(Problem(transcript.source, reason, kind=kind))
             return
         self.sources.append(transcript.source)
         self.asked += len(transcript.questions)
@@ -167,7 +186,7 @@ class Exam:
             if task is None:
                 self.short += 1
                 reason = "has no finished part to summarize"
-                self.problems.append(Problem(transcript.source, reason))
+                self.problems.append(Problem(transcript.source, reason, kind="left out"))
                 return None
             return lambda way: written(way, task)
         moments = moments_of(transcript, GAP)
@@ -180,15 +199,18 @@ class Exam:
 
 
 def _with_baselines(
-    given: Iterable[PolicyLike] | None, summarizer: Summarizer | None
-) -> list[tuple[Policy | Way, bool]]:
+    given: Iterable[PolicyLike] | Mapping[str, PolicyLike] | None, summarizer: Summarizer | None
+) -> list[Row]:
     asked = policies_of(DEFAULT_POLICIES if given is None else given, summarizer)
-    names = {policy.name for policy in asked}
-    beside = policies_of([*(["clear+drop"] if given is None else []), *BESIDE])
-    return [
-        *((policy, False) for policy in asked),
-        *((policy, True) for policy in beside if policy.name not in names),
-    ]
+    rows = [Row(_short(policy.name), policy, beside=False) for policy in asked]
+    names = {row.name for row in rows}
+    beside = [Row(_short(policy.name), policy, beside=True) for policy in policies_of(BESIDE)]
+    return [*rows, *(row for row in beside if row.name not in names)]
+
+
+def _short(name: str) -> str:
+    """A policy's name without the schedule that every one has where nothing is said."""
+    return name.removesuffix("@when-it-pays")
 
 
 def _check_share(share: Any) -> None:

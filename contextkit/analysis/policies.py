@@ -73,7 +73,8 @@ class Made:
         cut: whether messages that stood in the request before are not in this one.
         calls: requests to a summarizer that were made for it, each with the tokens of its reply.
         summaries: the edits whose summaries stand in it.
-        passed_over: strategies that failed, and were passed over.
+        passed_over: strategies that failed and were passed over: their names, and of what kind
+            the error was.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -82,7 +83,7 @@ class Made:
     cut: bool = False
     calls: tuple[tuple[tuple[Block, ...], int], ...] = ()
     summaries: tuple[Edit, ...] = ()
-    passed_over: int = 0
+    passed_over: tuple[str, ...] = ()
 
 
 class Policy(Protocol):

@@ -15,7 +15,8 @@ class Problem:
         reason: what is wrong, in words.
         line: of the file, counted from 1; None where it is about the whole file.
         kind: `not read`: a conversation or request is missing from the analysis; `not carried
-            over`: it is there without a part that has no counterpart in the OpenAI form.
+            over`: it is there without a part that has no counterpart in the OpenAI form; `left
+            out`: a conversation was read, and what was to be done with it failed.
         times: how many it stands for, where the same came too often to name each; the line is then
             that of the last.
     """
@@ -23,7 +24,7 @@ class Problem:
     source: str
     reason: str
     line: int | None = None
-    kind: Literal["not read", "not carried over"] = "not read"
+    kind: Literal["not read", "not carried over", "left out"] = "not read"
     times: int = 1
 
     def __str__(self) -> str:

@@ -186,7 +186,8 @@ class Run:
                 ]
                 least.append(_least(talk, transcript, named.setting, moments, dropping))
         except Exception as error:  # noqa: BLE001 - a policy may be anybody's
-            self.problems.append(Problem(transcript.source, f"{doing}: {reason_of(error)}"))
+            reason = f"{doing}: {reason_of(error)}"
+            self.problems.append(Problem(transcript.source, reason, kind="left out"))
             return
         self.sources.append(transcript.source)
         self.timed += len(transcript.times) == len(transcript.messages)

@@ -41,6 +41,7 @@ class Column:
         puzzling: what it means stands below the table where there is no room for every column's.
         unless: key of a column that says the same better: where every row has a value there, this
             one is left out of what is shown.
+        elsewhere: another table shows it; here it is in CSV and JSON alone.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Column:
     quiet: bool = False
     puzzling: bool = False
     unless: str = ""
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,20 +40,30 @@ def replay(
     profiles: Profiles = None,
     limit: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]"),
+        typer.Option(metavar="NUMBER", min=1, help="Tokens of a request at most.  [default: 8000]"),
     ] = None,
     target: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Tokens that a cut comes down to.  [default: half the limit]"),
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            help="Tokens that a cut comes down to.  [default: half the limit]",
+        ),
     ] = None,
     gap: Annotated[
         list[float] | None,
-        typer.Option(min=0, help="Seconds between requests that have no times.  [default: 20]"),
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            help="Seconds between requests that have no times.  [default: 20]",
+        ),
     ] = None,
     join: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, help="Conversations in a row that make one long session.  [default: 1]"
+            metavar="NUMBER",
+            min=1,
+            help="Conversations in a row that make one long session.  [default: 1]",
         ),
     ] = None,
     tools: Annotated[
@@ -111,7 +121,8 @@ def exam(
     share: Annotated[
         list[float] | None,
         typer.Option(
-            help="Instead: the extractive summarizer alone, at this share of the tokens: 0.25."
+            metavar="NUMBER",
+            help="Instead: the extractive summarizer alone, at this share of the tokens: 0.25.",
         ),
     ] = None,
     profile: Annotated[
@@ -121,16 +132,22 @@ def exam(
     profiles: Profiles = None,
     limit: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Tokens of a request at most.  [default: 8000]"),
+        typer.Option(metavar="NUMBER", min=1, help="Tokens of a request at most.  [default: 8000]"),
     ] = None,
     target: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Tokens that a cut comes down to.  [default: half the limit]"),
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            help="Tokens that a cut comes down to.  [default: half the limit]",
+        ),
     ] = None,
     join: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, help="Conversations in a row that make one long session.  [default: 1]"
+            metavar="NUMBER",
+            min=1,
+            help="Conversations in a row that make one long session.  [default: 1]",
         ),
     ] = None,
     tools: Annotated[
@@ -140,6 +157,15 @@ def exam(
     min_kept: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="End with 9 where fewer of the needed facts are kept: 0.9"),
+    ] = None,
+    min_any_kept: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="End with 9 where fewer of all facts are kept, needed or not: 0.5. For agents: "
+            "what a tool said once is no needed fact",
+        ),
     ] = None,
     min_precision: Annotated[
         float | None,
@@ -161,10 +187,20 @@ def exam(
     """
     from contextkit.cli.exam import Settings, run
 
+    alone = once("--share", share)
+    if alone is not None:
+        if not 0 < alone < 1:
+            raise typer.BadParameter(f"is between 0 and 1, not {alone:g}", param_hint="--share")
+        given = {"--compaction": compaction, "--limit": limit, "--target": target}
+        for option in (option for option, value in given.items() if value):
+            raise typer.BadParameter(
+                "--share is for a summarizer alone, without requests: leave out one",
+                param_hint=option,
+            )
     settings = Settings(
         transcripts=transcripts,
         compactions=compaction or (),
-        share=once("--share", share),
+        share=alone,
         model=profile,
         profiles=profiles,
         limit=once("--limit", limit),
@@ -172,6 +208,7 @@ def exam(
         join=once("--join", join) or 1,
         tools=tools,
         min_kept=min_kept,
+        min_any_kept=min_any_kept,
         min_precision=min_precision,
         as_json=as_json,
         csv=csv,

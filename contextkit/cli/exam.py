@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contextkit.analysis.exam import exam
-from contextkit.analysis.results import Result
+from contextkit.analysis.examining.wording import FEW, too_few
 from contextkit.cli import BELOW, FAILED, outputs, say
 from contextkit.cli.progress import progress
 from contextkit.cli.replay import Files, tools_of
@@ -29,6 +29,7 @@ class Settings:
     join: int = 1
     tools: Path | None = None
     min_kept: float | None = None
+    min_any_kept: float | None = None
     min_precision: float | None = None
     as_json: bool = False
     csv: Path | None = None
@@ -65,30 +66,37 @@ def run(settings: Settings) -> int:
         html=settings.html,
     )
     below = [
-        *_below(result, "needed", "facts kept", settings.min_kept),
-        *_below(result, "precision", "precision", settings.min_precision),
+        line
+        for row in result.rows
+        if not row["beside"]  # of what stands beside nothing is asked
+        for line in _below(row, settings)
     ]
     for line in below:
         say(line)
     return BELOW if below and code != FAILED else code
 
 
-def _below(result: Result, key: str, what: str, least: float | None) -> list[str]:
-    """What is below what was asked for, in words; of what stands beside nothing is asked."""
-    if least is None:
-        return []
-    return [
-        found
-        for row in result.rows
-        if not row["beside"] and (found := _missing(row, key, what, least))
-    ]
+def _below(row: dict[str, Any], settings: Settings) -> Iterator[str]:
+    """What of a policy is below what was asked for, in words."""
+    kept, every = settings.min_kept, settings.min_any_kept
+    for key, what, least in (
+        ("needed", "facts kept", kept),
+        ("stood", "any kept", every),
+        ("precision", "precision", settings.min_precision),
+    ):
+        if least is not None and (found := _missing(row, key, what, least)):
+            yield found
+    if kept is not None and every is None and row["needed"] is not None and too_few(row):
+        yield (
+            f"{row['policy']}: facts kept: too few to tell: {row['needed_facts']:,} of "
+            f"{row['hidden_facts']:,} hidden facts are needed ones (under {FEW:.0%}), and of all "
+            f"{row['stood']:.1%} are kept; say with --min-any-kept how many must be"
+        )
 
 
 def _missing(row: dict[str, Any], key: str, what: str, least: float) -> str:
     value = row[key]
     if value is None:
-        if key == "precision" and row["cut"] and not row["summaries"]:
-            return ""  # there are no summaries, and so nothing that one of them could make up
         return f"{row['policy']}: {what}: nothing to measure, and {least:.1%} asked for"
     if value >= least:
         return ""

@@ -83,3 +83,16 @@ def describe(value: Any) -> Any:
 def name_of(strategy: Any) -> str:
     """What a strategy is called in reports and records."""
     return type(strategy).__name__
+
+
+def told_name(strategy: Any) -> str:
+    """The same with its summarizer, where it has one: several may stand one after the other."""
+    summarizer = getattr(strategy, "summarizer", None)
+    name = name_of(strategy)
+    return name if summarizer is None else f"{name} ({name_of_callable(summarizer)})"
+
+
+def name_of_callable(called: Any) -> str:
+    """What a callable, such as a summarizer, is called in reports and records."""
+    name = getattr(called, "__qualname__", None)
+    return name if isinstance(name, str) and name else type(called).__name__

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from contextkit.budget import whole_number
-from contextkit.edits import Edit
+from contextkit.edits import Edit, last_words
 from contextkit.groups import Entry
 from contextkit.originals import media_kind
 from contextkit.strategies.stubs import batch, is_cleared, media_stub
@@ -53,7 +53,7 @@ class ClearMedia:
                     entry,
                     [*_without(view, entry)],
                     kind="clear",
-                    reason=f"media older than the last {self.keep_last} messages with some",
+                    reason=f"media older than {last_words(self.keep_last, 'message')} with some",
                     by=type(self).__name__,
                 ),
             )

@@ -78,7 +78,7 @@ def other_spans(view: View, asked: list[Span]) -> Iterator[list[Span]]:
     which ends farther off is given where a summary that this process has ends there.
     """
     held = tuple(view.history.summaries.values())
-    ends = {summary["covers"][-1] for summary in held}
+    ends = {summary["last"] for summary in held}
     left = view.body_tokens - sum(span.tokens for span in asked)
     half = view.bounds.target // 2 if view.bounds else left
     spans = _summarizable(view)
@@ -161,11 +161,6 @@ def more_is_read(view: View, segment: Segment) -> bool:
         return True
     newest = segment.spans[-1].groups[-1]
     return segment.merge and any(group is newest for group in view.uncut or ())
-
-
-def name_of_summarizer(summarizer: Any) -> str:
-    """What a summarizer is called in records."""
-    return getattr(summarizer, "__qualname__", "") or type(summarizer).__name__
 
 
 def digest(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from contextkit.edits import Edit
 from contextkit.groups import Entry
-from contextkit.originals import media_kind, source_of
+from contextkit.messages import called
+from contextkit.originals import media_kind, original_number
 from contextkit.view import View
 
 ORIGINAL_TOKENS = "tokens"
@@ -27,15 +28,18 @@ def result_stub(view: View, entry: Entry, name: str) -> str:
         tokens = recorded if type(recorded) is int else tokens
     parts = view.history.data[entry.number].get("content")
     held = [f"{tokens:,} tokens", *_counted(parts if isinstance(parts, list) else ())]
-    source = source_of(view.history.messages, entry.number)
-    return f"[result of {name or 'a tool'} cleared: {', '.join(held)}; message {source} has it]"
+    number = original_number(view.history.messages, entry.number)
+    return f"[result of {name or 'a tool'} cleared: {', '.join(held)}; message {number} has it]"
 
 
 def media_stub(number: int, kind: str, tokens: int) -> dict[str, Any]:
-    """What stands in place of an image, sound, video or file: a text part."""
+    """What stands in place of an image, sound, video or file: a text part.
+
+    It invites no model to ask for the original: a page of the message has only text.
+    """
     return {
         "type": "text",
-        "text": f"[{kind} cleared: {tokens:,} tokens; message {number} has it]",
+        "text": f"[{kind} cleared: {tokens:,} tokens; it was in message {number}, and is not text]",
     }
 
 
@@ -46,8 +50,7 @@ def tool_names(view: View) -> dict[tuple[int, ...], str]:
         if len(group.entries) == 1:
             continue
         calls = {
-            call["id"]: str((call.get("function") or call.get("custom") or {}).get("name", ""))
-            for call in group.entries[0].data.get("tool_calls") or ()
+            call["id"]: called(call)[0] for call in group.entries[0].data.get("tool_calls") or ()
         }
         for entry in group.entries[1:]:
             if entry.numbers:

@@ -7,25 +7,24 @@ they are merged into one, in a cut that moves the prefix anyway.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
-from contextkit.caching.costs import cost_of
 from contextkit.edits import Edit
 from contextkit.errors import InputError, SummaryRejected
 from contextkit.figures import NO_CALLS
 from contextkit.groups import Span
 from contextkit.messages import Message, canonical_json, copy_json
-from contextkit.strategies.base import Need
+from contextkit.strategies.attempts import Attempt, call_words, calls_of, with_calls_of
+from contextkit.strategies.base import Need, name_of_callable
 from contextkit.strategies.segments import (
     Segment,
     digest,
     dropped_before,
     frame_tokens,
     more_is_read,
-    name_of_summarizer,
     oldest_spans,
     other_spans,
 )
@@ -34,7 +33,6 @@ from contextkit.strategies.summary_calls import (
     aligned,
     fits,
     keeps_one_prompt,
-    known_profile,
     own_prompt,
 )
 from contextkit.summarizing.breaker import Breaker
@@ -97,10 +95,12 @@ class SummarizeOldest:
     @property
     def asks(self) -> bool:
         """Whether a model is called."""
-        return not isinstance(self.summarizer, ExtractiveSummarizer)
+        return bool(getattr(self.summarizer, "asks_model", True))
 
     def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
         """A summary of as many oldest turns as free `goal` tokens, or what is needed for it."""
+        if view.bounds and goal <= view.bounds.spare and _has_new(view):
+            return None  # ahead of time: the cut itself may not go on from here
         merged = self._too_many(view)
         spans = merged or oldest_spans(view, goal + self.share)
         if sum(span.tokens for span in spans) <= frame_tokens(view, spans):
@@ -136,10 +136,14 @@ class SummarizeOldest:
         many = len(standing) >= self.segments or tokens > half
         return standing if len(standing) > 1 and many and tokens > self.share else []
 
+    def _model(self, view: View) -> str:
+        """The model that is asked, as far as the summarizer tells."""
+        return getattr(self.summarizer, "model", None) or view.model
+
     def _segment(self, view: View, spans: list[Span]) -> Segment:
         """What a summary of some spans stands for, with what was dropped unsummarized before."""
-        model = getattr(self.summarizer, "model", None) or view.model
-        asked = [name_of_summarizer(self.summarizer), model, self.instruction, self.share]
+        model = self._model(view)
+        asked = [name_of_callable(self.summarizer), model, self.instruction, self.share]
         also = dropped_before(view, spans)
         if also and self.asks:
             call = aligned(view, spans, also, self.instruction, share=self.share)
@@ -152,9 +156,9 @@ class SummarizeOldest:
         """The edit of a summary that was written before, for the segment that fits best."""
         for address, segment in segments.items():
             summary = found.get(address)
-            if summary is None or summary.get("covers") != list(segment.covered):
+            if summary is None:
                 continue
-            edit = self._edit(view, segment, summary)
+            edit = self._edit(view, segment, summary, ahead=True)
             # What it stands for may have been cleared since it was written.
             if view.count(edit.shows[0]) < sum(span.tokens for span in segment.spans):
                 return [edit]
@@ -176,7 +180,7 @@ class SummarizeOldest:
         calls = self._call(view, segment, words).calls if self.asks else NO_CALLS
         return Need(
             call=lambda: self._ask(view, segment, ""),
-            finish=lambda result: self._finish(view, segment, result, last=False),
+            finish=lambda result: self._finish(view, segment, result),
             what="summary",
             covers=tuple(segment.spans),
             shows=min(self.share, held),
@@ -184,19 +188,25 @@ class SummarizeOldest:
         )
 
     def _finish(
-        self, view: View, segment: Segment, result: Any, *, last: bool
+        self, view: View, segment: Segment, result: Any, before: tuple[Attempt, ...] = ()
     ) -> Iterable[Edit] | Need:
-        """The edit of what came, or the need to ask once more, or to keep it first."""
+        """The edit of what came, or the need to ask once more, or to keep it first.
+
+        Args:
+            before: attempts that were rejected.
+        """
+        attempts = (*before, Attempt.of(result))
         try:
-            summary = self._summary(view, segment, result)
+            summary = self._summary(view, segment, result, attempts)
         except SummaryRejected as error:
             self.breaker.failed()
-            if last or not error.again or self.breaker.seconds:
+            if before or not error.again or self.breaker.seconds:
+                _note(error, view, attempts)
                 raise  # nobody is asked while it is open; the reason is this one
             told = f" An earlier attempt was refused: {error}. Mend that."
             return Need(
-                call=lambda: self._ask(view, segment, told),
-                finish=lambda result: self._finish(view, segment, result, last=True),
+                call=lambda: self._ask(view, segment, told, attempts),
+                finish=lambda result: self._finish(view, segment, result, attempts),
                 what="summary",
             )
         self.breaker.succeeded()
@@ -205,14 +215,21 @@ class SummarizeOldest:
             return [self._edit(view, segment, summary)]
         return Need(
             call=lambda: kept.keep(segment.address, summary),
-            finish=lambda stands: [self._edit(view, segment, stands)],
+            finish=lambda stands: [self._kept(view, segment, summary, stands)],
             what="summary",
         )
 
     # -- asking ----------------------------------------------------------------------------
 
-    def _ask(self, view: View, segment: Segment, told: str) -> Any:
+    def _ask(
+        self, view: View, segment: Segment, told: str, before: tuple[Attempt, ...] = ()
+    ) -> Any:
         """Call the summarizer; a rejection that it makes itself is a result like any other."""
+
+        def failed(error: Exception) -> None:
+            self.breaker.failed()
+            _note(error, view, (*before, Attempt()))
+
         self.breaker.check()
         count = segment.counter(view)
         span = segment.source(view)
@@ -224,10 +241,10 @@ class SummarizeOldest:
             result = self.summarizer(asked)
         except SummaryRejected as error:
             return error
-        except Exception:
-            self.breaker.failed()
+        except Exception as error:
+            failed(error)
             raise
-        return _Awaited(result, self.breaker) if inspect.isawaitable(result) else result
+        return _Awaited(result, failed) if inspect.isawaitable(result) else result
 
     def _call(self, view: View, segment: Segment, told: str) -> Call:
         """The call that is made; what is told stands behind the instruction."""
@@ -251,7 +268,9 @@ class SummarizeOldest:
 
     # -- what came -------------------------------------------------------------------------
 
-    def _summary(self, view: View, segment: Segment, result: Any) -> dict[str, Any]:
+    def _summary(
+        self, view: View, segment: Segment, result: Any, attempts: Sequence[Attempt]
+    ) -> dict[str, Any]:
         """What is kept of a summary, as JSON data.
 
         Raises:
@@ -266,6 +285,7 @@ class SummarizeOldest:
             share=max(1, self._room(view, segment)),
             count=segment.counter(view),
             known=[entry.data for group in view.uncut or view.groups for entry in group.entries],
+            instruction=self.instruction,
         )
         message = segment.message(view, passed.text)
         tokens, freed = view.count(message), sum(span.tokens for span in segment.spans)
@@ -280,8 +300,8 @@ class SummarizeOldest:
         source = [view.history.messages[number].normal for number in segment.covered]
         provenance: dict[str, Any] = {
             "trust": "derived",
-            "summarizer": name_of_summarizer(self.summarizer),
-            "model": written.model or (view.model if self.asks else ""),
+            "summarizer": name_of_callable(self.summarizer),
+            "model": written.model or (self._model(view) if self.asks else ""),
             "instruction": digest(self.instruction),
             "source": digest(canonical_json(source)),
             "view": digest(canonical_json(view.messages)),
@@ -295,13 +315,23 @@ class SummarizeOldest:
         }
         if self.asks:
             provenance["asked"], provenance["price"] = self._prices(view, segment)
-        if written.usage is not None:
-            provenance["usage"] = written.usage.to_json()
-            provenance |= _charged(view, written)
-        return {"covers": list(segment.covered), "text": passed.text, "provenance": provenance}
+        provenance |= calls_of(view, attempts)
+        return {"last": segment.covered[-1], "text": passed.text, "provenance": provenance}
 
-    def _edit(self, view: View, segment: Segment, summary: Mapping[str, Any]) -> Edit:
-        provenance = summary["provenance"]
+    def _kept(
+        self, view: View, segment: Segment, own: Mapping[str, Any], stands: Mapping[str, Any]
+    ) -> Edit:
+        """The edit of a summary that was kept: its own, or one that another process wrote first."""
+        if stands == own:
+            return self._edit(view, segment, own)
+        edit = self._edit(view, segment, stands, ahead=True)
+        return with_calls_of(edit, [self._edit(view, segment, own)])
+
+    def _edit(
+        self, view: View, segment: Segment, summary: Mapping[str, Any], *, ahead: bool = False
+    ) -> Edit:
+        """The edit that shows a summary; `ahead` where it was written before it was asked for."""
+        provenance = {**summary["provenance"], **({"ahead": True} if ahead else {})}
         what = "merged" if segment.merge else "oldest first"
         freed, tokens = provenance["tokens_in"], provenance["tokens_out"]
         return view.summary(
@@ -328,15 +358,15 @@ class _Awaited:
     """What an async summarizer gives, with what is done about its failures."""
 
     result: Any
-    breaker: Breaker
+    failed: Callable[[Exception], None]
 
     def __await__(self) -> Generator[Any, Any, Any]:
         try:
             return (yield from self.result.__await__())
         except SummaryRejected as error:
             return error
-        except Exception:
-            self.breaker.failed()
+        except Exception as error:
+            self.failed(error)
             raise
 
     def close(self) -> None:
@@ -345,17 +375,19 @@ class _Awaited:
             close()
 
 
+def _has_new(view: View) -> bool:
+    """Whether a summary stands in the view that the compaction under way put there."""
+    before = {id(entry) for group in view.uncut or () for entry in group.entries}
+    return any(id(entry) not in before for span in view.summaries() for entry in span.entries)
+
+
 def _in_words(tokens: int) -> str:
     """How long a text may be, as models keep to it: in words, of English three to four tokens."""
     return f" Use at most {max(1, tokens * 3 // 4):,} words."
 
 
-def _charged(view: View, written: Written) -> dict[str, Any]:
-    """What the call of a summary was charged, where that is known, for its provenance."""
-    profile, rules = view.profile, view.rendering.rules
-    if written.model not in ("", view.model):
-        profile, rules = known_profile(written.model), None
-    cost = cost_of(written.usage, profile, rules) if profile is not None else None
-    if cost is None or cost.money is None:
-        return {}
-    return {"cost": {"money": cost.money, "currency": cost.currency}}
+def _note(error: Exception, view: View, attempts: Sequence[Attempt]) -> None:
+    """Have an error say what the attempts took that it ends."""
+    words = "; ".join(call_words(calls_of(view, attempts)))
+    if words and words not in getattr(error, "__notes__", ()):
+        error.add_note(words)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
-from contextkit.edits import Edit
+from contextkit.edits import Edit, last_words
 from contextkit.errors import InputError
 from contextkit.groups import Entry
 from contextkit.strategies.clamping import clamped
@@ -46,7 +46,7 @@ class ClearToolResults:
         names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else [*given]
         if isinstance(given, str) or not all(isinstance(name, str) for name in names):
             raise InputError(
-                f"is a set of names, not {given!r:.60}", place="ClearToolResults.exclude"
+                f"is a set of names of tools, not {given!r:.60}", place="ClearToolResults.exclude"
             )
         object.__setattr__(self, "exclude", frozenset(names))
         whole_number("ClearToolResults.keep_last", self.keep_last, least=0)
@@ -68,7 +68,7 @@ class ClearToolResults:
                 entry,
                 result_stub(view, entry, name),
                 kind="clear",
-                reason=f"not among the last {self.keep_last} tool results",
+                reason=f"older than {last_words(self.keep_last, 'tool result')}",
                 by=type(self).__name__,
             )
             yield entry, edit
@@ -79,8 +79,9 @@ class ClampToolResults:
     """Cut the middle out of tool results that are too large, before they are ever sent.
 
     Text keeps its head and its tail. JSON stays valid JSON: arrays, objects and strings lose their
-    middle, what is nested deepest goes first, and what is kept are the bytes of the original. A
-    page that a model asked for (`history.expand`) becomes a shorter page.
+    middle, what is nested deepest goes first, and what is kept are the bytes of the original;
+    where not even a marker in it fits, it becomes text. A page that a model asked for
+    (`history.expand`) becomes a shorter page.
 
     Attributes:
         max_tokens: the most that one tool message may add to a request. What says how much is

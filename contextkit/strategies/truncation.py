@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from contextkit.budget import whole_number
-from contextkit.edits import Edit
+from contextkit.edits import Edit, last_words
 from contextkit.groups import Span
 from contextkit.view import View
 
@@ -49,7 +49,7 @@ class KeepLast:
         if going:
             yield view.drop(
                 *going,
-                reason=f"older than the last {self.turns} turns",
+                reason=f"older than {last_words(self.turns, 'turn')}",
                 by=type(self).__name__,
             )
 

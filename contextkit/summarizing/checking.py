@@ -15,6 +15,7 @@ from contextkit.summarizing.reading import read, source_of
 from contextkit.summarizing.rejecting import check_answer
 from contextkit.summarizing.request import CountText
 from contextkit.summarizing.stated import Stated, not_in
+from contextkit.summarizing.thoughts import without_thoughts
 from contextkit.summarizing.wording import check_words
 
 TEXT_SHARE = 0.5
@@ -24,6 +25,10 @@ What agents and users repeat takes about half of a quarter of their tokens: with
 nearly all that the text lost has room, with a quarter for it a tenth or more has none.
 """
 _SAID = re.compile(r"[^\W_]")
+# The signs of a stream, a template or a fence are no text.
+_SIGNS = re.compile(
+    r"(?:data: ?)?\[DONE\]|<\|\w+\|>|</?s>|^`{3,}\w*$|\"\w+\": ?(?:null|\"\s*\")", re.MULTILINE
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BEGINNING = 20_000
 _NAMED = 8
@@ -65,6 +70,7 @@ def checked(
     share: int,
     count: CountText,
     known: Sequence[Mapping[str, Any]] = (),
+    instruction: str = "",
 ) -> Checked:
     """The text with what it lost, within a share of tokens.
 
@@ -74,16 +80,20 @@ def checked(
         share: the most tokens of the whole.
         count: tokens of a text.
         known: other messages that the summarizer was shown: what they have is not made up.
+        instruction: what the summarizer was told: to say that again is no summary.
 
     Raises:
         SummaryRejected: when it cannot stand for them.
     """
     if not isinstance(text, str):
         raise SummaryRejected(f"the summarizer gave no text but {type(text).__name__}")
-    text = text.strip()
+    given = text.strip()
+    text = without_thoughts(given)
+    if given and not text:
+        raise SummaryRejected("the summarizer wrote its reasoning and no summary", again=True)
     if _SURROGATE.search(text):
         raise SummaryRejected("the summary holds a lone surrogate, no character", again=True)
-    if not _SAID.search(text):
+    if not _SAID.search(_SIGNS.sub("", text)):
         raise SummaryRejected("the summarizer gave an empty text", again=True)
     readings = read(span)
     source = source_of(readings)
@@ -102,8 +112,12 @@ def checked(
     stated = facts_of([{"role": "assistant", "content": text}])
     own = {(fact.kind, fact.key) for fact in facts}
     new = [fact for fact in stated if (fact.kind, fact.key) not in own]
-    check_answer(text, source, shared=len(stated) - len(new))
-    check_words(text, source)
+    shared = len(stated) - len(new)
+    check_answer(text, source, shared=shared)
+    # A number may be written in another way; short ones occur in any messages.
+    telling = [fact for fact in new if fact.kind in ("number", "date") and len(fact.text) > 3]
+    shared += len(telling) - len(not_in(telling, facts, source))
+    check_words(text, source, instruction, shared=shared)
     told_before = [fact.text for fact in stated if fact.text in doubts]
     unsupported = [*told_before, *_unsupported(text, new, facts, source, known)]
     unsupported = _longest(dict.fromkeys(unsupported))

@@ -8,11 +8,8 @@ from typing import Any
 
 from contextkit.errors import InputError, SummaryRejected
 from contextkit.messages import REASONING_FIELDS, text_of
+from contextkit.summarizing.thoughts import without_thoughts
 from contextkit.usage import Usage
-
-_OPENED = re.compile(r"\s*<(think|thinking)>", re.IGNORECASE)
-_CLOSED = re.compile(r"</(think|thinking)>", re.IGNORECASE)
-_LONE_CLOSING = re.compile(r"^[ \t]*</(?:think|thinking)>[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 _ENDS = re.compile(
     r"""[.!?…।؟۔]["'”’»)\]*_]*(?=\s|\Z)|[。！？｡．][」』”’）)]*|\n"""  # noqa: RUF001 - many scripts
@@ -56,7 +53,8 @@ def _data(completion: Any) -> Mapping[str, Any]:
         data = dump(mode="json", exclude_unset=True, warnings=False)
     if not isinstance(data, Mapping):  # a page of HTML comes as a text; a stream as an iterator
         raise SummaryRejected(
-            f"the provider answered with {type(completion).__name__}, no chat completion"
+            f"the provider answered with {type(completion).__name__}, no chat completion: that is "
+            "an object of the SDK, or a dict with `choices`"
         )
     return data
 
@@ -70,7 +68,7 @@ def _refuses(message: Mapping[str, Any]) -> bool:
 
 def _text(message: Mapping[str, Any], *, cut: bool) -> str:
     said = text_of(message).strip()
-    text = _without_thoughts(said)
+    text = without_thoughts(said)
     if text:
         return _whole_part(text) if cut else text
     if cut:
@@ -82,18 +80,6 @@ def _text(message: Mapping[str, Any], *, cut: bool) -> str:
     if said or any(message.get(name) for name in REASONING_FIELDS):
         raise SummaryRejected("the model wrote its reasoning and no summary", again=True)
     raise SummaryRejected("the model answered with an empty text", again=True)
-
-
-def _without_thoughts(text: str) -> str:
-    """The text behind what a reasoning model thought, where the server did not take that out."""
-    while opened := _OPENED.match(text):
-        closed = _CLOSED.search(text, opened.end())
-        if closed is None:
-            return ""
-        text = text[closed.end() :]
-    # Templates that open the thought themselves: only its end is in the reply.
-    closings = list(_LONE_CLOSING.finditer(text))
-    return text[closings[-1].end() :].strip() if closings else text.strip()
 
 
 def _whole_part(text: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from math import log
+from typing import ClassVar
 
 from contextkit.summarizing.request import CountText, SummaryRequest
 from contextkit.summarizing.sentences import words
@@ -52,6 +53,8 @@ class ExtractiveSummarizer:
     is given once for all that follow. Deterministic; the text is empty where nothing fits the
     share. The tokens of every sentence are counted once.
     """
+
+    asks_model: ClassVar[bool] = False
 
     def __call__(self, request: SummaryRequest) -> str:
         """The summary."""

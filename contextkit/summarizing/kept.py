@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contextkit.messages import canonical_json, text_of
+from contextkit.messages import called, canonical_json, text_of
 from contextkit.summarizing.facts import Fact, facts_of, lost
 from contextkit.summarizing.reading import read, source_of
 
@@ -77,11 +77,7 @@ def said(messages: Iterable[Mapping[str, Any]]) -> str:
 
 def said_by(message: Mapping[str, Any]) -> str:
     """What one message says: its text, and the names and arguments of its calls."""
-    calls = [
-        f"{function.get('name', '')} {function.get('arguments') or ''}".strip()
-        for call in message.get("tool_calls") or ()
-        if isinstance(function := call.get("function"), Mapping)
-    ]
+    calls = [" ".join(called(call)).strip() for call in message.get("tool_calls") or ()]
     return "\n".join(filter(None, [text_of(message), *calls]))
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from contextkit.budget import longest_reply, whole_number
-from contextkit.errors import InputError, ProfileError
+from contextkit.errors import InputError, ProfileError, SummaryRejected
 from contextkit.profiles import profile_for
 from contextkit.summarizing.breaker import Breaker, check_seconds
 from contextkit.summarizing.completions import summary_of
 from contextkit.summarizing.request import SummaryRequest, Written
+from contextkit.usage import Usage
 
 REASONING = 8_192
 """Tokens that OpenAI's reasoning models may think before they write; their bound includes both."""
@@ -118,8 +120,15 @@ class ModelSummarizer:
 
 
 def _written(completion: Any, parameters: Mapping[str, Any]) -> Written:
-    text, usage = summary_of(completion)
-    return Written(text, str(parameters.get("model", "")), usage)
+    model = str(parameters.get("model", ""))
+    try:
+        text, usage = summary_of(completion)
+    except SummaryRejected as error:
+        error.model = model
+        with suppress(InputError):  # no completion, or nonsense for its usage
+            error.usage = Usage.of(completion)
+        raise
+    return Written(text, model, usage)
 
 
 @dataclass(frozen=True, slots=True)

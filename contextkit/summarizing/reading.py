@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from contextkit.messages import text_of
+from contextkit.messages import called, text_of
 from contextkit.summarizing.frame import without_frame
 
 
@@ -52,13 +52,10 @@ def _texts(number: int, message: Mapping[str, Any]) -> Iterator[Reading]:
         yield _read(number, role, without_frame(content))
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list | tuple) else ():
-        if not isinstance(call, Mapping):
-            continue
-        called = call.get("function") or call.get("custom")
-        if isinstance(called, Mapping):
-            given = called.get("arguments", called.get("input"))
-            if isinstance(given, str) and given:
-                yield _read(number, role, given, str(called.get("name") or ""))
+        if isinstance(call, Mapping):
+            name, arguments = called(call)
+            if arguments:
+                yield _read(number, role, arguments, name)
 
 
 def _read(number: int, role: str, text: str, name: str = "") -> Reading:

@@ -1,6 +1,6 @@
 """Rejecting: what a summarizer gives in place of a summary: a refusal, an error text, a loop."""
 
-# ruff: noqa: RUF001  (the tables are in the scripts of their languages)
+# ruff: noqa: RUF001  (signs of several scripts)
 
 from __future__ import annotations
 
@@ -8,68 +8,8 @@ import json
 import re
 
 from contextkit.errors import SummaryRejected
+from contextkit.summarizing.refusals import ANNOUNCED, REFUSED
 from contextkit.summarizing.wording import content_words, is_loop
-
-# How a refusal begins, by language; compared without case, with straight quotes.
-_REFUSALS = {
-    "English": (
-        r"(?:i'?m|i am|i) (?:very |really |so |truly )?(?:sorry|afraid|apologi[sz]e)\b"
-        r"[^.!?\n]{0,60}"
-        r"\b(?:can(?:no|')t|can not|unable|not able|won't|couldn't|don't have|not possible)|"
-        r"(?:sorry|apologies|my apologies|unfortunately)[,.]? (?:but )?(?:i|we) "
-        r"(?:can(?:no|')t|can not|am unable|am not able|won't|couldn't|do not|don't|will not)|"
-        r"i (?:can(?:no|')t|can not|am unable to|am not able to|won't|will not|must decline to) "
-        r"(?:help|assist|comply|fulfil|provide|summari[sz]e|create|generate|do that|continue|"
-        r"complete|process|access|see|discuss|engage|respond|answer)|"
-        r"(?:i'm|i am) (?:unable|not able|not allowed) to (?:help|assist|comply|fulfil|provide|"
-        r"summari[sz]e|create|generate|do that|continue|complete|process|access)|"
-        r"as an? (?:ai|language model|large language model|ai language model)\b[^.\n]{0,40}"
-        r"\b(?:can(?:no|')t|can not|unable|don't|do not|am not)|"
-        r"there (?:is|was) (?:nothing|no (?:conversation|content|text|messages?)) to summari[sz]e|"
-        r"(?:please|could you)(?: please)? (?:provide|share|paste) (?:me )?(?:with )?(?:the|your) "
-        r"(?:conversation|text|messages?|content|transcript)"
-    ),
-    "German": (
-        r"(?:es tut mir leid|tut mir leid|entschuldigung|leider)[^.!?\n]{0,60}"
-        r"\b(?:kann|darf|möchte|werde) (?:ich|dir|ihnen|das|dabei|dazu|diese)|"
-        r"ich (?:kann|darf|werde) (?:dir |ihnen |das |dabei |diese |dieser )[^.!?\n]{0,60}\bnicht"
-    ),
-    "French": (
-        r"(?:je suis|désolée?|je regrette|malheureusement)[^.!?\n]{0,60}"
-        r"\bje ne (?:peux|puis|suis pas|pourrai)|"
-        r"je ne (?:peux|puis) pas (?:vous|t'|répondre|fournir|résumer|aider|accéder|faire)"
-    ),
-    "Spanish": (
-        r"(?:lo siento|lo lamento|disculpa|perdona|lamentablemente)[^.!?\n]{0,60}"
-        r"\bno (?:puedo|me es posible|podré|soy capaz)|"
-        r"no puedo (?:ayudar|proporcionar|cumplir|resumir|hacer eso|acceder|continuar|responder)"
-    ),
-    "Portuguese": (
-        r"(?:desculpe|lamento|sinto muito|infelizmente|peço desculpas?)[^.!?\n]{0,60}"
-        r"\bnão (?:posso|consigo|é possível|poderei)|"
-        r"não (?:posso|consigo) (?:ajudar|fornecer|atender|resumir|fazer isso|acessar|responder)"
-    ),
-    "Italian": (
-        r"(?:mi dispiace|spiacente|purtroppo|mi scuso)[^.!?\n]{0,60}"
-        r"\bnon (?:posso|sono in grado|mi è possibile|riesco)|"
-        r"non (?:posso|sono in grado di) (?:aiutar|fornire|riassumere|fare questo|rispondere)"
-    ),
-    "Russian": (
-        r"(?:извините|простите|к сожалению|сожалею|мне жаль)[^.!?\n]{0,60}"
-        r"\b(?:не могу|не можем|не в состоянии|не имею)|"
-        r"я не могу (?:помочь|выполнить|предоставить|ответить|сделать|обобщить|продолжить)"
-    ),
-    "Chinese": (
-        r"(?:很抱歉|非常抱歉|抱歉|对不起|對不起|不好意思)[^。！？\n]{0,30}(?:无法|無法|不能|没办法|不可以)|"
-        r"我(?:无法|無法|不能)(?:帮|幫|提供|协助|協助|完成|总结|總結|回答|满足|满足|继续|处理)"
-    ),
-    "Japanese": (
-        r"(?:申し訳|すみません|ごめんなさい|恐れ入り|残念ながら)[^。！？\n]{0,40}"
-        r"(?:できません|できかねます|いたしかねます|お答えできない|お手伝いできない)"
-    ),
-    "Korean": (r"(?:죄송|미안|유감)[^.!?\n]{0,40}(?:수 없|없습니다|불가|어렵습니다|못)"),
-}
-_REFUSED = re.compile("|".join(_REFUSALS.values()))
 
 _STATUS = (
     "Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Request Timeout|Conflict|"
@@ -88,6 +28,9 @@ _ERROR = re.compile(
     r"(?:generate|create|produce|summari[sz]e|write)\b[^.:\n]{0,24}"
     r"(?:summary|conversation|response|completion|messages)"
     r"|error code: ?[45][0-9]{2}\b(?: ?[-–—:] ?[{\['\"]|\s*$)"
+    r"|HTTPS?ConnectionPool\(|Expecting value: line \d+ column \d+"
+    r"|this model's maximum context length is"
+    r"|the (?:server|model|api|service) had an error (?:while )?processing your request"
     r"|\[object Object\]|<(?:bound method|function|generator|coroutine|async_generator) "
     r"|(?:Chat)?Completion(?:Message|Chunk)?\(",
     re.IGNORECASE,
@@ -103,8 +46,16 @@ _PERHAPS_ERROR = re.compile(
     r"reset|timed? ?out|aborted)|time-?out|timed out|context(?:_| )length|context deadline|"
     r"maximum context length|upstream|insufficient|quota|you exceeded|invalid api key|"
     r"incorrect api key|(?:the )?(?:request|read|operation|call) timed? ?out|"
+    r"max retries exceeded|(?:the )?(?:stream|connection|socket|response)(?: was| is)? "
+    r"(?:closed|ended|interrupted|reset|aborted|broken|dropped)|the (?:server|model) had an error|"
+    r"(?:remote end )?closed connection|incomplete (?:chunked )?read|peer closed|broken pipe|"
+    r"(?:extra data|unterminated string starting at|expecting property name)[^\n]{0,60}: line \d|"
     r"service (?:is )?(?:temporarily )?unavailable|model (?:is )?"
-    r"(?:overloaded|not found|currently loading)|overloaded|something went wrong|no response|"
+    r"(?:overloaded|not found|currently loading)|overloaded|"
+    r"(?:we(?:'re| are) sorry[,.]? )?something went wrong|"
+    r"\[(?:errno|ssl)\b|ssl: |(?:unexpected )?eof\b|the model [`'\"][^\n]{1,80} does not exist|"
+    r"'\w+' object (?:is not|has no)|(?:list|string|tuple) index out of range|"
+    r"[a-z]+(?:_[a-z]+)*_(?:not_found|exceeded|unavailable|quota|error)\W*$|no response|"
     r"(?:null|none|undefined|nan|n/a|true|false)\W{0,3}$)",
     re.IGNORECASE,
 )
@@ -118,6 +69,8 @@ _STATEMENT = re.compile(r"(?<=[.!?。！？])\s+|\n")
 _TRACE = re.compile(
     r"\s*(?:File \"|at |Traceback |\^+\s*$|[\w.]{0,80}(?:Error|Exception)\b)|\s{4,}\S"
 )
+_SHORT = 400
+"""Characters of an announcement, or of what a refusal begins with, at most."""
 _OTHER_WORDS = 16
 """Words of the messages that a text has behind a refusal or error, if it is a summary after all."""
 _FENCE = re.compile(r"\A[\s`*_>#\"'“]{0,12}(?:json\s|html\s|text\s)?[\s\"'“]{0,4}")
@@ -138,9 +91,11 @@ def check_answer(text: str, source: str, *, shared: int) -> None:
         SummaryRejected: with `again` where another attempt can help.
     """
     bare = text[_FENCE.match(text).end() :]  # type: ignore[union-attr]  # it matches any text
-    if _REFUSED.match(bare[:400].lower().replace("’", "'")):
+    if REFUSED.match(bare[:_SHORT].lower().replace("’", "'")):
         if shared < 2 and _beside(text, source) < _OTHER_WORDS:
             raise SummaryRejected("the summarizer refused", again=True)
+    elif len(bare) <= _SHORT and ANNOUNCED.fullmatch(bare.lower().replace("’", "'")):
+        raise SummaryRejected("the summarizer announced a summary and gave none", again=True)
     elif _is_error(bare, source, shared):
         raise SummaryRejected("the summarizer gave an error text", again=True)
     if is_loop(text, source):

@@ -16,12 +16,14 @@ class SummaryRequest(dict[str, Any]):
     """A chat request as a dict, and beside it what is to be summarized.
 
     The dict is what an OpenAI-compatible client sends: `model`, `messages`, and where the live
-    requests have tools `tools` with `tool_choice`. A copy: it may be changed.
+    requests have tools `tools` with `tool_choice`. A copy: it may be changed. Empty for a
+    summarizer that asks no model.
 
     Attributes:
         span: the messages to be summarized, as the log has them; for a merge, the summaries that
             stand. Shared: read, never write.
-        share: the most tokens that the text may take.
+        share: the most tokens that the text may take: fewer than the strategy's `share`, for what
+            stands around the text, and what is added to it word for word, takes its part.
         count: tokens of a text.
     """
 
@@ -58,5 +60,7 @@ Summarizer = Callable[[SummaryRequest], str | Written | Awaitable[str | Written]
 """Takes a request and gives the summary's text, or an awaitable of it.
 
 An object may also have a `model`: the name of another model than the live one, which then gets a
-prompt of its own instead of the live prefix; and `is_async`, which tells that it is to be awaited.
+prompt of its own instead of the live prefix; `is_async`, which tells that it is to be awaited; and
+`asks_model = False`, which tells that no model is called: the request then has a span and no
+messages, and nothing is priced. A function may have it, too: `first_words.asks_model = False`.
 """

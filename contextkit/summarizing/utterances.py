@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contextkit.messages import text_of
+from contextkit.messages import called, text_of
 from contextkit.summarizing.frame import summary_in
 from contextkit.summarizing.sentences import Place, sentence_places
 
@@ -74,7 +74,8 @@ def utterances(span: Sequence[Mapping[str, Any]]) -> Iterator[Utterance]:
             if said.strip():
                 asked = _QUESTION.search(said) is not None
         for call in message.get("tool_calls") or ():
-            name, arguments = _call(call)
+            name, arguments = called(call)
+            name = _short(name) or "tool"
             calls[str(call.get("id"))] = name, arguments
             yield Utterance.of(f"{name} call", arguments, stamp)
 
@@ -92,15 +93,17 @@ def _said(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _result(message: Mapping[str, Any], calls: Mapping[str, tuple[str, str]]) -> str:
     """What the result of a call is called: the tool, and its arguments where they are short."""
-    called = calls.get(str(message.get("tool_call_id")))
-    name, arguments = called or (_name(message), "")
+    name, arguments = calls.get(str(message.get("tool_call_id"))) or (_name(message), "")
     shown = 2 < len(arguments) <= SHORT and "\n" not in arguments
     return f"{name} {arguments} result" if shown else f"{name} result"
 
 
 def _name(data: Mapping[str, Any]) -> str:
-    name = data.get("name") or data.get("role")
-    return " ".join(str(name).split())[:60]
+    return _short(str(data.get("name") or data.get("role")))
+
+
+def _short(name: str) -> str:
+    return " ".join(name.split())[:60]
 
 
 def _stamp(text: str) -> re.Match[str] | None:
@@ -108,13 +111,3 @@ def _stamp(text: str) -> re.Match[str] | None:
     if not found or not _MOMENT.search(found[1]):
         return None
     return found if len(_LETTERS.findall(found[1])) <= (6 if found[1][0] in "[(" else 3) else None
-
-
-def _call(call: Mapping[str, Any]) -> tuple[str, str]:
-    """The name of a called tool and its arguments, of whichever type the call is."""
-    for kind in ("function", "custom"):
-        called = call.get(kind)
-        if isinstance(called, Mapping):
-            arguments = called.get("arguments", called.get("input"))
-            return _name(called), arguments if isinstance(arguments, str) else ""
-    return "tool", ""

@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from contextkit.analysis.examining.measured import Measured, Paper, Share
@@ -113,14 +116,15 @@ def written(way: Way, task: Task) -> Measured:
     Raises:
         Exception: whatever a summarizer raises.
     """
-    rejected = 0
+    refused = 0
     try:
         text = way.write(task)
     except SummaryRejected:
-        text, rejected = "", 1
+        text, refused = "", 1
     shown = [{"role": "user", "content": text}]
     found = task.paper.measured(task.span, shown)
-    found.rejected = rejected
+    if refused:
+        found.failures["summary refused"] = refused
     found.whole = Share()  # what is behind the span is in none of these texts
     found.span = Share(task.count(text), task.count(said(task.span)))
     found.sums.requests = 1
@@ -142,13 +146,26 @@ def _text(task: Task, summarizer: Summarizer, share: int) -> str:
         share=max(1, share),
         count=task.count,
     )
-    result = summarizer(request)
-    if inspect.isawaitable(result):
-        result = asyncio.run(_awaited(result))
+    try:
+        result = summarizer(request)
+        if inspect.isawaitable(result):
+            with ThreadPoolExecutor(1) as pool:  # a loop may run in this thread: a notebook's does
+                result = pool.submit(asyncio.run, _awaited(result)).result()
+    except SummaryRejected:
+        raise
+    except Exception as error:
+        raise NoRequest(f"raised {_where(error)}", place="summarizer") from error
     text: Any = result.text if isinstance(result, Written) else result
     if not isinstance(text, str):
         raise NoRequest(f"gave no text but {type(text).__name__}", place="summarizer")
     return text
+
+
+def _where(error: Exception) -> str:
+    """Of what kind an error is, and where it was raised; its text may be of the conversation."""
+    kind = type(error).__name__
+    frames = extract_tb(error.__traceback__)
+    return f"{kind} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}"
 
 
 async def _awaited(result: Any) -> Any:

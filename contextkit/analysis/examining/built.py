@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from contextkit.analysis.examining.measured import Measured, Paper, Share, summary_text
@@ -31,7 +32,7 @@ def held(
     hidden = hidden_numbers(paper.messages, made.messages)
     found = paper.measured([paper.messages[number] for number in hidden], made.messages)
     found.sums = sums
-    found.rejected = watched.passed_over
+    found.failures = watched.passed_over
     found.span = _tokens(made, hidden, paper, setting)
     for edit in made.summaries:
         found.stated += paper.stated(summary_text(edit.shows[0]))
@@ -45,7 +46,7 @@ class _Watched:
 
     policy: Policy
     last: Made | None = None
-    passed_over: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
 
     @property
     def name(self) -> str:
@@ -54,7 +55,7 @@ class _Watched:
     def requests(self, transcript: Transcript, setting: Setting) -> Iterator[Made]:
         for made in self.policy.requests(transcript, setting):
             self.last = made
-            self.passed_over += made.passed_over
+            self.passed_over.update(made.passed_over)
             yield made
 
 

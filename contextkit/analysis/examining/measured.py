@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, get_args
@@ -59,7 +60,7 @@ class Measured:
         span: tokens of what is hidden, kept those shown in its place.
         hidden: messages that are hidden.
         texts: summaries that stand.
-        rejected: strategies that failed and were passed over; summaries that were refused.
+        failures: why strategies were passed over and summaries refused, and how often.
         sums: what the requests were charged.
         each: by question, whether its answer stands.
     """
@@ -73,9 +74,17 @@ class Measured:
     span: Share = field(default_factory=Share)
     hidden: int = 0
     texts: int = 0
-    rejected: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
     sums: Sums = field(default_factory=Sums)
     each: tuple[bool, ...] = ()
+
+    @property
+    def stood(self) -> Share:
+        """Of what is hidden, the facts of all kinds that still stand, needed or not."""
+        total = Share()
+        for share in self.facts.values():
+            total += share
+        return total
 
     def __iadd__(self, other: Self) -> Self:
         for kind, share in other.facts.items():

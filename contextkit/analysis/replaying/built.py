@@ -6,8 +6,10 @@ its place does: those are noted, with the text for a reply.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, cast
@@ -41,6 +43,11 @@ SCHEDULES: dict[str, Callable[[Clock], Schedule]] = {
 LEAST_SUMMARY = 128
 """Tokens of the shortest summary that can be asked for: its frame takes about 50."""
 
+AWAITED = (
+    "is to be awaited, and here nobody does: give one that is not, or lambda request: "
+    "asyncio.run(yours(request))"
+)
+
 _UNCHANGED = ("insert", "reasoning", "mend")  # edits that leave a message what it was
 
 _CUTS = ("drop", "clear", "summary")
@@ -49,6 +56,8 @@ _CUTS = ("drop", "clear", "summary")
 @dataclass(frozen=True, slots=True)
 class Built:
     """Requests that contextkit builds.
+
+    The calls to a summarizer are noted, but for one that asks no model, which costs nothing.
 
     Attributes:
         make: makes the builder of a conversation, for its setting and tools.
@@ -72,6 +81,7 @@ class Built:
         builder = self.make(setting, transcript.tools)
         if not isinstance(builder, ContextBuilder):
             raise NoRequest(f"gave no ContextBuilder but {type(builder).__name__}", place=self.name)
+        builder = _noting(builder, setting)
         asked = [
             strategy.summarizer
             for strategy in builder.phases.compaction
@@ -100,7 +110,8 @@ class Built:
                 if entry.edit is not None and entry.edit.kind == "summary"
             )
             kept = point - len(changed)
-            failed = len(context.failures)
+            # Strategy and class of the error: what its text says may be of the conversation.
+            failed = tuple(": ".join(one.split(": ")[:2]) for one in context.failures)
             yield Made(context.sent, context.blocks, kept, cut, calls, summaries, failed)
 
 
@@ -129,25 +140,40 @@ def own_policy(compaction: str, schedule: str, summarizer: Summarizer | None = N
     return Built(make, f"{compaction}@{schedule}")
 
 
-def with_strategies(strategies: Sequence[Strategy]) -> Built:
-    """Strategies of your own, cut when it pays; the policy has the names of their classes.
-
-    The calls to a summarizer are noted, but for the extractive one, which costs nothing.
-    """
+def with_strategies(strategies: Sequence[Strategy], name: str) -> Built:
+    """Strategies of your own, cut when it pays."""
 
     def make(setting: Setting, tools: list[dict[str, Any]]) -> ContextBuilder:
-        noted = [
-            _noted(one, setting) if isinstance(one, SummarizeOldest) else one for one in strategies
-        ]
-        return _builder(setting, tools, SCHEDULES["when-it-pays"](setting.clock), noted)
+        return _builder(setting, tools, SCHEDULES["when-it-pays"](setting.clock), strategies)
 
-    return Built(make, "+".join(type(one).__name__ for one in strategies))
+    return Built(make, name)
+
+
+def _noting(builder: ContextBuilder, setting: Setting) -> ContextBuilder:
+    """The same builder, whose calls to summarizers are noted. The one that was given is as it was.
+
+    Raises:
+        NoRequest: a summarizer is to be awaited.
+    """
+    compaction = []
+    for one in builder.phases.compaction:
+        noted = isinstance(one, SummarizeOldest)
+        compaction.append(_noted(cast("SummarizeOldest", one), setting) if noted else one)
+    own = copy(builder)
+    own.phases = replace(builder.phases, compaction=tuple(compaction))
+    own.decider = replace(builder.decider, phases=own.phases)
+    return own
 
 
 def _noted(strategy: SummarizeOldest, setting: Setting) -> SummarizeOldest:
     """The same for one conversation: its failures are counted anew, on the replay's clock."""
-    if not isinstance(strategy.summarizer, ExtractiveSummarizer):
-        return replace(strategy, summarizer=Noted(setting, strategy.summarizer))
+    summarizer = strategy.summarizer
+    if inspect.iscoroutinefunction(summarizer) or getattr(summarizer, "is_async", False):
+        raise NoRequest(AWAITED, place="summarizer")
+    if isinstance(summarizer, Noted):  # by name
+        return strategy
+    if asks_model(summarizer):
+        return replace(strategy, summarizer=Noted(setting, summarizer))
     own = replace(strategy)
     own.breaker.clock = setting.clock
     return own
@@ -194,14 +220,20 @@ def _strategy(part: str, summarizer: Summarizer | None) -> Callable[[Setting], S
             raise InputError(
                 f"is a summary of {LEAST_SUMMARY} tokens at least", place=f"compaction {part!r:.40}"
             )
-        return lambda setting: SummarizeOldest(
-            Noted(setting, summarizer or ExtractiveSummarizer()), share=tokens
-        )
+        if summarizer is not None:
+            return lambda _setting: SummarizeOldest(summarizer, share=tokens)
+        return lambda setting: SummarizeOldest(Noted(setting, ExtractiveSummarizer()), share=tokens)
     raise InputError(
         "is no strategy; there are drop, clear, clear:RESULTS, keep:TURNS, summarize, "
         "summarize:TOKENS, joined by +",
         place=f"compaction {part!r:.40}",
     )
+
+
+def asks_model(summarizer: Summarizer) -> bool:
+    """Whether a call to a summarizer is one to a model, as far as it says so."""
+    extractive = isinstance(summarizer, ExtractiveSummarizer)
+    return bool(getattr(summarizer, "asks_model", not extractive))
 
 
 @dataclass(eq=False)
@@ -217,6 +249,7 @@ class Noted:
     setting: Setting
     summarizer: Summarizer
     breaker: Breaker = field(init=False)
+    asks_model: bool = field(default=True, init=False)  # also where it stands for one
     calls: list[tuple[tuple[Block, ...], int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -236,7 +269,7 @@ class Noted:
         if isinstance(written, Awaitable):
             if isinstance(written, Coroutine):
                 written.close()
-            raise NoRequest("is awaited: give a summarizer that is not", place="summarizer")
+            raise NoRequest(AWAITED, place="summarizer")
         text: Any = written.text if isinstance(written, Written) else written
         self.calls.append((blocks, counter.counter.count(text) if isinstance(text, str) else 0))
         return written

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, cast
 
-from contextkit.analysis.policies import Policy, Setting
+from contextkit.analysis.policies import Made, Policy, Setting
 from contextkit.analysis.replaying.baselines import Everything, Function, Window
 from contextkit.analysis.replaying.built import SCHEDULES, number_of, own_policy, with_strategies
+from contextkit.analysis.transcripts import Transcript
 from contextkit.budget import Budget
 from contextkit.caching.points import cheapest_cache
 from contextkit.errors import InputError, ProfileError
@@ -125,42 +126,121 @@ def _profile(given: str | Profile, known: Mapping[str, Profile] | None) -> tuple
     return profile, rules.mode if rules else "", name
 
 
-def policies_of(given: Iterable[PolicyLike], summarizer: Summarizer | None = None) -> list[Policy]:
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A policy under another name."""
+
+    name: str
+    policy: Policy
+
+    def requests(self, transcript: Transcript, setting: Setting) -> Iterator[Made]:
+        """The requests of a conversation."""
+        return self.policy.requests(transcript, setting)
+
+
+def policies_of(
+    given: Iterable[PolicyLike] | Mapping[str, PolicyLike], summarizer: Summarizer | None = None
+) -> list[Policy]:
     """Policies by their names, as such, strategies, lists of them, or functions of messages.
 
     Names are `all`, `window`, `window-turns`, the latter two perhaps with `:TOKENS` of the whole
     request, or `COMPACTION@SCHEDULE`, such as `clear+drop@at-limit`; without a schedule it is
-    `when-it-pays`.
+    `when-it-pays`. Strategies have the names of their classes; where two would be called the same,
+    the settings in which they differ stand behind, or else a number.
 
     Args:
-        given: in their order.
+        given: in their order; of a mapping the keys are their names.
         summarizer: writes the summaries of those by name; by default the extractive one.
 
     Raises:
         InputError: when there is no such policy, there is none, or one twice.
     """
-    found: list[Policy] = []
-    for one in _several("policies", [given] if isinstance(given, str) else given):
-        if isinstance(one, str):
-            found.append(_named(one, summarizer))
-        elif callable(getattr(one, "requests", None)) and hasattr(one, "name"):
-            found.append(cast("Policy", one))
-        elif _is_strategy(one):
-            found.append(with_strategies([cast("Strategy", one)]))
-        elif isinstance(one, list | tuple) and one and all(map(_is_strategy, one)):
-            found.append(with_strategies(one))
-        elif callable(one) and not isinstance(one, type):
-            found.append(Function(one))
-        else:
-            raise InputError(
-                "are names, strategies, lists of strategies, policies or functions of messages, "
-                f"not {one!r:.60}",
-                place="policies",
-            )
-    if not found:
+    several = _several("policies", [given] if isinstance(given, str) else given)
+    if not several:
         raise InputError(f"are none; by default {', '.join(DEFAULT_POLICIES)}", place="policies")
-    _check_once("policies", [policy.name for policy in found])
+    if isinstance(given, Mapping):
+        return [Called(str(name), _policy(one, summarizer)) for name, one in given.items()]
+    names = _names_apart(several)
+    found = [_policy(one, summarizer, name) for one, name in zip(several, names, strict=True)]
+    _check_once(
+        "policies",
+        [policy.name for policy in found],
+        "; a dict gives them names of your own: {'mine': …, 'other': …}",
+    )
     return found
+
+
+def _policy(one: Any, summarizer: Summarizer | None, name: str = "") -> Policy:
+    """A policy of whatever stands for one."""
+    if isinstance(one, str):
+        return _named(one, summarizer)
+    if callable(getattr(one, "requests", None)) and hasattr(one, "name"):
+        return cast("Policy", one)
+    if strategies := _strategies(one):
+        return with_strategies(strategies, name or _classes(strategies))
+    if callable(one) and not isinstance(one, type):
+        return Function(one)
+    raise InputError(
+        "are names, strategies, lists of strategies, policies or functions of messages, "
+        f"not {one!r:.60}",
+        place="policies",
+    )
+
+
+def _strategies(one: Any) -> list[Strategy]:
+    """The strategies of a policy that is made of them."""
+    if _is_strategy(one):
+        return [cast("Strategy", one)]
+    if isinstance(one, list | tuple) and all(map(_is_strategy, one)):
+        return list(one)
+    return []
+
+
+def _names_apart(given: Sequence[Any]) -> list[str]:
+    """Names of those that are made of strategies, each another; empty for all else."""
+    several = [_strategies(one) for one in given]
+    names = [_classes(one) if one else "" for one in several]
+    for name in {name for name in names if name and names.count(name) > 1}:
+        alike = [at for at, other in enumerate(names) if other == name]
+        told = [_settings_apart(several[at], [several[other] for other in alike]) for at in alike]
+        for number, (at, said) in enumerate(zip(alike, told, strict=True), 1):
+            names[at] = said if told.count(said) == 1 else f"{said} ({number})"
+    return names
+
+
+def _classes(strategies: Sequence[Strategy]) -> str:
+    return "+".join(type(one).__name__ for one in strategies)
+
+
+def _settings_apart(mine: Sequence[Strategy], alike: Sequence[Sequence[Strategy]]) -> str:
+    """The classes of strategies, with those settings in which others of these classes differ."""
+    parts = []
+    for at, strategy in enumerate(mine):
+        settings = _short_settings(strategy)
+        others = [_short_settings(one[at]) for one in alike]
+        said = [
+            f"{key}={value}"
+            for key, value in settings.items()
+            if any(other.get(key) != value for other in others)
+        ]
+        parts.append(" ".join([type(strategy).__name__, *said]))
+    return "+".join(parts)
+
+
+def _short_settings(strategy: Any) -> dict[str, str]:
+    """The settings of a strategy that can be told in a word: figures, and names of callables."""
+    if not is_dataclass(strategy):
+        return {}
+    values = {one.name: getattr(strategy, one.name) for one in fields(strategy) if one.repr}
+    return {
+        key: str(value) if isinstance(value, int | float) else _name_of(value)
+        for key, value in values.items()
+        if isinstance(value, int | float) or callable(value)
+    }
+
+
+def _name_of(value: Any) -> str:
+    return str(getattr(value, "__name__", "") or type(value).__name__)
 
 
 def combined(compactions: Sequence[str], schedules: Sequence[str]) -> list[str]:
@@ -198,7 +278,7 @@ def _several(place: str, given: Any) -> list[Any]:
     return list(given)
 
 
-def _check_once(place: str, names: Sequence[str]) -> None:
+def _check_once(place: str, names: Sequence[str], hint: str = "") -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"the same twice: {', '.join(twice)}", place=place)
+        raise InputError(f"the same twice: {', '.join(twice)}{hint}", place=place)

@@ -84,12 +84,20 @@ COLUMNS = (
     Column(
         "over_limit", "over limit", "count", "Requests of more tokens than the limit.", quiet=True
     ),
-    Column("calls", "summaries", "count", "Calls to a summarizer.", quiet=True),
+    Column(
+        "calls",
+        "summaries",
+        "count",
+        "Calls to a summarizer that asks a model, or stands for one.",
+        quiet=True,
+        puzzling=True,
+    ),
     Column(
         "fee",
         "their cost",
         "units",
         "Price units of these calls, replies included; a part of the cost.",
+        puzzling=True,
     ),
 )
 
@@ -190,6 +198,8 @@ def _finding(rows: list[dict[str, Any]]) -> str:
                 f"{100 * best['kept']:.0f} % of the messages to its {100 * worst['kept']:.0f} %."
                 f"{over}"
             )
+            if _summarizes(worst["policy"]) and not _summarizes(best["policy"]):
+                said[-1] += " Messages are not facts: what summaries keep of these, exam measures."
             near = [row for row in priced if row["relative"] <= NEAR * best["relative"]]
             most = max(near, key=lambda row: row["kept"])
             if most["kept"] >= best["kept"] + MORE:
@@ -204,6 +214,10 @@ def _finding(rows: list[dict[str, Any]]) -> str:
             f"{100 * best['cost'] / worst['cost']:.0f} % of the cheapest with {worst['profile']}."
         )
     return "\n".join(said)
+
+
+def _summarizes(name: str) -> bool:
+    return "summarize" in name.lower()
 
 
 def _total(held: list[Sums]) -> Sums:
@@ -301,6 +315,11 @@ def _notes(run: Run, join: int) -> list[str]:
         notes.append(
             "Summaries by name are the extractive summarizer's; the calls of a model in its place "
             "are in the cost, replies included."
+        )
+    if any(map(_summarizes, (policy.name for policy in run.policies))):
+        notes.append(
+            "'kept' counts a message whose place a summary took as lost: what summaries keep of "
+            "what the messages say, `contextkit exam` measures."
         )
     return notes
 

@@ -46,16 +46,21 @@ def check_some(sources: Sequence[str], problems: Sequence[Problem], what: str) -
     """
     if sources:
         return
-    first = f": {problems[0]}" if problems else ""
-    others = sum(problem.times for problem in problems[1:])
+    # What was read and failed says more than what could not be read.
+    told = [one for one in problems if one.kind == "left out"] or list(problems)
+    first = f": {told[0]}" if told else ""
+    others = sum(problem.times for problem in problems) - (told[0].times if told else 0)
     more = f", and {others:,} more" if others else ""
+    if told and told[0].kind == "left out":
+        raise InputError(f"none of the conversations could be {what}{first}{more}")
     raise InputError(f"hold nothing that could be {what}{first}{more}", place="transcripts")
 
 
 def reason_of(error: Exception) -> str:
     """What went wrong, without anything that a message says."""
     if isinstance(error, BudgetExceeded):
-        return str(error).partition(". Raise")[0]
+        said = str(error).partition(". Raise")[0]
+        return f"{said}: try a limit of {error.needed:,} or more"
     if isinstance(error, BudgetError | MessageError | GrammarError | NoRequest):
         return str(error)
     place = f" at {error.place}" if isinstance(error, InputError) and error.place else ""

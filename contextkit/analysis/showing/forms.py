@@ -87,6 +87,8 @@ def visible(table: Table) -> Table:
 
 
 def _is_shown(column: Column, rows: Sequence[Mapping[str, Any]]) -> bool:
+    if column.elsewhere:
+        return False
     if column.unless and all(row.get(column.unless) is not None for row in rows):
         return False
     return any(_says(row.get(column.key), column) for row in rows)

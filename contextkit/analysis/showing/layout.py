@@ -60,7 +60,8 @@ def counted(result: Result) -> str:
         kinds[problem.kind] += problem.times
     total = sum(kinds.values())
     said = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
-    return f"{total:,} problem{'' if total == 1 else 's'} in the input: {said}"
+    where = "" if "left out" in kinds else " in the input"
+    return f"{total:,} problem{'' if total == 1 else 's'}{where}: {said}"
 
 
 def table_lines(table: Table, width: int | None = None) -> Iterator[Line]:
