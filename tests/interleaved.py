@@ -283,7 +283,7 @@ class Play:
         replica = self.listed and self.store is not None and self.choose.chance(6)
         builder = self.other if replica else self.builder
         calls, kept, self.nested = self.calls, self._kept_count(), False
-        context = self._tried(lambda: self.check(self._built(builder)))
+        context = self._tried(lambda: self.check(self._built(builder), builder))
         # One that fails is asked once more, and then nobody asks it in this build again.
         asking = sum(hasattr(strategy, "summarizer") for strategy in builder.phases.compaction)
         assert self.nested or self.calls - calls <= 2 * (self._kept_count() - kept + asking)
@@ -318,11 +318,8 @@ class Play:
         try:
             if self.messages[-1]["role"] == "assistant":
                 self.append([{"role": "user", "content": "meanwhile " + self.choose.text()}])
-            self._tried(
-                lambda: self.check(
-                    self._built(self.other if self.listed and self.store else self.builder)
-                )
-            )
+            builder = self.other if self.listed and self.store else self.builder
+            self._tried(lambda: self.check(self._built(builder), builder))
         finally:
             self.depth -= 1
 
@@ -371,7 +368,7 @@ class Play:
 
     # -- what is promised --------------------------------------------------------------------
 
-    def check(self, context: ck.Context) -> ck.Context:
+    def check(self, context: ck.Context, builder: ck.ContextBuilder) -> ck.Context:
         """All that must hold of one request."""
         point, view = context.decision.point, context.view
         messages = self.messages[:point]
@@ -399,7 +396,7 @@ class Play:
             assert "summary" not in event or _shrinks(event), event
         # A second build is the same, and silent.
         records = len(history.records)
-        again = self._built(self.builder, of=context)
+        again = self._built(builder, of=context)
         assert wire(again) == wire(context)
         if not self.listed:
             assert len(history.records) == records

@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TESTS = (
     "tests/test_promises.py",
+    "tests/test_promises_summaries.py",
+    "tests/test_summaries.py",
     "tests/test_history.py",
     "tests/test_builder.py",
     "tests/test_edits.py",
@@ -120,7 +122,7 @@ MUTANTS = (
     Mutant(
         "net edits: what the batch replaced is recorded too",
         "contextkit/phases.py",
-        "    batch[:] = [held for held in batch if id(held) not in replaced]\n",
+        "    batch[:] = [held for held in batch if id(held) not in gone]\n",
         "",
     ),
     Mutant(
@@ -128,6 +130,78 @@ MUTANTS = (
         "contextkit/tokens.py",
         'for call in data.get("tool_calls") or ():',
         "for call in ():",
+    ),
+    Mutant(
+        "summaries: one that was written is written anew",
+        "contextkit/kept_summaries.py",
+        "return {address: summaries[address] for address in addresses if address in summaries}",
+        "return {}",
+    ),
+    Mutant(
+        "summaries: the first that another process wrote is not heard",
+        "contextkit/kept_summaries.py",
+        "stands = first if same else summary",
+        "stands = summary",
+    ),
+    Mutant(
+        "summaries: the address leaves out what stands before",
+        "contextkit/strategies/segments.py",
+        "canonical_json([end, covered, merge, *asked])",
+        "canonical_json([covered, merge, *asked])",
+    ),
+    Mutant(
+        "summaries: the address leaves out what lies between the first and the last message",
+        "contextkit/strategies/segments.py",
+        "canonical_json([end, covered, merge, *asked])",
+        "canonical_json([end, covered[0], merge, *asked])",
+    ),
+    Mutant(
+        "summaries: an earlier one is summarized again",
+        "contextkit/strategies/segments.py",
+        """        if span.kind != "summary":
+            run.append(span)
+        elif run:
+            break
+""",
+        "        run.append(span)\n",
+    ),
+    Mutant(
+        "summaries: one that fails fails the build",
+        "contextkit/phases.py",
+        "                    failure = Failure.of(strategy, error)",
+        "                    raise",
+    ),
+    Mutant(
+        "preparing: its edits are recorded",
+        "contextkit/preparing.py",
+        '    summaries = tuple(edit for edit in edits if edit.kind == "summary")',
+        """    from contextkit.edits import Decision
+    view.history._add(Decision(view.name, view.seen, tuple(edits)))
+    summaries = tuple(edit for edit in edits if edit.kind == "summary")""",
+    ),
+    Mutant(
+        "preparing: one that is cancelled stays under way",
+        "contextkit/preparing.py",
+        "    finally:\n        under_way.end()",
+        "    finally:\n        pass\n    under_way.end()",
+    ),
+    Mutant(
+        "preparing: a build cuts meanwhile though nothing forces it",
+        "contextkit/deciding.py",
+        "if not over and (figures is None or self.name in view.history.preparing):",
+        "if not over and figures is None:",
+    ),
+    Mutant(
+        "stores: the first decision of another process is not heard",
+        "contextkit/recall.py",
+        "        if stands != ours:",
+        "        if False:",
+    ),
+    Mutant(
+        "plans: one that is made dry calls a summarizer",
+        "contextkit/dry_run.py",
+        "                reply = counted.stand_in(scratch, need)",
+        "                need.call()\n                reply = counted.stand_in(scratch, need)",
     ),
 )
 

@@ -264,6 +264,29 @@ def test_a_summary_of_other_messages_is_another_one_though_they_begin_and_end_al
     assert "summary number 2" in standing(second)[0]
 
 
+def test_whoever_decides_while_a_summarizer_writes_is_first() -> None:
+    """Its summarizer is down, so it drops; what is written meanwhile comes too late."""
+    messages = chat(20)
+    first: list[ck.Context] = []
+    with ck.SQLiteStore(":memory:") as store:
+
+        def down(request: SummaryRequest) -> str:
+            raise ConnectionError
+
+        def slow(request: SummaryRequest) -> str:
+            first.append(other.build(messages, scope=SCOPE))
+            return "written too late"
+
+        one, other = (
+            builder(500, compaction=[ck.SummarizeOldest(summarizer, share=80)], store=store)
+            for summarizer in (slow, down)
+        )
+        sent = one.build(messages, scope=SCOPE)
+
+    assert kinds(first[0]) == ["drop"]
+    assert wire(sent) == wire(first[0])
+
+
 def test_another_instruction_share_or_summarizer_asks_for_another_summary() -> None:
     history = ck.History(chat(20), scope=SCOPE)
     summarizer, other = counting(), counting()
