@@ -323,8 +323,9 @@ def test_a_summarizer_that_fails_is_named_with_the_kind_of_its_error() -> None:
     found = exam([talk()], "summarize:300", "drop", summarizer=failing)
     failed = found.rows[0]["rejected"]
     assert failed > 0
-    assert found.rows[0]["failures"] == {"SummarizeOldest: ValueError": failed}
-    reason = f"failed {failed} times (SummarizeOldest: ValueError ({failed}))"
+    name = f"SummarizeOldest ({failing.__qualname__})"
+    assert found.rows[0]["failures"] == {f"{name}: ValueError": failed}
+    reason = f"failed {failed} times ({name}: ValueError ({failed}))"
     assert f"summarize:300: no summary was written; {reason}." in found.finding
 
 
