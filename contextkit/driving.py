@@ -60,15 +60,13 @@ def drive(steps: Steps[Result], use: str = "abuild, not build") -> Result:
 
 async def drive_async(steps: Steps[Result]) -> Result:
     """Complete all steps; what blocks works in a thread."""
-    import asyncio
-
     try:
         need = next(steps)
         while True:
             if isinstance(need, Need) and need.after is not None:
                 await need.after.wait_async()
             try:
-                result = await asyncio.to_thread(need.call)
+                result = await _in_thread(need.call)
                 if inspect.isawaitable(result):
                     result = await result
             except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
@@ -79,6 +77,27 @@ async def drive_async(steps: Steps[Result]) -> Result:
         return completed
     finally:
         steps.close()  # where it was cancelled: what has to be put right is, at once
+
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    """What a call gives that works in a thread; where nobody waits any more, it is closed."""
+    import asyncio
+
+    left, given = False, []
+
+    def called() -> Any:
+        given.append(call())
+        if left:
+            _close(given[0])
+        return given[0]
+
+    try:
+        return await asyncio.to_thread(called)
+    except asyncio.CancelledError:
+        left = True
+        for result in given:  # it had come already
+            _close(result)
+        raise
 
 
 def drive_unscoped(steps: Steps[Result]) -> Result:
