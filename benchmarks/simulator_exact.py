@@ -108,8 +108,6 @@ class Run:
         """A summary of known words; the model is asked all the same, since that takes a slot."""
         self.ask(request["messages"])
         self.counts["summary requests"] += 1
-        if self.counts["summary requests"] % 3 == 1:
-            raise RuntimeError("no summary this time: the oldest turns are dropped")
         return self.text(2, 4)
 
     def ask(self, messages: list[dict[str, Any]], seed: int = 1) -> str:

@@ -13,10 +13,10 @@ LONG = "the river, the bridge, the lamp, the north, the hill, the sea, the wind,
 
 @pytest.mark.parametrize("slots", [1, 2])
 def test_every_request_of_interleaved_conversations_is_foretold_to_the_token(slots):
-    run = measure(slots, requests=24)
+    run = measure(slots, requests=40)  # so many that turns are dropped, too
 
     assert run.others == []
-    assert run.requests >= 24
+    assert run.requests >= 40
     assert 0 < run.cached_tokens < run.input_tokens
     assert {"drop", "insert", "tool", "edited", "summary requests"} <= run.edits.keys()
 
