@@ -42,7 +42,7 @@ from contextkit.plan import (
 )
 from contextkit.preparing import SOON, Preparation, prepare
 from contextkit.profiles import Profile, profile_for
-from contextkit.recall import first_written
+from contextkit.recall import first_written, identify
 from contextkit.records import Settings
 from contextkit.rendering import checked_documents, recorded
 from contextkit.schedules import Schedule
@@ -291,6 +291,9 @@ class ContextBuilder:
             if self.store is not None and conversation.scope is None:
                 raise ScopeError("a store keeps decisions under a scope: History(scope=Scope(…))")
             history, end = conversation, len(conversation)
+            store = self.store
+            if store is not None and not history.identified:
+                yield from self._stored(lambda: identify(history, store))
         else:
             if scope is None:
                 self._refuse_unscoped()

@@ -72,6 +72,7 @@ class History:
             )
         self.scope = scope
         self.id = token_hex(8)
+        self.identified = False  # whether a store knows the id
         self.records: list[Record] = []
         self.messages: list[Message] = []
         self.data: list[dict[str, Any]] = []
@@ -298,7 +299,7 @@ class History:
             at = len(self.messages) if at is None else at
             self.check_point(at, "fork")
             other = History(scope=self.scope)
-            other.id = self.id
+            other.id, other.identified = self.id, self.identified
             other.messages = self.messages[:at]
             other.data = self.data[:at]
             other.loose = [number for number in self.loose if number < at]

@@ -14,7 +14,7 @@ from contextkit.records import Settings, record_from_json
 from contextkit.store import Store
 from contextkit.view import fold
 
-_IDENTITY = "id"
+_EVERY_VIEW, _IDENTITY = "*", "id"
 """Where the store keeps what the delimiters of a conversation are made from: never guessable."""
 
 log = logging.getLogger("contextkit")
@@ -24,14 +24,11 @@ def recall(history: History, store: Store, view: str) -> int:
     """Give a history what a store has decided on its messages beyond what it knows; how much."""
     if history.scope is None:
         return 0
+    identify(history, store)
     known = history.decisions(view)
     first = known[-1].point + 1 if known else 0
     points = {history.prefix_hash(point, view): point for point in range(first, len(history) + 1)}
-    stored = store.decisions(history.scope, view, [_IDENTITY, *points])
-    identity = stored.pop(_IDENTITY, None)
-    if identity is None:
-        identity = store.decide(history.scope, view, _IDENTITY, {"id": history.id})
-    history.id = identity["id"]
+    stored = store.decisions(history.scope, view, [*points])
     found = [_read(data, address, points[address]) for address, data in stored.items()]
     found.sort(key=lambda decision: decision.point)
     found = _fitting(history, view, found)
@@ -45,6 +42,19 @@ def recall(history: History, store: Store, view: str) -> int:
                 history.change_settings(_settings(view, decision.point, data))
     history.commit(view, len(known), found)
     return len(found)
+
+
+def identify(history: History, store: Store) -> None:
+    """Give a history the identity that its conversation has in a store, or the store its own.
+
+    What delimits text from elsewhere is made from it, and must be the same in every process.
+    """
+    if history.scope is None or history.identified:
+        return
+    identity = store.decisions(history.scope, _EVERY_VIEW, [_IDENTITY]).get(_IDENTITY)
+    if identity is None:
+        identity = store.decide(history.scope, _EVERY_VIEW, _IDENTITY, {"id": history.id})
+    history.id, history.identified = identity["id"], True
 
 
 def _fitting(history: History, view: str, found: list[Decision]) -> list[Decision]:

@@ -108,7 +108,8 @@ class Scripted:
             play.during_a_call()
             outcome = play.choose.of(OUTCOMES)
             said = "".join(str(message.get("content") or "")[:8] for message in request.span)
-            good = f"{self.name} {play.calls} says: {said}"[: 3 * request.share]
+            # The number first: what is cut to a share of one token is still no other text.
+            good = f"{play.calls} by {self.name}: {said}"[: 3 * request.share]
         if outcome == "error":
             raise RuntimeError("the summarizer is down")
         if outcome == "timeout":
@@ -156,6 +157,7 @@ class Play:
         kept: by address, the texts that summarizers gave.
         stands: by address, the text that stands there.
         sent: the requests on the way to here: how many messages, and the blocks.
+        was_read: whether the log was read from what was written down.
         shown: every summary that was ever shown, by what it stands for.
         written: what each text that a summarizer wrote stands for.
     """
@@ -174,6 +176,7 @@ class Play:
         self.stands: dict[str, str] = {}
         self.sent: list[tuple[int, list[str]]] = []
         self.shown: dict[Any, str] = {}
+        self.was_read = False
         self.written: dict[str, Any] = {}
         self.messages: Messages = []
         self.pins: set[int] = set()
@@ -333,6 +336,8 @@ class Play:
         self.pins = {number for number in self.pins if number < point}
         if not self.listed:
             self.history = self.history.fork(point)
+            if self.store is None and self.was_read:
+                self.shown = {}  # a log that was read has no texts but those it shows
         self.append([{"role": "assistant", "content": "another answer " + self.choose.text()}])
         self.coming = chunks(self.choose)
 
@@ -342,6 +347,7 @@ class Play:
             return
         if self.store is None or (not self.listed and self.choose.chance(2)):
             self.history = ck.History.loads(self.history.dumps())
+            self.was_read = True
             if self.store is None:  # what was written and not shown yet is gone
                 self.shown, self.kept, self.stands = {}, {}, {}
         elif not self.listed:
@@ -452,7 +458,8 @@ class Play:
                 if edit.kind == "summary":
                     merged = edit.reason.startswith("merged")
                     assert merged or not gone
-                    own = [number for number in edit.covers if number not in missed]
+                    before = missed.union(edit.provenance.get("dropped_before", ()))
+                    own = [number for number in edit.covers if number not in before]
                     assert merged or not any(own[0] < covers[0] < own[-1] for covers in standing)
                     standing[edit.covers] = True
                 for covers in gone:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ from tests.support import (
     user,
     wire,
 )
+
+MARK = re.compile(r'mark="([0-9a-f]{8})"')
 
 pytestmark = pytest.mark.usefixtures("quiet_log")
 
@@ -536,3 +540,38 @@ def test_of_two_preparations_at_once_one_is_made() -> None:
 
     assert list(map(bool, made)) == [False, True]
     assert "another" in made[0].reason
+
+
+def test_a_log_of_ones_own_over_a_store_has_the_same_delimiters_in_every_process(
+    tmp_path: Path,
+) -> None:
+    """Each process makes its own History of the messages, and marks what it shows by its id."""
+    sent = []
+    with closing(ck.SQLiteStore(tmp_path / "chat.db")) as store:
+        for _ in range(2):
+            history = ck.History(chat(9), scope=SCOPE)
+            tail = [ck.Volatile("now", lambda: "12:01", share=30)]
+            sent.append(builder(1_200, store=store, tail=tail).build(history).messages)
+
+    assert "12:01" in sent[0][-1]["content"]
+    assert sent[0] == sent[1]
+    with closing(ck.SQLiteStore(tmp_path / "chat.db")) as store:
+        other = ck.History([*chat(9), answer("No."), user("And now?")], scope=SCOPE)
+        later = builder(1_200, store=store, tail=tail).build(other).messages
+    marks = {m.group(1) for x in [*sent[0], *later] for m in MARK.finditer(str(x["content"]))}
+    assert len(marks) == 1
+
+
+def test_two_views_of_one_conversation_have_the_same_delimiters(tmp_path: Path) -> None:
+    """Also where another process began with the other view, and one log serves both."""
+    marks, tail = [], [ck.Volatile("now", lambda: "12:01", share=30)]
+    with closing(ck.SQLiteStore(tmp_path / "chat.db")) as store:
+        builders = {name: builder(1_200, store=store, tail=tail, view=name) for name in "ab"}
+        for names in ("a", "b", "aba"):
+            history = ck.History(chat(9), scope=SCOPE)
+            for name in names:
+                shown = builders[name].build(history).messages[-1]["content"]
+                marks += [found.group(1) for found in MARK.finditer(str(shown))]
+
+    assert len(marks) >= 5
+    assert len(set(marks)) == 1

@@ -333,6 +333,7 @@ def test_what_was_dropped_while_the_summarizer_was_down_is_in_the_next_summary()
                 break
 
     assert lost <= set(context.edits[0].covers)
+    assert set(context.edits[0].provenance["dropped_before"]) == lost
     assert "q0 q0" in asked[0]
     assert all(f.fate == "summarized" for f in context.report.fates if f.number in lost)
 

@@ -300,6 +300,8 @@ class SummarizeOldest:
         source = [view.history.messages[number].normal for number in segment.covered]
         provenance: dict[str, Any] = {
             "trust": "derived",
+            # Dropped before, because a summarizer failed; no edit may be left to say so.
+            **({"dropped_before": list(segment.also)} if segment.also else {}),
             "summarizer": name_of_callable(self.summarizer),
             "model": written.model or (self._model(view) if self.asks else ""),
             "instruction": digest(self.instruction),
