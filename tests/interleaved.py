@@ -451,6 +451,10 @@ class Play:
         standing: dict[tuple[int, ...], bool] = {}
         missed: set[int] = set()
         for decision in history.decisions():
+            merges: set[int] = set()  # made in the same cut, and replaced by a drop before its end
+            for edit in decision.edits:
+                if edit.provenance.get("replaced"):
+                    merges.update(edit.covers)
             for edit in decision.edits:
                 if edit.kind == "drop" and edit.provenance.get("unsummarized"):
                     missed.update(edit.covers)
@@ -460,7 +464,8 @@ class Play:
                     assert merged or not gone
                     before = missed.union(edit.provenance.get("dropped_before", ()))
                     own = [number for number in edit.covers if number not in before]
-                    assert merged or not any(own[0] < covers[0] < own[-1] for covers in standing)
+                    across = [covers for covers in standing if own[0] < covers[0] < own[-1]]
+                    assert merged or merges.issuperset(n for covers in across for n in covers)
                     standing[edit.covers] = True
                 for covers in gone:
                     assert edit.kind in ("summary", "drop")
