@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +16,8 @@ from contextkit.analysis.problems import Problem
 from contextkit.analysis.replay import GAP, LIMIT
 from contextkit.analysis.replaying.charged import moments_of
 from contextkit.analysis.replaying.growing import Taken
-from contextkit.analysis.replaying.joining import joined
 from contextkit.analysis.replaying.settings import Named, PolicyLike, policies_of, settings_of
-from contextkit.analysis.replaying.taking import check_some, given_transcripts, reason_of
+from contextkit.analysis.replaying.taking import Progress, check_some, each_held, reason_of
 from contextkit.analysis.results import Result
 from contextkit.analysis.transcripts import Transcript, TranscriptLike
 from contextkit.budget import whole_number
@@ -32,8 +30,6 @@ DEFAULT_POLICIES = ("summarize", "clear+summarize")
 
 BESIDE = ("drop", "all")
 """What always stands beside: the newest turns under the same limit, and everything."""
-
-Progress = Callable[[int, int | None], None]
 
 
 def exam(
@@ -95,18 +91,7 @@ def exam(
             if value is not None:
                 raise InputError("a share is for a summarizer alone: leave out one", place=place)
         run = Exam(named, [Row(way.name, way, way.beside) for way in ways(summarizer)], share)
-    given, count = given_transcripts(transcripts, run.taken)
-    of = None if count is None else ceil(count / join) * len(run.rows)
-    told: Progress = progress or _say_nothing
-    done = 0
-    for one in joined(given, join):
-        if isinstance(one, Problem):
-            run.problems.append(one)
-            continue
-        for step in run.examine(one):
-            told(done + step, of)
-        done += len(run.rows)
-        told(done, of)
+    each_held(transcripts, run, join, steps=len(run.rows), hold=run.examine, progress=progress)
     check_some(run.sources, run.problems, "examined")
     return result_of(run, limit=named.setting.limit, target=named.setting.target, join=join)
 
@@ -216,7 +201,3 @@ def _short(name: str) -> str:
 def _check_share(share: Any) -> None:
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
         raise InputError(f"is between 0 and 1, not {share!r:.60}", place="share")
-
-
-def _say_nothing(_done: int, _of: int | None) -> None:
-    """No progress is asked for."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, inf
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from contextkit.analysis.replaying.built import DropAt
 from contextkit.analysis.replaying.charged import Charge, Moment, Sums, charges, moments_of
 from contextkit.analysis.replaying.droppable import Droppable, droppable
 from contextkit.analysis.replaying.growing import Taken
-from contextkit.analysis.replaying.joining import joined
 from contextkit.analysis.replaying.least_cost import least_cost
 from contextkit.analysis.replaying.settings import (
     DEFAULT_POLICIES,
@@ -24,7 +23,7 @@ from contextkit.analysis.replaying.settings import (
     settings_of,
 )
 from contextkit.analysis.replaying.tables import result_of
-from contextkit.analysis.replaying.taking import check_some, given_transcripts, reason_of
+from contextkit.analysis.replaying.taking import Progress, check_some, each_held, reason_of
 from contextkit.analysis.results import Result
 from contextkit.analysis.transcripts import Transcript, TranscriptLike
 from contextkit.budget import whole_number
@@ -41,8 +40,6 @@ WITHIN = 1e-3
 """By how much the optimum may be above the bound that was found for it; mostly it is equal."""
 
 _DROPPING = ("drop@at-limit", "drop@when-it-pays")
-
-Progress = Callable[[int, int | None], None]
 
 
 def replay(
@@ -92,19 +89,8 @@ def replay(
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < inf:
         raise InputError(f"are seconds, not {gap!r:.60}", place="gap")
     run = Run(chosen, named, gap)
-    given, count = given_transcripts(transcripts, run.taken)
     steps = len(chosen) * len(named)
-    of = None if count is None else ceil(count / join) * steps
-    told: Progress = _say_nothing if progress is None else progress
-    done = 0
-    for one in joined(given, join):
-        if isinstance(one, Problem):
-            run.problems.append(one)
-            continue
-        for step in run.hold(one):
-            told(done + step, of)
-        done += steps
-        told(done, of)
+    each_held(transcripts, run, join, steps=steps, hold=run.hold, progress=progress)
     check_some(run.sources, run.problems, "replayed")
     return result_of(run, join)
 
@@ -200,10 +186,6 @@ class Run:
                 policy.name: held[number, 0].split for number, policy in enumerate(self.policies)
             }
             self.longest = (transcript.source, len(moments), splits)
-
-
-def _say_nothing(_done: int, _of: int | None) -> None:
-    """No progress is asked for."""
 
 
 def _held(

@@ -9,14 +9,24 @@ import typer
 
 from contextkit.cli import EXIT_CODES
 from contextkit.cli.app import app, ctrl_c
-from contextkit.cli.options import AsJson, Csv, Html, Png, Profiles, once
+from contextkit.cli.options import (
+    AsJson,
+    Csv,
+    Html,
+    Join,
+    Png,
+    Profiles,
+    ReplayLimit,
+    ReplayTarget,
+    Tools,
+    Transcripts,
+    once,
+)
 
 
 @app.command(epilog=EXIT_CODES)
 def replay(
-    transcripts: Annotated[
-        list[Path], typer.Argument(help="Conversations: files, folders; - is standard input.")
-    ],
+    transcripts: Transcripts,
     *,
     compaction: Annotated[
         list[str] | None,
@@ -38,18 +48,8 @@ def replay(
         ),
     ] = None,
     profiles: Profiles = None,
-    limit: Annotated[
-        list[int] | None,
-        typer.Option(metavar="NUMBER", min=1, help="Tokens of a request at most.  [default: 8000]"),
-    ] = None,
-    target: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="NUMBER",
-            min=1,
-            help="Tokens that a cut comes down to.  [default: half the limit]",
-        ),
-    ] = None,
+    limit: ReplayLimit = None,
+    target: ReplayTarget = None,
     gap: Annotated[
         list[float] | None,
         typer.Option(
@@ -58,18 +58,8 @@ def replay(
             help="Seconds between requests that have no times.  [default: 20]",
         ),
     ] = None,
-    join: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="NUMBER",
-            min=1,
-            help="Conversations in a row that make one long session.  [default: 1]",
-        ),
-    ] = None,
-    tools: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with the tools of conversations that name none."),
-    ] = None,
+    join: Join = None,
+    tools: Tools = None,
     as_json: AsJson = False,
     csv: Csv = None,
     png: Png = None,
@@ -107,9 +97,7 @@ def replay(
 
 @app.command(epilog=EXIT_CODES)
 def exam(
-    transcripts: Annotated[
-        list[Path], typer.Argument(help="Conversations: files, folders; - is standard input.")
-    ],
+    transcripts: Transcripts,
     *,
     compaction: Annotated[
         list[str] | None,
@@ -130,30 +118,10 @@ def exam(
         typer.Option(help="A model, perhaps with its cache: gpt-5.6:none.  [default: qwen-plus]"),
     ] = None,
     profiles: Profiles = None,
-    limit: Annotated[
-        list[int] | None,
-        typer.Option(metavar="NUMBER", min=1, help="Tokens of a request at most.  [default: 8000]"),
-    ] = None,
-    target: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="NUMBER",
-            min=1,
-            help="Tokens that a cut comes down to.  [default: half the limit]",
-        ),
-    ] = None,
-    join: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="NUMBER",
-            min=1,
-            help="Conversations in a row that make one long session.  [default: 1]",
-        ),
-    ] = None,
-    tools: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with the tools of conversations that name none."),
-    ] = None,
+    limit: ReplayLimit = None,
+    target: ReplayTarget = None,
+    join: Join = None,
+    tools: Tools = None,
     min_kept: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="End with 9 where fewer of the needed facts are kept: 0.9"),

@@ -53,6 +53,33 @@ Png = Annotated[Path | None, typer.Option(help="Folder to write every plot into,
 Html = Annotated[Path | None, typer.Option(help="Write one page there with all of it.")]
 CacheOption = Annotated[Cache, typer.Option(help="Which cache of the provider.")]
 Profiles = Annotated[Path | None, typer.Option(help="TOML file with profiles of your own models.")]
+Transcripts = Annotated[
+    list[Path], typer.Argument(help="Conversations: files, folders; - is standard input.")
+]
+ReplayLimit = Annotated[
+    list[int] | None,
+    typer.Option(metavar="NUMBER", min=1, help="Tokens of a request at most.  [default: 8000]"),
+]
+ReplayTarget = Annotated[
+    list[int] | None,
+    typer.Option(
+        metavar="NUMBER",
+        min=1,
+        help="Tokens that a cut comes down to.  [default: half the limit]",
+    ),
+]
+Join = Annotated[
+    list[int] | None,
+    typer.Option(
+        metavar="NUMBER",
+        min=1,
+        help="Conversations in a row that make one long session.  [default: 1]",
+    ),
+]
+Tools = Annotated[
+    Path | None,
+    typer.Option(help="JSON file with the tools of conversations that name none."),
+]
 
 
 def once(option: str, given: list[_Number] | None) -> _Number | None:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from contextkit.analysis.policies import NoRequest
 from contextkit.analysis.problems import Problem
 from contextkit.analysis.replaying.growing import WAITING, Taken, longest
+from contextkit.analysis.replaying.joining import joined
 from contextkit.analysis.transcripts import Transcript, as_transcript, read_transcripts
 from contextkit.errors import BudgetError, BudgetExceeded, GrammarError, InputError, MessageError
+
+Progress = Callable[[int, int | None], None]
+
+
+class Run(Protocol):
+    """What a run has been handed.
+
+    Attributes:
+        problems: of conversations that were left out, and what was handed in.
+        taken: transcripts that were found to be of one conversation.
+    """
+
+    problems: list[Problem]
+    taken: Taken
 
 
 def given_transcripts(
@@ -36,6 +52,43 @@ def given_transcripts(
             return longest(found, taken, WAITING), None
     read = list(longest(found, taken))
     return read, sum(isinstance(one, Transcript) for one in read)
+
+
+def each_held(
+    transcripts: Any,
+    run: Run,
+    join: int,
+    *,
+    steps: int,
+    hold: Callable[[Transcript], Iterator[int]],
+    progress: Progress | None,
+) -> None:
+    """Hold each conversation that was handed in, and tell how much is done.
+
+    Args:
+        transcripts: whatever was handed in.
+        run: gets what could not be read.
+        join: how many conversations in a row are joined into one.
+        steps: that holding one takes.
+        hold: gives how many of them are done.
+        progress: is told how many steps are done, and of how many; None for unknown.
+
+    Raises:
+        InputError: they are neither conversations nor paths.
+    """
+    given, count = given_transcripts(transcripts, run.taken)
+    of = None if count is None else ceil(count / join) * steps
+    done = 0
+    for one in joined(given, join):
+        if isinstance(one, Problem):
+            run.problems.append(one)
+            continue
+        for step in hold(one):
+            if progress is not None:
+                progress(done + step, of)
+        done += steps
+        if progress is not None:
+            progress(done, of)
 
 
 def check_some(sources: Sequence[str], problems: Sequence[Problem], what: str) -> None:
