@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from contextkit.errors import InputError
 from contextkit.retrieval.chroma_rows import ChromaRows, collection_name, run
 from contextkit.retrieval.directory import ChromaDirectory
-from contextkit.retrieval.index import Embed, ScopeKey, check_embed, scope_key
-from contextkit.scope import Scope
+from contextkit.retrieval.index import Embed, check_embed, scope_key
+from contextkit.scope import Scope, ScopeKey
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from contextkit.errors import IndexCorrupt
 from contextkit.retrieval.index import (
     Embed,
-    ScopeKey,
     check_addresses,
     check_model,
     model_of,
@@ -21,6 +20,7 @@ from contextkit.retrieval.index import (
     unit_rows,
 )
 from contextkit.retrieval.row_ids import row_id, scope_id, tenant_id
+from contextkit.scope import ScopeKey
 
 if TYPE_CHECKING:
     import numpy as np
