@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
+    from contextkit.retrieval.minilm import LocalEmbedder
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
@@ -65,6 +66,7 @@ _MODULES = {
     "History": "history",
     "KeepLast": "strategies.truncation",
     "Ledger": "caching.ledger",
+    "LocalEmbedder": "retrieval.minilm",
     "ModelSummarizer": "summarizing.model",
     "Need": "strategies.base",
     "PrefixStabilizer": "caching.prefix",
@@ -110,6 +112,7 @@ __all__ = [
     "History",
     "KeepLast",
     "Ledger",
+    "LocalEmbedder",
     "ModelSummarizer",
     "Need",
     "PrefixStabilizer",

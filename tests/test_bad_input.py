@@ -26,12 +26,12 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 import contextkit as ck
+from contextkit.breaker import Breaker
 from contextkit.errors import ContextKitError
 from contextkit.grammar import violations
 from contextkit.log_lines import write_lines
 from contextkit.profiles import Price
 from contextkit.strategies.blocks import delimiter_mark
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.model import ModelSummarizer
 from tests.support import (
     SCOPE,

@@ -24,6 +24,7 @@ NAMES = [
     "History",
     "KeepLast",
     "Ledger",
+    "LocalEmbedder",
     "ModelSummarizer",
     "Need",
     "PrefixStabilizer",

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, EmbeddingError, InputError
+from contextkit.errors import BudgetError, InputError
 from contextkit.groups import Entry
 from contextkit.messages import SYSTEM_ROLES, text_of
-from contextkit.retrieval.index import Index
+from contextkit.retrieval.index import Index, nearest, unit_rows
 from contextkit.strategies.base import Need
 from contextkit.strategies.blocks import blocks
 from contextkit.view import View
@@ -38,7 +38,7 @@ class Retrieve:
     needs_scope: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not hasattr(self.index, "search"):
+        if not hasattr(self.index, "vectors"):
             raise InputError(
                 f"is an index, such as VectorIndex(embed), not {self.index!r:.60}",
                 place="Retrieve.index",
@@ -52,8 +52,8 @@ class Retrieve:
     def propose(self, view: View, goal: int) -> Need | None:
         """State what is needed, one after the other: all of it may wait for a disk or a network.
 
-        Which messages the index does not hold, their vectors and that of the question, and the
-        passages that are nearest to it.
+        The vectors that the index holds; those of the other messages and of the question; and
+        that the index keeps them.
         """
         history = view.history
         if view.last_user is None or not (question := text_of(history.data[view.last_user])):
@@ -68,29 +68,27 @@ class Retrieve:
         scope = history.scope.key if history.scope else (history.id,)
         index = self.index
 
-        def embed(fresh: list[str]) -> Need:
+        def embed(held: dict[str, Any]) -> Need:
+            fresh = [address for address in hidden if address not in held]
             texts = [question, *(text_of(history.data[hidden[address]]) for address in fresh)]
 
-            def search(vectors: Any) -> Need:
-                if not hasattr(vectors, "__len__") or len(vectors) != len(texts):
-                    raise EmbeddingError(
-                        f"the embedder gave {type(vectors).__name__} of another length than the "
-                        f"{len(texts)} texts"
-                    )
+            def keep(vectors: Any) -> Need | list[Edit]:
+                dimension = len(next(iter(held.values()))) if held else None
+                units = unit_rows(vectors, len(texts), dimension)
+                rows = {**held, **dict(zip(fresh, units[1:], strict=True))}
 
-                def near() -> list[tuple[str, float]]:
-                    index.add(scope, fresh, vectors[1:])
-                    return index.search(scope, vectors[0], hidden, self.count)
+                def insert(_: object) -> list[Edit]:
+                    hits = nearest(list(rows), list(rows.values()), units[0], self.count)
+                    found = {hidden[a]: score for a, score in hits if score >= self.min_score}
+                    return self._insert(view, found)
 
-                return Need(call=near, finish=insert, what="passages")
+                if not fresh:
+                    return insert(None)
+                return Need(lambda: index.add(scope, fresh, vectors[1:]), insert, "index")
 
-            return Need(call=lambda: index.embed(texts), finish=search, what="embeddings")
+            return Need(call=lambda: index.embed(texts), finish=keep, what="embeddings")
 
-        def insert(hits: list[tuple[str, float]]) -> list[Edit]:
-            found = {hidden[a]: score for a, score in hits if score >= self.min_score}
-            return self._insert(view, found)
-
-        return Need(call=lambda: index.missing(scope, list(hidden)), finish=embed, what="index")
+        return Need(call=lambda: index.vectors(scope, list(hidden)), finish=embed, what="index")
 
     def _insert(self, view: View, found: Mapping[int, float]) -> list[Edit]:
         """One block with as many of the best passages as fit, in the order of the conversation."""
