@@ -107,6 +107,24 @@ def test_the_one_who_is_named_is_meant() -> None:
     assert best(corpus, "When did I break my wrist?", asker="Owen") == 1
 
 
+@pytest.mark.parametrize(
+    ("question", "meant"),
+    [
+        ("What did Owen say about Nadia's wrist?", 1),
+        ("Where does Nadia go with Owen, for the wrist?", 0),
+        ("Did Nadia and Owen both break a wrist?", None),
+        ("Is Owen's wrist like that of Nadia?", None),
+    ],
+)
+def test_of_several_who_are_named_the_subject_is_meant(question: str, meant: int | None) -> None:
+    corpus = Corpus()
+    for speaker in ("Nadia", "Owen"):
+        corpus.append(Passage("I broke my wrist.", speaker=speaker, session=1))
+    scores = rank(corpus, question)
+
+    assert (int(np.argmax(scores)) if scores[0] != scores[1] else None) == meant
+
+
 def test_a_name_of_one_who_speaks_is_no_term() -> None:
     corpus = Corpus()
     corpus.append(Passage("Owen, Owen, are you there?", speaker="Nadia"))
