@@ -67,14 +67,14 @@ class Corpus:
         with self.lock:
             words = words_of(passage.text)
             spoken = self.language or language_of(words)
-            said = terms(passage.text, spoken or self.spoken) + date_terms(passage.date)
+            said, dated = terms(passage.text, spoken or self.spoken), date_terms(passage.date)
             self._spoken.append(spoken)
             if spoken:
                 self._languages[spoken] += 1
-            for term in said:
+            for term in (*said, *dated):
                 if term.word and term.key not in self.postings:
                     self._without_vector.setdefault(term.key, term.word)
-            self.postings.append(term.key for term in said)
+            self.postings.append((term.key for term in said), (term.key for term in dated))
             self.tokens.append(passage.tokens)
             if not self.passages or self.passages[-1].session != passage.session:
                 self.sitting_starts.append(len(self.passages))
