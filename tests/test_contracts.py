@@ -37,7 +37,7 @@ def test_strategies_keep_the_contract(strategy: Any, phase: str) -> None:
 
 
 def test_retrieval_keeps_the_contract() -> None:
-    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200, min_score=0.0), "tail")
+    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200), "tail")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def chroma(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_retrieval_over_chroma_keeps_the_contract(chroma: Any) -> None:
-    check_strategy(ck.Retrieve(chroma(), share=200, min_score=0.0), "tail")
+    check_strategy(ck.Retrieve(chroma(), share=200), "tail")
 
 
 def test_the_indexes_keep_the_contract(chroma: Any) -> None:
