@@ -125,18 +125,36 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
     import numpy as np
 
     try:
-        rows = np.asarray(vectors, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise EmbeddingError(f"the embedder gave no array of numbers: {error}") from error
+        with np.errstate(over="ignore"):  # it becomes an infinity, and is refused as such
+            rows = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError):  # whose words may quote what came
+        raise EmbeddingError(
+            f"the embedder gave no array of numbers for {count} texts", texts=count
+        ) from None
     if rows.ndim != 2 or len(rows) != count:
-        raise EmbeddingError(f"the embedder gave shape {rows.shape} for {count} texts")
+        raise EmbeddingError(
+            f"the embedder gave shape {rows.shape} for {count} texts",
+            texts=count,
+            rows=len(rows) if rows.ndim else None,
+        )
     if dimension is not None and rows.shape[1] != dimension:
         raise EmbeddingError(
             f"the embedder gives {rows.shape[1]} dimensions, the index has {dimension}: "
-            "it was made with another model. Use an index of its own."
+            "it was made with another model. Use an index of its own.",
+            texts=count,
+            dimension=rows.shape[1],
+            expected=dimension,
         )
-    lengths = np.linalg.norm(rows, axis=1)
-    if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
-        raise EmbeddingError("the embedder gave a vector of zeros, NaN or infinity")
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(rows, axis=1)
+    usable = np.isfinite(lengths) & (lengths > 0)
+    if not np.all(usable):
+        bad = int(np.argmin(usable))
+        raise EmbeddingError(
+            f"the embedder gave a vector of zeros, NaN or infinity (number {bad} of {count})",
+            texts=count,
+            row=bad,
+            dimension=rows.shape[1],
+        )
     units: np.ndarray = rows / lengths[:, None]
     return units
