@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contextkit.originals import expand_tool
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
+    from contextkit.retrieval.embedders import OpenAIEmbedder
     from contextkit.retrieval.index import VectorIndex
     from contextkit.retrieval.minilm import LocalEmbedder
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
@@ -69,6 +70,7 @@ _MODULES = {
     "LocalEmbedder": "retrieval.minilm",
     "ModelSummarizer": "summarizing.model",
     "Need": "strategies.base",
+    "OpenAIEmbedder": "retrieval.embedders",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
     "Retrieve": "strategies.retrieval",
@@ -115,6 +117,7 @@ __all__ = [
     "LocalEmbedder",
     "ModelSummarizer",
     "Need",
+    "OpenAIEmbedder",
     "PrefixStabilizer",
     "Profile",
     "Retrieve",

@@ -10,7 +10,7 @@ ContextKitError
 ├── EditError              an edit that would break an invariant of the view
 ├── CounterError           tokens cannot be counted as asked
 ├── ProfileError           a profile is unknown or incomplete
-├── EmbeddingError         vectors that cannot be used
+├── EmbeddingError         an embedder gave no vectors, or such as cannot be used
 ├── IndexUnusable          an index on disk cannot do its work; what is missing is embedded again
 │   ├── IndexLocked        another process has its directory open
 │   └── IndexCorrupt       it holds what was not stored under this scope
@@ -117,7 +117,38 @@ class ProfileError(ContextKitError):
 
 
 class EmbeddingError(ContextKitError):
-    """An embedder gave vectors that cannot be used: other dimension, NaN, zeros; none is stored."""
+    """An embedder gave no vectors, or such as cannot be used: NaN, zeros; none is stored.
+
+    Attributes:
+        texts: how many texts it was given.
+        rows: how many vectors came, where it is another number.
+        row: the first vector that cannot be used, counted from 0.
+        dimension: of the vectors that came.
+        expected: the dimension that they should have.
+        status: the HTTP status that a provider answered with.
+        retryable: whether the same may succeed later.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        texts: int | None = None,
+        rows: int | None = None,
+        row: int | None = None,
+        dimension: int | None = None,
+        expected: int | None = None,
+        status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        self.texts = texts
+        self.rows = rows
+        self.row = row
+        self.dimension = dimension
+        self.expected = expected
+        self.status = status
+        self.retryable = retryable
+        super().__init__(what)
 
 
 class SummaryRejected(ContextKitError):

@@ -27,6 +27,7 @@ NAMES = [
     "LocalEmbedder",
     "ModelSummarizer",
     "Need",
+    "OpenAIEmbedder",
     "PrefixStabilizer",
     "Profile",
     "Retrieve",

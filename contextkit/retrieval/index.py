@@ -175,20 +175,36 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
 
     try:
         rows = np.asarray(vectors, dtype=np.float64)  # squares of float32 may not fit in float32
-    except (TypeError, ValueError) as error:
-        raise EmbeddingError(f"the embedder gave no array of numbers: {error}") from error
+    except (TypeError, ValueError):  # whose words may quote what came
+        raise EmbeddingError(
+            f"the embedder gave no array of numbers for {count} texts", texts=count
+        ) from None
     if rows.ndim != 2 or len(rows) != count or not rows.shape[1]:
-        raise EmbeddingError(f"the embedder gave shape {rows.shape} for {count} texts")
+        raise EmbeddingError(
+            f"the embedder gave shape {rows.shape} for {count} texts",
+            texts=count,
+            rows=len(rows) if rows.ndim else None,
+        )
     if dimension is not None and rows.shape[1] != dimension:
         raise EmbeddingError(
-            f"the embedder gives {rows.shape[1]} dimensions, the index has {dimension}: it was "
-            "made with another model. Give each model and dimension a `name` of its own and call "
-            "reindex(), or use an index for each."
+            f"the embedder gives {rows.shape[1]} dimensions, the index has {dimension}: "
+            "it was made with another model. Give each model and dimension a `name` of its own "
+            "and call reindex(), or use an index for each.",
+            texts=count,
+            dimension=rows.shape[1],
+            expected=dimension,
         )
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(rows, axis=1)
-    if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
-        raise EmbeddingError("the embedder gave a vector of zeros, NaN or infinity")
+    usable = np.isfinite(lengths) & (lengths > 0)
+    if not np.all(usable):
+        bad = int(np.argmin(usable))
+        raise EmbeddingError(
+            f"the embedder gave a vector of zeros, NaN or infinity (number {bad} of {count})",
+            texts=count,
+            row=bad,
+            dimension=rows.shape[1],
+        )
     units: np.ndarray = (rows / lengths[:, None]).astype(np.float32)
     return units
 
