@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from contextkit.errors import EmbeddingError, InputError, ScopeError
-from contextkit.scope import Scope, ScopeKey
+from contextkit.scope import Scope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,8 @@ Embed = Callable[[Sequence[str]], Any]
 
 Its attribute `name`, where it has one, says which model and dimension it is.
 """
+
+ScopeKey = tuple[str, ...]
 
 
 class Index(Protocol):
