@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.index import VectorIndex
+    from contextkit.retrieval.sqlite import SQLiteIndex
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
@@ -70,6 +71,7 @@ _MODULES = {
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
     "Retrieve": "strategies.retrieval",
+    "SQLiteIndex": "retrieval.sqlite",
     "SQLiteStore": "storage.sqlite",
     "Schedule": "schedules",
     "Scope": "scope",
@@ -115,6 +117,7 @@ __all__ = [
     "PrefixStabilizer",
     "Profile",
     "Retrieve",
+    "SQLiteIndex",
     "SQLiteStore",
     "Schedule",
     "Scope",

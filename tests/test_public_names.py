@@ -29,6 +29,7 @@ NAMES = [
     "PrefixStabilizer",
     "Profile",
     "Retrieve",
+    "SQLiteIndex",
     "SQLiteStore",
     "Schedule",
     "Scope",
