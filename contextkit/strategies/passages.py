@@ -11,6 +11,7 @@ from contextkit.groups import Entry
 from contextkit.history import History
 from contextkit.messages import SYSTEM_ROLES, text_of
 from contextkit.retrieval.passages import Key, Passage
+from contextkit.scope import ScopeKey
 from contextkit.strategies.blocks import blocks, label_of
 from contextkit.view import View
 
@@ -88,6 +89,11 @@ def shown_keys(view: View) -> set[Key]:
         for edit in entry.inserts:
             shown.update(_keys(edit.provenance.get("passages")))
     return shown
+
+
+def own_key(view: View) -> ScopeKey | None:
+    """The scope of the conversation that asks."""
+    return view.history.scope.key if view.history.scope is not None else None
 
 
 def shown_numbers(view: View) -> Iterator[int]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from contextkit.breaker import Breaker, check_seconds
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import CallsPaused, InputError
+from contextkit.errors import BudgetError, CallsPaused, InputError
 from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora, Kept
+from contextkit.retrieval.excerpts import excerpt
 from contextkit.retrieval.index import Index, unit_rows
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.ranking import fill, rank
+from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
 from contextkit.retrieval.sources import Change, Source
 from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
@@ -23,13 +25,11 @@ from contextkit.strategies.passages import (
     block_of,
     counted,
     name_of_asker,
+    own_key,
     passage_of,
     shown_keys,
 )
 from contextkit.view import View
-
-if TYPE_CHECKING:
-    import numpy as np
 
 BATCH = 32
 """Texts that are embedded at once: what came of them is kept, however late the rest is."""
@@ -58,6 +58,8 @@ class Retrieve:
         language: of the texts, such as `english`; None for each by its own words.
         seconds: that index, embedder and source may take together in a build. Where they are
             late or down, words alone decide, and the report says so.
+        min_cosine: at which the nearest passage counts as relevant by its vector alone. The default
+            is of all-MiniLM-L6-v2; other models have another.
         breaker: counts failures; while it is open nothing is asked for.
     """
 
@@ -67,6 +69,7 @@ class Retrieve:
     roles: frozenset[str] = frozenset({"user", "assistant"})
     language: str | None = None
     seconds: float = 2.0
+    min_cosine: float = MIN_COSINE
     breaker: Breaker = field(default_factory=Breaker, repr=False, compare=False)
     corpora: Corpora = field(init=False, repr=False, compare=False)
     phase: ClassVar[str] = "tail"
@@ -85,6 +88,9 @@ class Retrieve:
             )
         whole_number("Retrieve.share", self.share, least=1)
         check_seconds("Retrieve.seconds", self.seconds)
+        least: Any = self.min_cosine
+        if not isinstance(least, int | float) or not -1 <= least <= 1:
+            raise BudgetError(f"Retrieve.min_cosine is {least!r:.60}: a cosine, -1 to 1")
         roles: Any = self.roles
         if isinstance(roles, str) or not {"user", "assistant", "tool"}.issuperset(roles):
             raise InputError(
@@ -134,7 +140,7 @@ class Retrieve:
         """The passages, where something is hidden; with an index, the vectors first."""
         with asked.kept.lock:
             self._advance(asked)
-            if not self._open(asked).any():
+            if not asked.kept.open(shown_keys(asked.view), own_key(asked.view)).any():
                 return None
             if self.index is None:
                 return self._insert(asked)
@@ -226,33 +232,31 @@ class Retrieve:
             lambda number: history.prefix_hash(number + 1, view.name), asked.number, passage
         )
 
-    def _open(self, asked: _Asked) -> np.ndarray:
-        """Which passages are not shown already, and may be shown to whoever asks."""
-        own = asked.view.history.scope
-        return asked.kept.open(shown_keys(asked.view), own.key if own is not None else None)
-
     def _insert(self, asked: _Asked) -> list[Edit]:
         """One block with the passages that are worth most, in the order of what they are from."""
-        view = asked.view
+        view, question = asked.view, asked.vectors.get(QUESTION)
         with asked.kept.lock:
             self._advance(asked)  # another branch may have been asked meanwhile
             corpus = asked.kept.corpus
-            scores = rank(
-                corpus,
-                asked.question,
-                vector=asked.vectors.get(QUESTION),
-                words=asked.vectors,
-                asker=name_of_asker(view.history.data[asked.number]),
-            )
-            allowed = self._open(asked)
+            if not is_relevant(corpus, asked.question, question, min_cosine=self.min_cosine):
+                return []
+            asker = name_of_asker(view.history.data[asked.number])
+            scores = rank(corpus, asked.question, vector=question, words=asked.vectors, asker=asker)
+            allowed = asked.kept.open(shown_keys(view), own_key(view))
             room = self.share - self._taken(view, [])
-            chosen = fill(scores, corpus.tokens.values, room, among=allowed)
-            passages = [corpus.passages[number] for number in chosen]
-            found = {p.key: float(scores[n]) for p, n in zip(passages, chosen, strict=True)}
-        while passages and self._taken(view, passages) > self.share:
-            passages.remove(min(passages, key=lambda p: (found[p.key], -p.number)))
-        if not passages:
+            numbers = fill(scores, corpus.tokens.values, room, among=allowed)
+            if not numbers and (scores * allowed).any():
+                numbers = [int((scores * allowed).argmax())]
+            chosen = [(float(scores[n]), corpus.passages[n]) for n in numbers]
+            weights = corpus.term_weights(asked.question)
+        while chosen and self._taken(view, [passage for _, passage in chosen]) > self.share:
+            if len(chosen) == 1:
+                chosen = self._excerpt(view, chosen[0], weights)
+                break
+            chosen.remove(min(chosen, key=lambda found: (found[0], -found[1].number)))
+        if not chosen:
             return []
+        passages = [passage for _, passage in chosen]
         return [
             view.insert(
                 self._block(view, passages),
@@ -260,11 +264,30 @@ class Retrieve:
                 by=type(self).__name__,
                 provenance={
                     "passages": [[p.source, list(p.scope), p.number] for p in passages],
-                    "scores": [found[passage.key] for passage in passages],
-                    "vectors": QUESTION in asked.vectors,
+                    "scores": [score for score, _ in chosen],
+                    "vectors": question is not None,
                 },
             )
         ]
+
+    def _excerpt(
+        self, view: View, found: tuple[float, Passage], weights: Mapping[str, float]
+    ) -> list[tuple[float, Passage]]:
+        """What of a passage that is larger than the whole share answers best."""
+        score, passage = found
+        room = self.share - self._taken(view, [replace(passage, text="")])
+        frame = view.count({"role": "user", "content": ""})
+
+        def count(text: str) -> int:
+            return view.count({"role": "user", "content": text}) - frame
+
+        while room > 0:
+            text = excerpt(passage.text, weights, room, count, language=self.language)
+            shown = replace(passage, text=text)
+            if not text or self._taken(view, [shown]) <= self.share:
+                return [(score, shown)] if text else []
+            room = room * 3 // 4  # pieces may count more together than one by one
+        return []
 
     def _taken(self, view: View, passages: list[Passage]) -> int:
         """Tokens of a block, with what stands around it."""
