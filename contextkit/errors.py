@@ -15,7 +15,7 @@ ContextKitError
 │   ├── IndexLocked        another process has its directory open
 │   └── IndexCorrupt       it holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
-├── SummarizerPaused       a summarizer that failed repeatedly is not asked for a while
+├── CallsPaused       a summarizer that failed repeatedly is not asked for a while
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
 │   ├── StoreConflict      somebody else appended first
@@ -178,8 +178,8 @@ class SummaryRejected(ContextKitError):
         super().__init__(what)
 
 
-class SummarizerPaused(ContextKitError):
-    """A summarizer failed so often in a row that it is not asked for a while.
+class CallsPaused(ContextKitError):
+    """A summarizer or an embedder failed so often in a row that it is not asked for a while.
 
     Attributes:
         failures: how often.
@@ -190,6 +190,20 @@ class SummarizerPaused(ContextKitError):
         self.failures = failures
         self.seconds = seconds
         super().__init__(f"failed {failures} times in a row: it is asked again in {seconds:,.0f} s")
+
+
+class DeadlinePassed(ContextKitError):
+    """Something from outside was not there in time; nobody waits for it any more.
+
+    Attributes:
+        what: was waited for.
+        seconds: how long.
+    """
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        super().__init__(f"the {what} did not come within {seconds:g} s")
 
 
 class MissingExtra(ContextKitError, ImportError):

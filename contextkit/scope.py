@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from contextkit.errors import InputError
 
+ScopeKey = tuple[str, ...]
+"""A scope as a key: (tenant, user, conversation); (history.id,) of a history without a scope; of
+documents (tenant, user, ""), or (tenant, "", "") where all users of the tenant have them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

@@ -250,17 +250,13 @@ def test_nobody_waits_for_a_callable_that_is_not_async() -> None:
         assert went_on.wait(30), f"{what} was called on the event loop"
 
     class SlowIndex(ck.VectorIndex):
-        def missing(self, *arguments: Any) -> Any:
-            wait("missing")
-            return super().missing(*arguments)
+        def vectors(self, *arguments: Any) -> Any:
+            wait("vectors")
+            return super().vectors(*arguments)
 
         def add(self, *arguments: Any) -> Any:
             wait("add")
             return super().add(*arguments)
-
-        def search(self, *arguments: Any) -> Any:
-            wait("search")
-            return super().search(*arguments)
 
     def embed(texts: Any) -> Any:
         wait("embed")
@@ -287,7 +283,7 @@ def test_nobody_waits_for_a_callable_that_is_not_async() -> None:
         return [edit.kind for edit in context.edits]
 
     assert {"summary", "insert"} <= set(asyncio.run(build()))
-    assert waited == ["summarizer", "missing", "embed", "add", "search"]
+    assert waited == ["summarizer", "vectors", "embed", "add"]
 
 
 def test_a_list_that_grows_while_the_store_is_asked_is_built_as_it_was_given() -> None:

@@ -24,9 +24,9 @@ from contextkit.errors import (
     IndexUnusable,
     InputError,
     MissingExtra,
-    ScopeError,
 )
-from contextkit.retrieval import directory
+from contextkit.retrieval import chroma_rows, directory
+from contextkit.retrieval.chroma_rows import collection_name
 from tests.support import SCOPE, answer, builder, chat, user, wire
 
 KEY = SCOPE.key
@@ -69,6 +69,17 @@ def python(source: str, *arguments: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root)
 
 
+def held(index: Any, scope: tuple[str, ...] = KEY, names: Sequence[str] = NAMES) -> list[str]:
+    """Which addresses it holds."""
+    return list(index.vectors(scope, names))
+
+
+def same(index: Any, other: Any, scope: tuple[str, ...], names: Sequence[str]) -> bool:
+    """Whether two indexes give the same bytes, in the same order."""
+    one, two = index.vectors(scope, names), other.vectors(scope, names)
+    return [(n, v.tobytes()) for n, v in one.items()] == [(n, v.tobytes()) for n, v in two.items()]
+
+
 def ends(source: str, *arguments: Any) -> str:
     """What a process prints that must end well."""
     process = python(source, *arguments)
@@ -83,29 +94,26 @@ LOOK = """
 import json, sys, contextkit as ck
 with ck.ChromaIndex(len, sys.argv[1]) as index:
     scope = ("tenant", "user", "conversation")
-    print(json.dumps([
-        index.missing(scope, ["a", "b", "c", "d"]),
-        index.search(scope, [1, 0, 0, 0], ["a", "b", "c", "d"], 2),
-    ]))
+    found = index.vectors(scope, ["d", "b", "a"])
+    print(json.dumps({name: vector.tolist() for name, vector in found.items()}))
 """
 
 
 def test_another_process_finds_what_was_added(index: ck.ChromaIndex, path: Path) -> None:
     index.add(KEY, NAMES, ROWS)
-    found = index.search(KEY, ROWS[0], [*NAMES, "d"], 2)
     index.close()
 
-    assert json.loads(ends(LOOK, path)) == [["d"], [list(hit) for hit in found]]
-    assert found == [("a", 1.0), ("b", 0.707107)]
+    found = json.loads(ends(LOOK, path))
+    assert list(found) == ["b", "a"]
+    assert found == {"a": [1.0, 0.0, 0.0, 0.0], "b": pytest.approx([0.5**0.5, 0.5**0.5, 0.0, 0.0])}
 
 
 def test_what_is_added_again_is_replaced(index: ck.ChromaIndex) -> None:
     index.add(KEY, NAMES, ROWS)
     index.add(KEY, ["a", "a"], [ROWS[1], ROWS[2]])
 
-    assert index.search(KEY, ROWS[2], ["a"], 9) == [("a", 1.0)]
-    with index._directory.client() as client:
-        assert index._find(client, KEY).count() == 3
+    assert index.vectors(KEY, ["a"])["a"].tolist() == ROWS[2]
+    assert index.forget(KEY) == 3
 
 
 def test_more_than_chroma_takes_at_once(index: ck.ChromaIndex) -> None:
@@ -113,55 +121,29 @@ def test_more_than_chroma_takes_at_once(index: ck.ChromaIndex) -> None:
         assert client.get_max_batch_size() < 6_000
     names = [f"n{number}" for number in range(6_000)]
     rows = np.random.default_rng(1).normal(size=(6_000, 4))
-    reference = ck.VectorIndex(len)
+    reference = ck.VectorIndex(Embedder())
     for each in (index, reference):
         each.add(KEY, names, rows)
 
-    assert index.missing(KEY, [*names, "x"]) == ["x"]
-    found = index.search(KEY, rows[5_999], names, 6_000)
-    assert found == reference.search(KEY, rows[5_999], names, 6_000)
-    assert found[0] == ("n5999", 1.0)
+    assert len(index.vectors(KEY, [*names, "x"])) == 6_000
+    assert same(index, reference, KEY, names[::-1])
     assert index.forget(KEY) == 6_000
 
 
-def test_scores_and_order_are_those_of_the_index_in_memory(index: ck.ChromaIndex) -> None:
-    rng, reference = np.random.default_rng(2), ck.VectorIndex(len)
+def test_it_gives_the_bytes_of_the_index_in_memory(index: ck.ChromaIndex) -> None:
+    rng, reference = np.random.default_rng(2), ck.VectorIndex(Embedder())
     names = [f"n{number}" for number in rng.permutation(300)]
     rows = rng.normal(size=(300, 48))
-    rows[100:140] = rows[7]  # as where people keep saying thanks
     for each in (index, reference):
         for start in range(0, 300, 70):
             each.add(KEY, names[start : start + 70], rows[start : start + 70])
 
     for _ in range(40):
-        among = list(rng.choice([*names, "x"], size=int(rng.integers(1, 200))))
-        query = rows[rng.integers(300)] + rng.normal(size=48) * 0.1
-        assert index.search(KEY, query, among, 20) == reference.search(KEY, query, among, 20)
+        some = list(rng.choice([*names, "x"], size=int(rng.integers(1, 200))))
+        assert same(index, reference, KEY, some)
 
 
 # -- vectors that cannot be used -------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        [[1, 0, 0, 0], [0, 0, 0, 0]],
-        [[1, 0, 0, 0], [float("nan"), 0, 0, 0]],
-        [[1, 0, 0, 0], [float("inf"), 0, 0, 0]],
-        [[1, 0, 0, 0]],
-        [[1, 0], [0, 1]],
-        [1, 0],
-        ["x", "y"],
-        None,
-    ],
-)
-def test_bad_vectors_are_refused_whole(index: ck.ChromaIndex, bad: Any) -> None:
-    index.add(KEY, NAMES, ROWS)
-    with pytest.raises(EmbeddingError):
-        index.add(KEY, ["a", "x"], bad)
-
-    assert index.missing(KEY, ["a", "x"]) == ["x"]
-    assert index.search(KEY, ROWS[0], ["a"], 1) == [("a", 1.0)]
 
 
 def test_one_bad_vector_in_the_last_batch_keeps_all_out(index: ck.ChromaIndex) -> None:
@@ -171,27 +153,42 @@ def test_one_bad_vector_in_the_last_batch_keeps_all_out(index: ck.ChromaIndex) -
     with pytest.raises(EmbeddingError):
         index.add(KEY, names, rows)
 
-    assert index.missing(KEY, names) == names
+    assert held(index, KEY, names) == []
 
 
-def test_another_dimension_or_embedder_is_told_what_to_do(path: Path) -> None:
+def test_another_model_is_refused_until_reindex(path: Path) -> None:
     with ck.ChromaIndex(Embedder("small"), path) as index:
         index.add(KEY, NAMES, ROWS)
-        with pytest.raises(EmbeddingError, match=r"gives 3 dimensions, the index has 4.* its own"):
-            index.search(KEY, [1, 0, 0], NAMES, 1)
+        with pytest.raises(EmbeddingError, match=r"gives 3 dimensions, the index has 4.*reindex"):
+            index.add(KEY, ["x"], [[1, 0, 0]])
+        index.add(("third", "u", "c"), NAMES, ROWS)
     with ck.ChromaIndex(Embedder("large"), path) as index:
         for refused in (
-            lambda: index.missing(OTHER, NAMES),  # of the same tenant
+            lambda: index.vectors(OTHER, NAMES),  # of the same tenant
             lambda: index.add(KEY, NAMES, ROWS),
-            lambda: index.search(KEY, ROWS[0], NAMES, 1),
         ):
-            with pytest.raises(EmbeddingError, match=r"'small'.*'large'.*directory of its own"):
+            with pytest.raises(EmbeddingError, match=r"'small'.*'large'.*reindex\(\)"):
                 refused()
         index.add(("other tenant", "u", "c"), NAMES, np.ones((3, 7)))
         assert index.forget(SCOPE) == 3
-        index.add(KEY, NAMES, np.ones((3, 7)))
-    with ck.ChromaIndex(len, path) as index:  # has no name to compare
-        assert index.missing(KEY, NAMES) == []
+        index.add(KEY, NAMES, np.ones((3, 7)))  # of this tenant nothing was left
+        assert index.reindex() == 3
+        assert held(index, ("third", "u", "c")) == []
+        assert held(index) == held(index, ("other tenant", "u", "c")) == NAMES
+
+
+def test_reindex_reaches_every_tenant(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chroma_rows, "_PAGE", 4)
+    tenants = [(f"tenant {number}", "u", "c") for number in range(11)]
+    with ck.ChromaIndex(Embedder("small"), path) as index:
+        for scope in tenants:
+            index.add(scope, ["a"], ROWS[:1])
+    with ck.ChromaIndex(Embedder("large"), path) as index, index._directory.client() as client:
+        client.create_collection("of-somebody-else", embedding_function=None)
+    with ck.ChromaIndex(Embedder("large"), path) as index:
+        assert index.reindex() == 11
+        with index._directory.client() as client:
+            assert [one.name for one in client.list_collections()] == ["of-somebody-else"]
 
 
 # -- one process -----------------------------------------------------------------------------
@@ -219,7 +216,7 @@ def test_a_second_process_is_told_at_once_who_holds_it(index: ck.ChromaIndex, pa
     index.add(KEY, NAMES, ROWS)
 
     assert int(ends(ASK, path)) == os.getpid()
-    assert index.missing(KEY, NAMES) == []
+    assert held(index) == NAMES
 
 
 def test_a_second_index_in_the_same_process_is_refused(index: ck.ChromaIndex, path: Path) -> None:
@@ -251,8 +248,7 @@ def test_kill_9_frees_the_directory_and_loses_nothing_acknowledged(path: Path, k
 
     with ck.ChromaIndex(len, path) as index:
         names = [f"n{number}-{part}" for number in range(acknowledged + 1) for part in range(5)]
-        assert index.missing(("t", "u", "c"), names) == []
-        assert len(index.search(("t", "u", "c"), [1, 1], names, 99_999)) == len(names)
+        assert held(index, ("t", "u", "c"), names) == names
 
 
 def test_a_process_that_ends_without_closing_frees_it(path: Path) -> None:
@@ -261,7 +257,7 @@ def test_a_process_that_ends_without_closing_frees_it(path: Path) -> None:
     assert holder.returncode == 0
 
     with ck.ChromaIndex(len, path) as index:
-        assert index.missing(("t", "u", "c"), ["n0-0"]) == []
+        assert held(index, ("t", "u", "c"), ["n0-0"]) == ["n0-0"]
 
 
 def open_files(path: Path) -> list[str]:
@@ -291,7 +287,7 @@ def test_a_closed_or_forgotten_index_has_nothing_open(path: Path, closes: bool) 
         sleep(0.002)  # Chroma's idle connections to SQLite end a moment later, by themselves
     assert open_files(path) == []
     with ck.ChromaIndex(len, path) as again:
-        assert again.missing(KEY, NAMES) == []
+        assert held(again) == NAMES
 
 
 def test_a_closed_index_says_so(index: ck.ChromaIndex) -> None:
@@ -299,10 +295,10 @@ def test_a_closed_index_says_so(index: ck.ChromaIndex) -> None:
     index.close()
 
     for refused in (
-        lambda: index.missing(KEY, NAMES),
+        lambda: index.vectors(KEY, NAMES),
         lambda: index.add(KEY, NAMES, ROWS),
-        lambda: index.search(KEY, ROWS[0], NAMES, 1),
         lambda: index.forget(SCOPE),
+        index.reindex,
     ):
         with pytest.raises(IndexUnusable, match="was closed"):
             refused()
@@ -323,7 +319,7 @@ index = ck.ChromaIndex(len, sys.argv[1])
 index.add(("t",), ["a"], [[1.0, 0.0]])
 child = os.fork()
 if child == 0:
-    for refused in (lambda: index.missing(("t",), ["a"]), lambda: ck.ChromaIndex(len, sys.argv[1])):
+    for refused in (lambda: index.vectors(("t",), ["a"]), lambda: ck.ChromaIndex(len, sys.argv[1])):
         try:
             refused()
         except IndexUnusable as error:
@@ -332,7 +328,7 @@ if child == 0:
     del index
     sys.exit(7)  # ends as every process does, with whatever Chroma left to be destroyed
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-print(index.missing(("t",), ["a", "b"]), flush=True)
+print(list(index.vectors(("t",), ["a", "b"])), flush=True)
 sys.stdin.readline()
 """
 
@@ -342,13 +338,13 @@ def test_a_fork_is_refused_ends_and_leaves_the_lock_to_its_parent(path: Path) ->
     source = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + FORK
     parent = python(source, path)
     said = [parent.stdout.readline().strip() for _ in range(4)]
-    assert said == ["IndexUnusable", "IndexLocked", "7", "['b']"]
+    assert said == ["IndexUnusable", "IndexLocked", "7", "['a']"]
     with pytest.raises(IndexLocked):
         ck.ChromaIndex(len, path)
     parent.communicate("\n")
 
     with ck.ChromaIndex(len, path) as index:
-        assert index.missing(("t",), ["a"]) == []
+        assert held(index, ("t",), ["a"]) == ["a"]
 
 
 ORPHAN = """
@@ -390,37 +386,19 @@ HOSTILE = [
 def test_no_scope_ever_sees_what_is_of_another(index: ck.ChromaIndex) -> None:
     rng = np.random.default_rng(3)
     names = [f"n{number}" for number in range(12)]
-    held = {scope: set(rng.choice(names, size=6, replace=False)) for scope in HOSTILE}
+    mine = {scope: set(rng.choice(names, size=6, replace=False)) for scope in HOSTILE}
     rows = {scope: rng.normal(size=(12, 8)) for scope in HOSTILE}
-    for scope, mine in held.items():
-        index.add(scope, sorted(mine), [rows[scope][names.index(name)] for name in sorted(mine)])
+    for scope, those in mine.items():
+        index.add(scope, sorted(those), [rows[scope][names.index(name)] for name in sorted(those)])
 
     for _ in range(3_000):
         scope = HOSTILE[rng.integers(len(HOSTILE))]
-        among = list(rng.choice(names, size=int(rng.integers(1, 12)), replace=False))
-        query = rng.normal(size=8)
-        hits = index.search(scope, query, among, 12)
-        assert {name for name, _ in hits} == held[scope] & set(among)
-        for name, score in hits:  # and it is the vector of this scope
+        some = list(rng.choice(names, size=int(rng.integers(1, 12)), replace=False))
+        found = index.vectors(scope, some)
+        assert list(found) == [name for name in some if name in mine[scope]]
+        for name, vector in found.items():  # and it is the vector of this scope
             row = rows[scope][names.index(name)]
-            cosine = row @ query / np.linalg.norm(row) / np.linalg.norm(query)
-            assert score == pytest.approx(cosine, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    "scope",
-    [None, (), "tenant", ["t", "u", "c"], ("t", None, "c"), ({"$ne": "x"}, "u", "c"), ("t", 1)],
-)
-def test_what_is_no_scope_is_refused(index: ck.ChromaIndex, scope: Any) -> None:
-    index.add(KEY, NAMES, ROWS)
-    for refused in (
-        lambda: index.missing(scope, NAMES),
-        lambda: index.add(scope, NAMES, ROWS),
-        lambda: index.search(scope, ROWS[0], NAMES, 1),
-        lambda: index.forget(scope),
-    ):
-        with pytest.raises(ScopeError):
-            refused()
+            assert vector == pytest.approx(row / np.linalg.norm(row), abs=1e-6)
 
 
 def test_a_collection_for_each_tenant_and_one_for_histories_without_scope(
@@ -438,11 +416,11 @@ def test_a_collection_for_each_tenant_and_one_for_histories_without_scope(
 def test_a_row_of_another_scope_is_never_given(index: ck.ChromaIndex, metadata: Any) -> None:
     index.add(KEY, NAMES, ROWS)
     with index._directory.client() as client:
-        collection = index._find(client, KEY)
+        collection = client.get_collection(collection_name(KEY), embedding_function=None)
         collection.update(ids=collection.get()["ids"][:1], metadatas=[metadata])
 
     with pytest.raises(IndexCorrupt, match="another scope") as caught:
-        index.search(KEY, ROWS[0], NAMES, 1)
+        index.vectors(KEY, NAMES)
     assert caught.value.path == index.path
     history = ck.History(chat(14), scope=SCOPE)
     assert builder(tail=[ck.Retrieve(index, share=60)]).build(history).messages
@@ -451,23 +429,23 @@ def test_a_row_of_another_scope_is_never_given(index: ck.ChromaIndex, metadata: 
 def test_a_row_that_somebody_else_wrote_is_never_given(index: ck.ChromaIndex) -> None:
     index.add(KEY, NAMES, ROWS)
     with index._directory.client() as client:
-        collection = index._find(client, KEY)
+        collection = client.get_collection(collection_name(KEY), embedding_function=None)
         collection.update(ids=collection.get()["ids"][:1], embeddings=[[9.0, 9.0, 9.0, 9.0]])
 
     with pytest.raises(IndexCorrupt, match="not stored here"):
-        index.search(KEY, ROWS[0], NAMES, 1)
+        index.vectors(KEY, NAMES)
 
 
 def test_a_collection_that_somebody_else_made_is_refused(index: ck.ChromaIndex) -> None:
     index.add(KEY, NAMES, ROWS)
     with index._directory.client() as client:
-        name = index._find(client, KEY).name
+        name = collection_name(KEY)
         client.delete_collection(name)
         client.create_collection(name, embedding_function=None).add(["x"], [[1.0, 2.0]])
 
     for refused in (
         lambda: index.add(KEY, NAMES, ROWS),
-        lambda: index.search(KEY, ROWS[0], NAMES, 1),
+        lambda: index.vectors(KEY, NAMES),
     ):
         with pytest.raises(IndexCorrupt, match="not made here"):
             refused()
@@ -483,14 +461,13 @@ def test_a_scope_that_is_forgotten_is_gone_and_the_others_stay(
         index.add(scope, NAMES, ROWS)
 
     assert (index.forget(SCOPE), index.forget(KEY), index.forget(("nobody",))) == (3, 0, 0)
-    assert index.missing(KEY, NAMES) == NAMES
-    assert index.search(KEY, ROWS[0], NAMES, 3) == []
+    assert held(index) == []
     index.close()
     with ck.ChromaIndex(len, path) as again:
-        assert again.missing(KEY, NAMES) == NAMES
-        assert again.missing(OTHER, NAMES) == again.missing(("one",), NAMES) == []
+        assert held(again) == []
+        assert held(again, OTHER) == held(again, ("one",)) == NAMES
         again.add(KEY, NAMES[:1], ROWS[:1])
-        assert again.search(KEY, ROWS[0], NAMES, 3) == [("a", 1.0)]
+        assert held(again) == ["a"]
 
 
 def test_neither_texts_nor_names_are_on_the_disk(path: Path) -> None:
@@ -500,11 +477,11 @@ def test_neither_texts_nor_names_are_on_the_disk(path: Path) -> None:
     with ck.ChromaIndex(Embedder(), path) as index:
         builder(tail=[ck.Retrieve(index, share=60)]).build(history)
         assert index.embed.texts
-    held = b"".join(file.read_bytes() for file in path.rglob("*") if file.is_file())
+    kept = b"".join(file.read_bytes() for file in path.rglob("*") if file.is_file())
 
-    assert b"contextkit-1-" in held
+    assert b"contextkit-1-" in kept
     for word in (*scope.key, history.id, "vaultcode", "q0 q0", history.prefix_hash(2, "main")):
-        assert word.encode() not in held
+        assert word.encode() not in kept
 
 
 # -- in a build ------------------------------------------------------------------------------
@@ -619,10 +596,10 @@ def test_whatever_else_ends_a_program_goes_through(
     index.add(KEY, NAMES, ROWS)
     monkeypatch.setattr(Collection, "get", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        index.missing(KEY, NAMES)
+        index.vectors(KEY, NAMES)
     monkeypatch.undo()
 
-    assert index.missing(KEY, NAMES) == []
+    assert held(index) == NAMES
 
 
 # -- the directory ---------------------------------------------------------------------------
@@ -641,7 +618,7 @@ def test_many_tenants_do_not_stay_open(
         assert len(index._directory.touched) <= 4
 
     assert opened == [index.path] * 2
-    assert all(index.search(scope, ROWS[0], NAMES, 1) == [("a", 1.0)] for scope in scopes)
+    assert all(held(index, scope) == NAMES for scope in scopes)
 
 
 def test_a_client_that_could_not_be_opened_anew_is_opened_later(
@@ -656,9 +633,9 @@ def test_a_client_that_could_not_be_opened_anew_is_opened_later(
         broken.setattr(directory, "_opened", fails)
         for _ in range(2):
             with pytest.raises(IndexUnusable, match="no space left"):
-                index.missing(KEY, NAMES)
+                index.vectors(KEY, NAMES)
 
-    assert index.missing(KEY, NAMES) == []
+    assert held(index) == NAMES
 
 
 def test_nothing_is_told_to_chromas_makers(
@@ -688,7 +665,7 @@ def test_a_damaged_directory_is_a_typed_error_and_is_let_go(path: Path) -> None:
     (path / "chroma.sqlite3").write_bytes(whole)
 
     with ck.ChromaIndex(len, path) as index:
-        assert index.missing(KEY, NAMES) == []
+        assert held(index) == NAMES
 
 
 def test_a_table_that_is_gone_is_a_typed_error(index: ck.ChromaIndex, path: Path) -> None:
@@ -697,7 +674,7 @@ def test_a_table_that_is_gone_is_a_typed_error(index: ck.ChromaIndex, path: Path
         other.execute("DROP TABLE collections")
 
     with pytest.raises(IndexUnusable, match="Chroma says"):
-        index.missing(KEY, NAMES)
+        index.vectors(KEY, NAMES)
 
 
 @pytest.mark.parametrize("bad", [None, "", 3, b"x", "a\0b", "\ud800"])

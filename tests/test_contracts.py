@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import contextkit as ck
+from contextkit.retrieval.index import model_of, scope_key
 from contextkit.testing import check_index, check_strategy
 
 
@@ -36,7 +37,7 @@ def test_strategies_keep_the_contract(strategy: Any, phase: str) -> None:
 
 
 def test_retrieval_keeps_the_contract() -> None:
-    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200, min_score=0.0), "tail")
+    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200), "tail")
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def chroma(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_retrieval_over_chroma_keeps_the_contract(chroma: Any) -> None:
-    check_strategy(ck.Retrieve(chroma(), share=200, min_score=0.0), "tail")
+    check_strategy(ck.Retrieve(chroma(), share=200), "tail")
 
 
 def test_the_indexes_keep_the_contract(chroma: Any) -> None:
@@ -99,29 +100,71 @@ class Deaf(ck.VectorIndex):
     """Keeps what it has first, as `add` of Chroma does."""
 
     def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
-        fresh = [n for n, a in enumerate(addresses) if self.missing(scope, [a])]
-        if len(fresh) == len(addresses) or len(addresses) != 2:
+        if fresh := len(addresses) == 3 and addresses[0] in self.vectors(scope, addresses):
+            super().add(scope, addresses[1:2], vectors[1:2])
+        if not fresh:
             super().add(scope, addresses, vectors)
-        else:
-            super().add(scope, [addresses[n] for n in fresh], [vectors[n] for n in fresh])
 
 
 class Joined(ck.VectorIndex):
     """Takes the parts of a scope together."""
 
-    def missing(self, scope: Any, addresses: Sequence[str]) -> list[str]:
-        return super().missing(("".join(scope),), addresses)
+    def vectors(self, scope: Any, addresses: Sequence[str]) -> dict[str, np.ndarray]:
+        return super().vectors(("".join(scope_key(scope)),), addresses)
 
     def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
-        super().add(("".join(scope),), addresses, vectors)
+        super().add(("".join(scope_key(scope)),), addresses, vectors)
 
-    def search(
-        self, scope: Any, vector: Any, among: Collection[str], count: int
-    ) -> list[tuple[str, float]]:
-        return super().search(("".join(scope),), vector, among, count)
+    def forget(self, scope: Any) -> int:
+        return super().forget(("".join(scope_key(scope)),))
 
 
-@pytest.mark.parametrize(("index", "says"), [(Deaf, "replaced"), (Joined, "another scope")])
+class Sorted(ck.VectorIndex):
+    def vectors(self, scope: Any, addresses: Sequence[str]) -> dict[str, np.ndarray]:
+        return dict(sorted(super().vectors(scope, addresses).items()))
+
+
+class Trusting(ck.VectorIndex):
+    """Stores row by row, until one is bad."""
+
+    def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
+        for address, vector in zip(addresses, vectors or (), strict=False):
+            super().add(scope, [address], [vector])
+
+
+class Widening(ck.VectorIndex):
+    """Gives something where no scope is given."""
+
+    def vectors(self, scope: Any, addresses: Sequence[str]) -> dict[str, np.ndarray]:
+        return super().vectors(scope or ("t", "me", "c"), addresses)
+
+
+class Forgetful(ck.VectorIndex):
+    """Does not know which model its vectors are of."""
+
+    def vectors(self, scope: Any, addresses: Sequence[str]) -> dict[str, np.ndarray]:
+        if rows := self._rows.get(scope_key(scope)):
+            rows.model = model_of(self.embed)
+        return super().vectors(scope, addresses)
+
+
+class Keeping(ck.VectorIndex):
+    def forget(self, scope: Any) -> int:
+        return len(self.vectors(scope, ["a", "b", "c", "\u00e9\0"]))
+
+
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        (Deaf, "replaced"),
+        (Joined, "another scope"),
+        (Sorted, "order asked for"),
+        (Trusting, "refused"),
+        (Widening, "is no scope"),
+        (Forgetful, "another model"),
+        (Keeping, "forgotten"),
+    ],
+)
 def test_the_contract_of_indexes_catches(index: Any, says: str) -> None:
     with pytest.raises(AssertionError, match=says):
         check_index(lambda: index(embed))

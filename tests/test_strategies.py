@@ -386,7 +386,7 @@ def test_a_bad_embedder_is_passed_over_and_stores_nothing(gives: Any) -> None:
     context = builder(tail=[ck.Retrieve(index, share=60)]).build(history)
 
     assert context.report.failures
-    assert index.missing(SCOPE.key, ["x"]) == ["x"]
+    assert index.forget(SCOPE) == 0
     assert context.tokens <= 400
 
 
@@ -396,28 +396,24 @@ def test_an_index_refuses_another_dimension() -> None:
     with pytest.raises(EmbeddingError, match=r"5 .*4"):
         index.add(("s",), ["b"], np.ones((1, 5)))
 
-    assert index.missing(("s",), ["a", "b"]) == ["b"]
-    assert index.search(("other",), np.ones(4), ["a"], 3) == []
-    assert index.search(("s",), np.ones(4), ["a", "b"], 3) == [("a", 1.0)]
+    assert list(index.vectors(("s",), ["b", "a"])) == ["a"]
+    assert index.vectors(("other",), ["a"]) == {}
 
 
 def test_an_index_grows_and_replaces() -> None:
     index, rng = ck.VectorIndex(embed), np.random.default_rng(1)
     vectors = rng.normal(size=(500, 8))
+    names = [str(number) for number in range(500)]
     for start in range(0, 500, 7):
-        index.add(
-            ("s",), [str(n) for n in range(start, min(500, start + 7))], vectors[start : start + 7]
-        )
+        index.add(("s",), names[start : start + 7], vectors[start : start + 7])
     units = vectors / np.linalg.norm(vectors, axis=1)[:, None]
-    best = int(np.argmax(units @ units[123]))
 
-    assert (
-        index.search(("s",), vectors[123], [str(n) for n in range(500)], 1)[0][0]
-        == str(best)
-        == "123"
-    )
+    found = index.vectors(("s",), names[::-1])
+    assert list(found) == names[::-1]
+    assert np.allclose(np.stack(list(found.values())), units[::-1], atol=1e-6)
     index.add(("s",), ["123"], -vectors[123:124])
-    assert index.search(("s",), vectors[123], ["123"], 1)[0][1] == -1.0
+    assert np.allclose(index.vectors(("s",), ["123"])["123"], -units[123], atol=1e-6)
+    assert np.allclose(found["123"], units[123], atol=1e-6)
 
 
 def test_strategies_run_in_order_and_only_as_far_as_needed() -> None:

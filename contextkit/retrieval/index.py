@@ -1,38 +1,62 @@
-"""VectorIndex: an exact index over numpy rows, one block of rows for each scope."""
+"""Index: keeps vectors, inside one scope each; VectorIndex keeps them in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import RLock
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from contextkit.errors import EmbeddingError, InputError
+from contextkit.errors import EmbeddingError, InputError, ScopeError
+from contextkit.scope import Scope, ScopeKey
 
 if TYPE_CHECKING:
     import numpy as np
 
 Embed = Callable[[Sequence[str]], Any]
-"""Texts in, an array of shape (len(texts), dimension) out, or an awaitable of it."""
+"""Texts in, an array of shape (len(texts), dimension) out, or an awaitable of it.
 
-ScopeKey = tuple[str, ...]
+Its attribute `name`, where it has one, says which model and dimension it is.
+"""
 
 
 class Index(Protocol):
-    """Finds texts by the nearness of their vectors, inside one scope only."""
+    """Keeps vectors under the addresses of their texts, and gives them back in their scope alone.
+
+    It is a cache: what it does not hold is embedded again, so it may be deleted at any time. What
+    is near to what is not its business. Every method may give an awaitable of what it says here,
+    which only the async calls of a builder accept.
+
+    `vectors` and `add` refuse to touch what an embedder of another `name` made (EmbeddingError),
+    until `reindex` is called.
+    """
 
     embed: Embed
 
-    def missing(self, scope: ScopeKey, addresses: Sequence[str]) -> list[str]:
-        """Those of some addresses that the index does not hold in this scope."""
+    def vectors(self, scope: ScopeKey, addresses: Sequence[str]) -> Any:
+        """Those that are held, of some addresses: `dict[str, np.ndarray]`, in their order.
 
-    def add(self, scope: ScopeKey, addresses: Sequence[str], vectors: Any) -> None:
-        """Hold vectors, shape (len(addresses), dimension), under their addresses."""
+        Each is float32, of unit length and shape (dimension,).
+        """
 
-    def search(
-        self, scope: ScopeKey, vector: Any, among: Collection[str], count: int
-    ) -> list[tuple[str, float]]:
-        """The nearest of some addresses with their cosine, nearest first."""
+    def add(self, scope: ScopeKey, addresses: Sequence[str], vectors: Any) -> Any:
+        """Hold vectors, shape (len(addresses), dimension), under their addresses.
+
+        One that is there already is replaced; of an address that is given twice, the last counts.
+
+        Raises:
+            EmbeddingError: wrong shape or dimension, NaN or zero vectors; nothing was stored.
+        """
+
+    def forget(self, scope: ScopeKey) -> Any:
+        """Delete all vectors of one scope, and give how many there were: `int`."""
+
+    def reindex(self) -> Any:
+        """Delete, in all scopes, what embedders of other names made; give how many: `int`.
+
+        All, where `embed` has no name: nobody can tell then. What is missing is embedded again
+        when it is next needed.
+        """
 
 
 @dataclass(slots=True)
@@ -40,48 +64,61 @@ class _Rows:
     """The vectors of one scope: rows of unit length, grown by doubling."""
 
     matrix: np.ndarray
+    model: str
     used: int = 0
     places: dict[str, int] = field(default_factory=dict)
 
 
 class VectorIndex:
-    """An exact index in the memory of this process.
+    """An index in the memory of this process.
 
     Args:
         embed: gives the vectors of texts; sync or async.
     """
 
     def __init__(self, embed: Embed) -> None:
-        if not callable(embed):
-            raise InputError(
-                f"is a callable, texts in and an array out, not {embed!r:.60}",
-                place="VectorIndex.embed",
-            )
+        check_embed(embed, "VectorIndex.embed")
         self.embed = embed
         self._rows: dict[ScopeKey, _Rows] = {}
-        self._lock = RLock()
+        self._lock = Lock()
 
-    def missing(self, scope: ScopeKey, addresses: Sequence[str]) -> list[str]:
-        """Those of some addresses that the index does not hold in this scope."""
-        places: Mapping[str, int] = self._rows[scope].places if scope in self._rows else {}
-        return [address for address in addresses if address not in places]
+    def vectors(self, scope: Scope | ScopeKey, addresses: Sequence[str]) -> dict[str, np.ndarray]:
+        """Those that are held, of some addresses, in their order.
 
-    def add(self, scope: ScopeKey, addresses: Sequence[str], vectors: Any) -> None:
+        Raises:
+            EmbeddingError: another embedder made them.
+            ScopeError: what was given is no scope.
+        """
+        wanted = check_addresses(addresses)
+        with self._lock:
+            if (rows := self._of_scope(scope_key(scope))) is None:
+                return {}
+            held = [address for address in wanted if address in rows.places]
+            # A copy: what is given does not change when a vector is replaced.
+            found = rows.matrix[[rows.places[address] for address in held]]
+        return dict(zip(held, found, strict=True))
+
+    def add(self, scope: Scope | ScopeKey, addresses: Sequence[str], vectors: Any) -> None:
         """Hold vectors under their addresses; one that is there already is replaced.
 
         Raises:
-            EmbeddingError: wrong shape or dimension, NaN or zero vectors; nothing was stored.
+            EmbeddingError: wrong shape or dimension, NaN or zero vectors, or of another embedder
+                than the others of the scope; nothing was stored.
+            ScopeError: what was given is no scope.
         """
         import numpy as np
 
+        key = scope_key(scope)
+        check_addresses(addresses)
         if not addresses:
             return
         with self._lock:
-            rows = self._rows.get(scope)
+            rows = self._of_scope(key)
             wanted = rows.matrix.shape[1] if rows else None
             units = unit_rows(vectors, len(addresses), wanted)
             if rows is None:
-                rows = self._rows[scope] = _Rows(np.empty((64, units.shape[1]), np.float32))
+                first = np.empty((64, units.shape[1]), np.float32)
+                rows = self._rows[key] = _Rows(first, model_of(self.embed))
             for address, unit in zip(addresses, units, strict=True):
                 place = rows.places.get(address, rows.used)
                 if place == len(rows.matrix):
@@ -91,32 +128,44 @@ class VectorIndex:
                     rows.places[address] = place
                     rows.used += 1
 
-    def search(
-        self, scope: ScopeKey, vector: Any, among: Collection[str], count: int
-    ) -> list[tuple[str, float]]:
-        """The nearest of some addresses with their cosine, nearest first; ties by address."""
+    def forget(self, scope: Scope | ScopeKey) -> int:
+        """Delete all vectors of one scope, and give how many there were.
+
+        Raises:
+            ScopeError: what was given is no scope.
+        """
         with self._lock:
-            rows = self._rows.get(scope)
-            held = [name for name in dict.fromkeys(among) if rows and name in rows.places]
-            if rows is None or not held:
-                return []
-            query = unit_rows([vector], 1, rows.matrix.shape[1])[0]
-            matrix = rows.matrix[[rows.places[address] for address in held]]
-        return nearest(held, matrix, query, count)
+            rows = self._rows.pop(scope_key(scope), None)
+        return rows.used if rows else 0
+
+    def reindex(self) -> int:
+        """Delete, in all scopes, what embedders of other names made; give how many."""
+        with self._lock:
+            of_others = [
+                scope for scope, rows in self._rows.items() if not still_of(rows.model, self.embed)
+            ]
+            return sum(self._rows.pop(scope).used for scope in of_others)
+
+    def _of_scope(self, scope: ScopeKey) -> _Rows | None:
+        if (rows := self._rows.get(scope)) is not None:
+            check_model(rows.model, self.embed, "this index")
+        return rows
 
 
 def nearest(
-    addresses: Sequence[str], matrix: np.ndarray, query: np.ndarray, count: int
+    addresses: Sequence[str], rows: Sequence[np.ndarray], query: np.ndarray, count: int
 ) -> list[tuple[str, float]]:
     """The nearest of some unit rows with their cosine, nearest first; ties by address."""
+    import numpy as np
+
     # Rounded, so that the order does not hang on the last bits of a dot product.
-    scores = [round(float(score), 6) for score in matrix @ query]
+    scores = [round(float(score), 6) for score in np.stack(rows) @ query] if rows else []
     scored = sorted(zip(addresses, scores, strict=True), key=lambda hit: (-hit[1], hit[0]))
     return scored[:count]
 
 
 def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
-    """Vectors as rows of unit length, checked.
+    """Vectors as rows of unit length, float32, checked.
 
     Raises:
         EmbeddingError: not `count` rows of numbers, another dimension, NaN, or a zero vector,
@@ -125,13 +174,12 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
     import numpy as np
 
     try:
-        with np.errstate(over="ignore"):  # it becomes an infinity, and is refused as such
-            rows = np.asarray(vectors, dtype=np.float32)
+        rows = np.asarray(vectors, dtype=np.float64)  # squares of float32 may not fit in float32
     except (TypeError, ValueError):  # whose words may quote what came
         raise EmbeddingError(
             f"the embedder gave no array of numbers for {count} texts", texts=count
         ) from None
-    if rows.ndim != 2 or len(rows) != count:
+    if rows.ndim != 2 or len(rows) != count or not rows.shape[1]:
         raise EmbeddingError(
             f"the embedder gave shape {rows.shape} for {count} texts",
             texts=count,
@@ -139,8 +187,9 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
         )
     if dimension is not None and rows.shape[1] != dimension:
         raise EmbeddingError(
-            f"the embedder gives {rows.shape[1]} dimensions, the index has {dimension}: "
-            "it was made with another model. Use an index of its own.",
+            f"the embedder gives {rows.shape[1]} dimensions, the index has {dimension}: it was "
+            "made with another model. Give each model and dimension a `name` of its own and call "
+            "reindex(), or use an index for each.",
             texts=count,
             dimension=rows.shape[1],
             expected=dimension,
@@ -156,5 +205,80 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
             row=bad,
             dimension=rows.shape[1],
         )
-    units: np.ndarray = rows / lengths[:, None]
+    units: np.ndarray = (rows / lengths[:, None]).astype(np.float32)
     return units
+
+
+def model_of(embed: Embed) -> str:
+    """Which model and dimension an embedder says it is; empty where it does not."""
+    name = getattr(embed, "name", "")
+    return name if isinstance(name, str) else ""
+
+
+def still_of(model: str, embed: Embed) -> bool:
+    """Whether vectors stay in a reindex."""
+    return bool(model) and model == model_of(embed)
+
+
+def check_model(model: str, embed: Embed, where: str) -> None:
+    """That vectors can be compared with those of an embedder.
+
+    Raises:
+        EmbeddingError: names both models.
+    """
+    now = model_of(embed)
+    if model != now:
+        raise EmbeddingError(
+            f"the vectors in {where} were made by {_told(model)}, and the embedder is now "
+            f"{_told(now)}: they cannot be compared. Call reindex(), which deletes them, so that "
+            "they are embedded again when they are needed; or use an index for each."
+        )
+
+
+def _told(model: str) -> str:
+    return repr(model) if model else "one without a name"
+
+
+def scope_key(scope: Any) -> ScopeKey:
+    """A scope as the tuple that it is looked up by.
+
+    Raises:
+        ScopeError: for what is no scope, such as a filter that came in as JSON.
+    """
+    if isinstance(scope, Scope):
+        return scope.key
+    if not isinstance(scope, tuple) or not scope or not all(isinstance(p, str) for p in scope):
+        raise ScopeError(f"a scope is a Scope or a tuple of texts, not {_kind(scope)}")
+    return scope
+
+
+def check_addresses(addresses: Any) -> Sequence[str]:
+    """Each address once, in their order.
+
+    Raises:
+        InputError: for what is no list of texts, such as a filter that came in as JSON.
+    """
+    if isinstance(addresses, list | tuple) and all(isinstance(a, str) for a in addresses):
+        return list(dict.fromkeys(addresses))
+    raise InputError(f"are a list of texts, not {_kind(addresses)}", place="addresses")
+
+
+def check_embed(embed: Any, place: str) -> None:
+    """That an embedder can be called.
+
+    Raises:
+        InputError: when it cannot.
+    """
+    if not callable(embed):
+        raise InputError(
+            f"is a callable, texts in and an array out, not {embed!r:.60}", place=place
+        )
+
+
+def _kind(value: Any) -> str:
+    """What a value is, without what it holds, which may be of somebody."""
+    kind = type(value).__name__
+    if not isinstance(value, tuple | list):
+        return kind
+    inside = sorted({type(part).__name__ for part in value})
+    return f"{kind} of {', '.join(inside)}" if inside else f"empty {kind}"

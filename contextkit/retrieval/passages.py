@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from contextkit.scope import ScopeKey
+
+Key = tuple[str, ScopeKey, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -16,7 +20,13 @@ class Passage:
         role: `user`, `assistant`, `tool` or `document`.
         tokens: what it takes where it is shown, its label included.
         date: when it was said, as it is shown; empty where nobody knows.
-        session: passages of one sitting have it in common; neighbours are of one session.
+        session: passages of one sitting have it in common; neighbours are of one session. Any
+            whole number: that of a passage from elsewhere is no count.
+        scope: the scope that its vector is kept in, where it is not that of the conversation that
+            asks: of another conversation its (tenant, user, conversation); of a document
+            (tenant, user, ""), or (tenant, "", "") where all users of the tenant have it.
+        source: where it is from: the name of a document, or the conversation.
+        number: its place there: the number of the message, or of the part of a document.
     """
 
     text: str
@@ -25,6 +35,14 @@ class Passage:
     tokens: int = 0
     date: str = ""
     session: int = 0
+    scope: ScopeKey = ()
+    source: str = ""
+    number: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Names it: where it is from, in whose scope, and its number there."""
+        return self.source, self.scope, self.number
 
 
 def address_of(text: str) -> str:

@@ -2,151 +2,314 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from contextkit.breaker import Breaker, check_seconds
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, EmbeddingError, InputError
-from contextkit.groups import Entry
-from contextkit.messages import SYSTEM_ROLES, text_of
-from contextkit.retrieval.index import Index
+from contextkit.errors import CallsPaused, InputError
+from contextkit.messages import text_of
+from contextkit.retrieval.corpora import Corpora, Kept
+from contextkit.retrieval.index import Index, unit_rows
+from contextkit.retrieval.passages import Passage
+from contextkit.retrieval.ranking import fill, rank
+from contextkit.retrieval.sources import Change, Source
+from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
-from contextkit.strategies.blocks import blocks
+from contextkit.strategies.passages import (
+    block_of,
+    counted,
+    name_of_asker,
+    passage_of,
+    shown_keys,
+)
 from contextkit.view import View
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH = 32
+"""Texts that are embedded at once: what came of them is kept, however late the rest is."""
+
+LEAST = 0.05
+"""Seconds that a call has at least, however late the one before was."""
+
+QUESTION = ""
+"""Stands for the address of the question, which no text has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieve:
-    """Put the nearest passages of what the view hides behind the newest user message.
+    """Put what answers the newest user message, and is not shown any more, behind it.
 
-    They are data, delimited, with their numbers and roles, frozen into that message for good.
+    The passages are data, delimited, with number, role and date of each, in the order in which
+    they were said, and frozen into that message for good. They are found by their words, and with
+    an index by their vectors as well. Where nothing relevant is found, nothing is inserted.
 
     Attributes:
-        index: finds passages, inside the scope of the conversation.
+        index: keeps the vectors of passages, and knows who makes them; None to go by words alone.
+        source: where passages are from; None for what the view hides of the conversation itself.
         share: tokens reserved for the passages.
-        count: the most passages.
-        min_score: the least cosine at which a passage counts as relevant.
+        roles: of the messages that may come back. What tools said is data from elsewhere, and may
+            be large: it comes back only where `tool` is among them.
+        language: of the texts, such as `english`; None for each by its own words.
+        seconds: that index, embedder and source may take together in a build. Where they are
+            late or down, words alone decide, and the report says so.
+        breaker: counts failures; while it is open nothing is asked for.
     """
 
-    index: Index
+    index: Index | None = None
+    source: Source | None = None
     share: int = 1_000
-    count: int = 8
-    min_score: float = 0.3
+    roles: frozenset[str] = frozenset({"user", "assistant"})
+    language: str | None = None
+    seconds: float = 2.0
+    breaker: Breaker = field(default_factory=Breaker, repr=False, compare=False)
+    corpora: Corpora = field(init=False, repr=False, compare=False)
     phase: ClassVar[str] = "tail"
     needs_scope: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not hasattr(self.index, "search"):
+        if self.index is not None and not hasattr(self.index, "vectors"):
             raise InputError(
                 f"is an index, such as VectorIndex(embed), not {self.index!r:.60}",
                 place="Retrieve.index",
             )
+        if self.source is not None and not hasattr(self.source, "read"):
+            raise InputError(
+                f"is a source, such as Documents(), not {self.source!r:.60}",
+                place="Retrieve.source",
+            )
         whole_number("Retrieve.share", self.share, least=1)
-        whole_number("Retrieve.count", self.count, least=1)
-        least: Any = self.min_score
-        if not isinstance(least, int | float) or not -1 <= least <= 1:
-            raise BudgetError(f"Retrieve.min_score is {least!r:.60}: a cosine, -1 to 1")
+        check_seconds("Retrieve.seconds", self.seconds)
+        roles: Any = self.roles
+        if isinstance(roles, str) or not {"user", "assistant", "tool"}.issuperset(roles):
+            raise InputError(
+                f"are some of user, assistant and tool, not {roles!r:.60}", place="Retrieve.roles"
+            )
+        object.__setattr__(self, "roles", frozenset(roles))
+        object.__setattr__(self, "corpora", Corpora(self.language))
 
-    def propose(self, view: View, goal: int) -> Need | None:
-        """State what is needed, one after the other: all of it may wait for a disk or a network.
-
-        Which messages the index does not hold, their vectors and that of the question, and the
-        passages that are nearest to it.
-        """
+    def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
+        """The passages, or what is needed to find them: a source, an index, an embedder."""
         history = view.history
         if view.last_user is None or not (question := text_of(history.data[view.last_user])):
             return None
-        hidden = {
-            history.prefix_hash(number + 1, view.name): number
-            for number in hidden_numbers(view)
-            if text_of(history.data[number])
-        }
-        if not hidden:
-            return None
+        ends = monotonic() + self.seconds
         scope = history.scope.key if history.scope else (history.id,)
-        index = self.index
+        if self.source is None:
+            kept = self.corpora.of((scope, view.name, view.model))
+            return self._asked(_Asked(view, question, kept, scope, ends))
+        if history.scope is None:
+            raise InputError(
+                "reads by scope: History(scope=Scope(…))", place=f"Retrieve.source {self.source!r}"
+            )
+        return self._read(view, question, ends)
 
-        def embed(fresh: list[str]) -> Need:
-            texts = [question, *(text_of(history.data[hidden[address]]) for address in fresh)]
+    def _read(self, view: View, question: str, ends: float) -> Need:
+        """What is needed to bring the corpus of the source up to date."""
+        source, scope = self.source, view.history.scope
+        assert source is not None and scope is not None  # noqa: S101, PT018 - checked by `propose`
+        owner = source.owner(scope)
+        kept = self.corpora.of((owner, view.model))
 
-            def search(vectors: Any) -> Need:
-                if not hasattr(vectors, "__len__") or len(vectors) != len(texts):
-                    raise EmbeddingError(
-                        f"the embedder gave {type(vectors).__name__} of another length than the "
-                        f"{len(texts)} texts"
-                    )
+        def changed(change: Change) -> Iterable[Edit] | Need:
+            with kept.lock:
+                if kept.mark == mark:  # else another build was first
+                    kept.change(change, lambda passage: counted(view, passage))
+            return self._asked(_Asked(view, question, kept, owner, ends)) or ()
 
-                def near() -> list[tuple[str, float]]:
-                    index.add(scope, fresh, vectors[1:])
-                    return index.search(scope, vectors[0], hidden, self.count)
+        mark = kept.mark
+        return Need(
+            call=lambda: source.read(scope, mark),
+            finish=changed,
+            what=source.name,
+            seconds=self.seconds,
+        )
 
-                return Need(call=near, finish=insert, what="passages")
+    def _asked(self, asked: _Asked) -> Iterable[Edit] | Need | None:
+        """The passages, where something is hidden; with an index, the vectors first."""
+        with asked.kept.lock:
+            self._advance(asked)
+            if not self._open(asked).any():
+                return None
+            if self.index is None:
+                return self._insert(asked)
+            return self._held(asked, self.index)
 
-            return Need(call=lambda: index.embed(texts), finish=search, what="embeddings")
+    # -- vectors ---------------------------------------------------------------------------
 
-        def insert(hits: list[tuple[str, float]]) -> list[Edit]:
-            found = {hidden[a]: score for a, score in hits if score >= self.min_score}
-            return self._insert(view, found)
+    def _held(self, asked: _Asked, index: Index) -> Need:
+        """What is needed of the index: the vectors that this process does not have yet."""
+        wanted = list(asked.kept.corpus.wanted_by_scope(asked.question).items())
+        missing: list[tuple[ScopeKey, str, str]] = []
 
-        return Need(call=lambda: index.missing(scope, list(hidden)), finish=embed, what="index")
+        def look(at: int) -> Iterable[Edit] | Need:
+            if at == len(wanted):
+                return self._embedded(asked, index, missing)
+            where, texts = wanted[at]
+            scope = where or asked.scope
 
-    def _insert(self, view: View, found: Mapping[int, float]) -> list[Edit]:
-        """One block with as many of the best passages as fit, in the order of the conversation."""
-        chosen: list[int] = []
-        text = ""
-        for number in sorted(found, key=lambda n: (-found[n], n)):
-            tried = self._block(view, [*chosen, number])
-            if view.count({"role": "user", "content": f"\n\n{tried}"}) <= self.share:
-                chosen.append(number)
-                text = tried
-        if not chosen:
+            def found(vectors: Mapping[str, Any]) -> Iterable[Edit] | Need:
+                asked.hold(vectors)
+                missing.extend((scope, *text) for text in texts.items() if text[0] not in vectors)
+                return look(at + 1)
+
+            return self._need(asked, lambda: index.vectors(scope, list(texts)), found, "index")
+
+        return self._need(asked, self.breaker.check, lambda _: look(0), "index")
+
+    def _embedded(
+        self, asked: _Asked, index: Index, missing: Sequence[tuple[ScopeKey, str, str]]
+    ) -> Iterable[Edit] | Need:
+        """What is needed of the embedder, batch by batch as long as there is time.
+
+        The question comes first. It is no passage, so that its vector is kept nowhere.
+        """
+        question = QUESTION not in asked.vectors
+        if (not missing and not question) or (not question and asked.left <= 0):
+            self.breaker.succeeded()
+            return self._insert(asked)
+        scope = missing[0][0] if missing else asked.scope
+        batch = {name: text for where, name, text in missing[:BATCH] if where == scope}
+        rest = missing[len(batch) :]
+        if question:
+            batch[QUESTION] = asked.question
+
+        def came(given: Any) -> Iterable[Edit] | Need:
+            vectors = dict(zip(batch, unit_rows(given, len(batch), asked.dimension), strict=True))
+            asked.hold(vectors)
+            vectors.pop(QUESTION, None)
+            if not vectors:
+                return self._embedded(asked, index, rest)
+            return self._need(
+                asked,
+                lambda: index.add(scope, list(vectors), list(vectors.values())),
+                lambda _: self._embedded(asked, index, rest),
+                "index",
+            )
+
+        return self._need(asked, lambda: index.embed(list(batch.values())), came, "embeddings")
+
+    def _need(
+        self, asked: _Asked, call: Callable[[], Any], finish: Callable[[Any], Any], what: str
+    ) -> Need:
+        """Something from outside; where it is late or fails, words alone decide."""
+
+        def otherwise(error: Exception) -> Iterable[Edit]:
+            if not isinstance(error, CallsPaused):
+                self.breaker.failed()
+            return self._insert(asked)
+
+        return Need(call, finish, what, seconds=max(asked.left, LEAST), otherwise=otherwise)
+
+    # -- what is shown ---------------------------------------------------------------------
+
+    def _advance(self, asked: _Asked) -> None:
+        """Bring the corpus of a conversation to the messages before the one that asks."""
+        if self.source is not None:
+            return
+        view, corpus = asked.view, asked.kept.corpus
+        history = view.history
+
+        def passage(number: int) -> Passage | None:
+            if history.messages[number].role not in self.roles:
+                return None
+            last = corpus.passages[-1] if corpus.passages else None
+            found = passage_of(history, number, last)
+            return counted(view, found) if found else None
+
+        asked.kept.advance(
+            lambda number: history.prefix_hash(number + 1, view.name), asked.number, passage
+        )
+
+    def _open(self, asked: _Asked) -> np.ndarray:
+        """Which passages are not shown already, and may be shown to whoever asks."""
+        own = asked.view.history.scope
+        return asked.kept.open(shown_keys(asked.view), own.key if own is not None else None)
+
+    def _insert(self, asked: _Asked) -> list[Edit]:
+        """One block with the passages that are worth most, in the order of what they are from."""
+        view = asked.view
+        with asked.kept.lock:
+            self._advance(asked)  # another branch may have been asked meanwhile
+            corpus = asked.kept.corpus
+            scores = rank(
+                corpus,
+                asked.question,
+                vector=asked.vectors.get(QUESTION),
+                words=asked.vectors,
+                asker=name_of_asker(view.history.data[asked.number]),
+            )
+            allowed = self._open(asked)
+            room = self.share - self._taken(view, [])
+            chosen = fill(scores, corpus.tokens.values, room, among=allowed)
+            passages = [corpus.passages[number] for number in chosen]
+            found = {p.key: float(scores[n]) for p, n in zip(passages, chosen, strict=True)}
+        while passages and self._taken(view, passages) > self.share:
+            passages.remove(min(passages, key=lambda p: (found[p.key], -p.number)))
+        if not passages:
             return []
         return [
             view.insert(
-                text,
-                reason=f"{len(chosen)} passages of what was cut, nearest to the message",
+                self._block(view, passages),
+                reason=f"{len(passages):,} of {int(allowed.sum()):,} passages answer the message",
                 by=type(self).__name__,
                 provenance={
-                    "sources": sorted(chosen),
-                    "scores": [found[n] for n in sorted(chosen)],
+                    "passages": [[p.source, list(p.scope), p.number] for p in passages],
+                    "scores": [found[passage.key] for passage in passages],
+                    "vectors": QUESTION in asked.vectors,
                 },
             )
         ]
 
-    def _block(self, view: View, numbers: list[int]) -> str:
-        messages = view.history.messages
-        return blocks(
-            view.history,
-            "passages",
-            (
-                (f"message {number}, {messages[number].role}", text_of(messages[number].data))
-                for number in sorted(numbers)
-            ),
-        )
+    def _taken(self, view: View, passages: list[Passage]) -> int:
+        """Tokens of a block, with what stands around it."""
+        return view.count({"role": "user", "content": f"\n\n{self._block(view, passages)}"})
+
+    def _block(self, view: View, passages: list[Passage]) -> str:
+        name = self.source.name if self.source is not None else "passages"
+        return block_of(view, name, passages)
 
 
-def hidden_numbers(view: View) -> list[int]:
-    """The messages of the conversation whose text the view does not show, in order."""
-    shown = {
-        number
-        for entry in view.entries
-        if entry.edit is None
-        or entry.edit.kind in ("move", "reasoning", "mend")
-        or (entry.edit.kind == "clear" and _texts_stay(view, entry))
-        for number in entry.numbers
-    }
-    return [
-        number
-        for number in range(view.seen)
-        if number not in shown and view.history.messages[number].role not in SYSTEM_ROLES
-    ]
+@dataclass(slots=True)
+class _Asked:
+    """One message that asks, and what has come for it.
 
+    Attributes:
+        view: in which it is asked.
+        question: its text.
+        kept: what is searched.
+        scope: where the vectors of it are kept, where a passage says nothing else.
+        ends: when nobody waits any more, on the monotonic clock.
+        vectors: that have come, by address; of the question under `QUESTION`.
+    """
 
-def _texts_stay(view: View, entry: Entry) -> bool:
-    """Whether nothing but media was cleared: each text part is shown as it was."""
-    content = view.history.data[entry.number].get("content")
-    if not isinstance(content, list) or not isinstance(entry.data.get("content"), list):
-        return False
-    return all(part in entry.data["content"] for part in content if part.get("type") == "text")
+    view: View
+    question: str
+    kept: Kept
+    scope: ScopeKey
+    ends: float
+    number: int = 0
+    vectors: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.number = self.view.last_user or 0
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.ends - monotonic()
+
+    @property
+    def dimension(self) -> int | None:
+        """Of the vectors that have come."""
+        return len(next(iter(self.vectors.values()))) if self.vectors else None
+
+    def hold(self, vectors: Mapping[str, Any]) -> None:
+        """Take vectors that have come."""
+        self.vectors.update(vectors)
+        self.kept.corpus.hold(vectors)
