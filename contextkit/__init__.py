@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from contextkit.retrieval.embedders import OpenAIEmbedder
     from contextkit.retrieval.index import VectorIndex
     from contextkit.retrieval.minilm import LocalEmbedder
+    from contextkit.retrieval.sqlite import SQLiteIndex
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
@@ -74,6 +75,7 @@ _MODULES = {
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
     "Retrieve": "strategies.retrieval",
+    "SQLiteIndex": "retrieval.sqlite",
     "SQLiteStore": "storage.sqlite",
     "Schedule": "schedules",
     "Scope": "scope",
@@ -121,6 +123,7 @@ __all__ = [
     "PrefixStabilizer",
     "Profile",
     "Retrieve",
+    "SQLiteIndex",
     "SQLiteStore",
     "Schedule",
     "Scope",

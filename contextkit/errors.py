@@ -13,7 +13,8 @@ ContextKitError
 ├── EmbeddingError         an embedder gave no vectors, or such as cannot be used
 ├── IndexUnusable          an index on disk cannot do its work; what is missing is embedded again
 │   ├── IndexLocked        another process has its directory open
-│   └── IndexCorrupt       it holds what was not stored under this scope
+│   ├── IndexBusy          locked for longer than the deadline; may be tried again
+│   └── IndexCorrupt       it is damaged, or holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
 ├── CallsPaused       a summarizer that failed repeatedly is not asked for a while
 ├── MissingExtra           an optional package is not installed
@@ -336,7 +337,7 @@ class IndexUnusable(ContextKitError):
     """An index on disk cannot do its work; histories are not touched, and builds go on without it.
 
     Attributes:
-        path: its directory.
+        path: its directory, or the file in it that cannot be used.
     """
 
     def __init__(self, path: str, what: str) -> None:
@@ -364,12 +365,22 @@ class IndexLocked(IndexUnusable):
         )
 
 
-class IndexCorrupt(IndexUnusable):
-    """The index holds what was not stored under this scope; nothing of it was given."""
+class IndexBusy(IndexUnusable):
+    """The index stayed locked for longer than the deadline (seconds); try again."""
 
-    def __init__(self, path: str, what: str) -> None:
+    retryable = True
+
+    def __init__(self, path: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(path, f"stayed locked for {seconds:g} s by another writer: try again.")
+
+
+class IndexCorrupt(IndexUnusable):
+    """The index is damaged, or holds what was not stored under this scope; nothing was given."""
+
+    def __init__(self, path: str, what: str, *, delete: str = "the directory") -> None:
         super().__init__(
             path,
-            f"{what}: somebody else wrote to it. Close the index and delete the directory; what is "
-            "missing is embedded again.",
+            f"{what}: it is damaged, or somebody else wrote to it. Delete {delete}, with no index "
+            "open on it; what is missing is embedded again.",
         )

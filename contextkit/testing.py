@@ -25,7 +25,11 @@ from contextkit.profiles import profile_for
 from contextkit.retrieval.contract import acheck_embedder, check_embedder
 from contextkit.retrieval.index import Index
 from contextkit.scope import Scope
-from contextkit.store import Store
+from contextkit.store import Store, needs_documents, needs_recall
+from contextkit.store_checks import check_document_store, check_recall_store
+from contextkit.store_checks import promise as _promise
+from contextkit.store_checks import refuses as _refuses
+from contextkit.store_checks import said as _said
 from contextkit.strategies.base import Strategy
 from contextkit.summarizing.kept import hidden_numbers, kept_of, said_by
 from contextkit.summarizing.mention import FactKind
@@ -132,13 +136,18 @@ def check_store(make_store: Callable[[], Store]) -> None:
     """A store keeps what the `Store` protocol promises; for stores of your own.
 
     Args:
-        make_store: gives a new store with nothing in it.
+        make_store: gives a new store with nothing in it. What a `RecallStore` and a
+            `DocumentStore` promise is looked at where it has `conversations` or `documents`.
 
     Raises:
         AssertionError: says what the store does not do.
     """
     for check in (_keeps_records, _refuses_others, _separates_scopes, _decides_once, _shares_work):
         check(make_store())
+    if hasattr(make_store(), "conversations"):
+        check_recall_store(lambda: needs_recall(make_store(), "the contract"))
+    if hasattr(make_store(), "documents"):
+        check_document_store(lambda: needs_documents(make_store(), "the contract"))
 
 
 def check_strategy(strategy: Strategy, phase: str = "compaction") -> None:
@@ -320,14 +329,6 @@ class _Named:
         raise AssertionError("an index embeds nothing by itself")
 
 
-def _refuses(what: Callable[[], Any], error: type[ContextKitError], why: str) -> str:
-    try:
-        what()
-    except error as caught:
-        return str(caught)
-    raise AssertionError(f"refused is: {why}")
-
-
 _NOBODIES: list[Any] = [
     None, (), "", "t", [], ["t", "me", "c"], {}, {"$ne": "x"}, ("t", None, "c"), (None,), ("t", 1),
     ({"$ne": "x"}, "me", "c"), ("t", ["me"], "c"), ("t", b"me", "c"), True, 0, frozenset({"t"}),
@@ -350,15 +351,6 @@ _RECORDS: list[dict[str, Any]] = [
     },
     {"b": [1, 1.0, True, None, 2**60, 1e-9], "a": {"z": {}, "y": []}, "": "'); DROP TABLE records"},
 ]
-
-
-def _promise(kept: bool, *, what: str) -> None:
-    if not kept:  # not an assert, which `python -O` leaves out
-        raise AssertionError(what)
-
-
-def _said(value: Any) -> str:
-    return repr(value)  # unlike ==, tells 1, 1.0 and True apart, and the order of keys
 
 
 def _keeps_records(store: Store) -> None:

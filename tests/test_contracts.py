@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -58,8 +59,9 @@ def test_retrieval_over_chroma_keeps_the_contract(chroma: Any) -> None:
     check_strategy(ck.Retrieve(chroma(), share=200), "tail")
 
 
-def test_the_indexes_keep_the_contract(chroma: Any) -> None:
+def test_the_indexes_keep_the_contract(chroma: Any, tmp_path: Path) -> None:
     check_index(lambda: ck.VectorIndex(embed))
+    check_index(lambda: ck.SQLiteIndex(embed, tmp_path / uuid4().hex))
     check_index(chroma)
 
 

@@ -31,6 +31,7 @@ NAMES = [
     "PrefixStabilizer",
     "Profile",
     "Retrieve",
+    "SQLiteIndex",
     "SQLiteStore",
     "Schedule",
     "Scope",

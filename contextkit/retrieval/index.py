@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from contextkit.errors import EmbeddingError, InputError, ScopeError
-from contextkit.scope import Scope, ScopeKey
+from contextkit.scope import Scope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,8 @@ Embed = Callable[[Sequence[str]], Any]
 
 Its attribute `name`, where it has one, says which model and dimension it is.
 """
+
+ScopeKey = tuple[str, ...]
 
 
 class Index(Protocol):
@@ -185,15 +187,7 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
             texts=count,
             rows=len(rows) if rows.ndim else None,
         )
-    if dimension is not None and rows.shape[1] != dimension:
-        raise EmbeddingError(
-            f"the embedder gives {rows.shape[1]} dimensions, the index has {dimension}: it was "
-            "made with another model. Give each model and dimension a `name` of its own and call "
-            "reindex(), or use an index for each.",
-            texts=count,
-            dimension=rows.shape[1],
-            expected=dimension,
-        )
+    check_dimension(rows.shape[1], dimension)
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(rows, axis=1)
     usable = np.isfinite(lengths) & (lengths > 0)
@@ -209,10 +203,28 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
     return units
 
 
+def check_dimension(given: int, held: int | None) -> None:
+    """That vectors have the dimension of those that are held, if any are.
+
+    Raises:
+        EmbeddingError: names both.
+    """
+    if held is not None and given != held:
+        raise EmbeddingError(
+            f"the embedder gives {given} dimensions, the index has {held}: it was made with "
+            "another model. Give each model and dimension a `name` of its own and call reindex(), "
+            "or use an index for each.",
+            dimension=given,
+            expected=held,
+        )
+
+
 def model_of(embed: Embed) -> str:
     """Which model and dimension an embedder says it is; empty where it does not."""
     name = getattr(embed, "name", "")
-    return name if isinstance(name, str) else ""
+    if not isinstance(name, str):
+        return ""
+    return name.encode("utf-8", "backslashreplace").decode()  # it is kept: no lone surrogates
 
 
 def still_of(model: str, embed: Embed) -> bool:
