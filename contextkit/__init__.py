@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from contextkit.originals import expand_tool
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
+    from contextkit.retrieval.documents import Documents
     from contextkit.retrieval.index import VectorIndex
+    from contextkit.retrieval.recall import Recall
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
@@ -59,6 +61,7 @@ _MODULES = {
     "Context": "context",
     "ContextBuilder": "builder",
     "ContextKitError": "errors",
+    "Documents": "retrieval.documents",
     "DropOldest": "strategies.truncation",
     "Edit": "edits",
     "ExtractiveSummarizer": "summarizing.extractive",
@@ -69,6 +72,7 @@ _MODULES = {
     "Need": "strategies.base",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
+    "Recall": "retrieval.recall",
     "Retrieve": "strategies.retrieval",
     "SQLiteStore": "storage.sqlite",
     "Schedule": "schedules",
@@ -104,6 +108,7 @@ __all__ = [
     "Context",
     "ContextBuilder",
     "ContextKitError",
+    "Documents",
     "DropOldest",
     "Edit",
     "ExtractiveSummarizer",
@@ -114,6 +119,7 @@ __all__ = [
     "Need",
     "PrefixStabilizer",
     "Profile",
+    "Recall",
     "Retrieve",
     "SQLiteStore",
     "Schedule",
