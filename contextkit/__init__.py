@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from contextkit.originals import expand_tool
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
+    from contextkit.retrieval.documents import Documents
     from contextkit.retrieval.embedders import OpenAIEmbedder
     from contextkit.retrieval.index import VectorIndex
     from contextkit.retrieval.minilm import LocalEmbedder
+    from contextkit.retrieval.recall import Recall
     from contextkit.retrieval.sqlite import SQLiteIndex
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
@@ -62,6 +64,7 @@ _MODULES = {
     "Context": "context",
     "ContextBuilder": "builder",
     "ContextKitError": "errors",
+    "Documents": "retrieval.documents",
     "DropOldest": "strategies.truncation",
     "Edit": "edits",
     "ExtractiveSummarizer": "summarizing.extractive",
@@ -74,6 +77,7 @@ _MODULES = {
     "OpenAIEmbedder": "retrieval.embedders",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
+    "Recall": "retrieval.recall",
     "Retrieve": "strategies.retrieval",
     "SQLiteIndex": "retrieval.sqlite",
     "SQLiteStore": "storage.sqlite",
@@ -110,6 +114,7 @@ __all__ = [
     "Context",
     "ContextBuilder",
     "ContextKitError",
+    "Documents",
     "DropOldest",
     "Edit",
     "ExtractiveSummarizer",
@@ -122,6 +127,7 @@ __all__ = [
     "OpenAIEmbedder",
     "PrefixStabilizer",
     "Profile",
+    "Recall",
     "Retrieve",
     "SQLiteIndex",
     "SQLiteStore",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
 
+from contextkit.messages import SYSTEM_ROLES, Message, text_of
 from contextkit.scope import ScopeKey
 
 Key = tuple[str, ScopeKey, int]
@@ -48,3 +50,37 @@ class Passage:
 def address_of(text: str) -> str:
     """What the vector of a text is kept under: inside a scope, the same text is embedded once."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def passage_of(
+    message: Message, number: int, *, session: int = 0, scope: ScopeKey = (), source: str = ""
+) -> Passage | None:
+    """What can be found of a message; None of a system message, and of one without text.
+
+    Args:
+        message: of a log.
+        number: its number there.
+        session, scope, source: as `Passage` has them.
+    """
+    text = text_of(message.data)
+    if message.role in SYSTEM_ROLES or not text.strip():
+        return None
+    return Passage(
+        text,
+        speaker=message.data.get("name") or message.role,
+        role=message.role,
+        date="" if message.time is None else date_of(message.time),
+        session=session,
+        scope=scope,
+        source=source,
+        number=number,
+    )
+
+
+def date_of(time: float) -> str:
+    """A time as it is shown: the minute in UTC, the same on every machine.
+
+    Args:
+        time: seconds since the epoch.
+    """
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
