@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.documents import Documents
+    from contextkit.retrieval.embedders import OpenAIEmbedder
     from contextkit.retrieval.index import VectorIndex
+    from contextkit.retrieval.minilm import LocalEmbedder
     from contextkit.retrieval.recall import Recall
+    from contextkit.retrieval.sqlite import SQLiteIndex
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
@@ -68,12 +71,15 @@ _MODULES = {
     "History": "history",
     "KeepLast": "strategies.truncation",
     "Ledger": "caching.ledger",
+    "LocalEmbedder": "retrieval.minilm",
     "ModelSummarizer": "summarizing.model",
     "Need": "strategies.base",
+    "OpenAIEmbedder": "retrieval.embedders",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
     "Recall": "retrieval.recall",
     "Retrieve": "strategies.retrieval",
+    "SQLiteIndex": "retrieval.sqlite",
     "SQLiteStore": "storage.sqlite",
     "Schedule": "schedules",
     "Scope": "scope",
@@ -115,12 +121,15 @@ __all__ = [
     "History",
     "KeepLast",
     "Ledger",
+    "LocalEmbedder",
     "ModelSummarizer",
     "Need",
+    "OpenAIEmbedder",
     "PrefixStabilizer",
     "Profile",
     "Recall",
     "Retrieve",
+    "SQLiteIndex",
     "SQLiteStore",
     "Schedule",
     "Scope",

@@ -22,6 +22,7 @@ from contextkit.errors import (
 )
 from contextkit.history import History
 from contextkit.profiles import profile_for
+from contextkit.retrieval.contract import acheck_embedder, check_embedder
 from contextkit.retrieval.index import Index
 from contextkit.scope import Scope
 from contextkit.store import Store, needs_documents, needs_recall
@@ -33,6 +34,16 @@ from contextkit.strategies.base import Strategy
 from contextkit.summarizing.kept import hidden_numbers, kept_of, said_by
 from contextkit.summarizing.mention import FactKind
 from contextkit.view import fold
+
+__all__ = [
+    "acheck_embedder",
+    "assert_facts_kept",
+    "assert_prefix_stable",
+    "check_embedder",
+    "check_index",
+    "check_store",
+    "check_strategy",
+]
 
 _NAMED = 20  # lost facts that are named
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from contextkit.errors import IndexCorrupt
 from contextkit.retrieval.index import (
     Embed,
-    ScopeKey,
     check_addresses,
     check_model,
     model_of,
     still_of,
     unit_rows,
 )
-from contextkit.retrieval.row_ids import row_id, scope_id, tenant_id
+from contextkit.retrieval.row_ids import row_ids, scope_id, tenant_id
+from contextkit.scope import ScopeKey
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,8 @@ class ChromaRows:
         """Those that are held, of some addresses, in their order."""
         import numpy as np
 
-        ids = {row_id(scope, address): address for address in check_addresses(addresses)}
+        wanted = check_addresses(addresses)
+        ids = dict(zip(row_ids(scope, wanted), wanted, strict=True))
         owner = scope_id(scope)
         found: dict[str, np.ndarray] = {}
         collection = yield from self._collection(scope)
@@ -107,7 +108,7 @@ class ChromaRows:
         check_addresses(addresses)
         if not addresses:
             return
-        rows = {row_id(scope, address): at for at, address in enumerate(addresses)}
+        rows = {row: at for at, row in enumerate(row_ids(scope, addresses))}
         collection = yield from self._collection(scope)
         dimension = None if collection is None else self._dimension(collection)
         units = unit_rows(vectors, len(addresses), dimension)

@@ -19,6 +19,7 @@ from contextkit.retrieval.passages import Passage, address_of
 from contextkit.retrieval.questions import is_standing
 from contextkit.retrieval.terms import DEFAULT, Term, date_terms, language_of, terms, words_of
 from contextkit.retrieval.words import WordVectors
+from contextkit.scope import ScopeKey
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,6 +171,17 @@ class Corpus:
                 if term.word and term.key not in self.postings
             ]
             return {address_of(word): word for word in words}
+
+    def wanted_by_scope(self, question: str = "") -> dict[ScopeKey, dict[str, str]]:
+        """The same, texts and words, by the scope that each vector is kept in, `Passage.scope`."""
+        with self.lock:
+            wanted: dict[ScopeKey, dict[str, str]] = {}
+            for address, (text, rows) in self._missing().items():
+                owner = int(self.first_rows.values.searchsorted(rows[0], side="right")) - 1
+                wanted.setdefault(self.passages[owner].scope, {})[address] = text
+            if words := self.wanted_words(question):
+                wanted.setdefault((), {}).update(words)
+            return wanted
 
     def hold(self, vectors: Mapping[str, Any]) -> None:
         """Take vectors of texts and words that are wanted, by their addresses; others are passed.

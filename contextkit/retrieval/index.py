@@ -177,28 +177,54 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
 
     try:
         rows = np.asarray(vectors, dtype=np.float64)  # squares of float32 may not fit in float32
-    except (TypeError, ValueError) as error:
-        raise EmbeddingError(f"the embedder gave no array of numbers: {error}") from error
-    if rows.ndim != 2 or len(rows) != count or not rows.shape[1]:
-        raise EmbeddingError(f"the embedder gave shape {rows.shape} for {count} texts")
-    if dimension is not None and rows.shape[1] != dimension:
+    except (TypeError, ValueError):  # whose words may quote what came
         raise EmbeddingError(
-            f"the embedder gives {rows.shape[1]} dimensions, the index has {dimension}: it was "
-            "made with another model. Give each model and dimension a `name` of its own and call "
-            "reindex(), or use an index for each."
+            f"the embedder gave no array of numbers for {count} texts", texts=count
+        ) from None
+    if rows.ndim != 2 or len(rows) != count or not rows.shape[1]:
+        raise EmbeddingError(
+            f"the embedder gave shape {rows.shape} for {count} texts",
+            texts=count,
+            rows=len(rows) if rows.ndim else None,
         )
+    check_dimension(rows.shape[1], dimension)
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(rows, axis=1)
-    if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
-        raise EmbeddingError("the embedder gave a vector of zeros, NaN or infinity")
+    usable = np.isfinite(lengths) & (lengths > 0)
+    if not np.all(usable):
+        bad = int(np.argmin(usable))
+        raise EmbeddingError(
+            f"the embedder gave a vector of zeros, NaN or infinity (number {bad} of {count})",
+            texts=count,
+            row=bad,
+            dimension=rows.shape[1],
+        )
     units: np.ndarray = (rows / lengths[:, None]).astype(np.float32)
     return units
+
+
+def check_dimension(given: int, held: int | None) -> None:
+    """That vectors have the dimension of those that are held, if any are.
+
+    Raises:
+        EmbeddingError: names both.
+    """
+    if held is not None and given != held:
+        raise EmbeddingError(
+            f"the embedder gives {given} dimensions, the index has {held}: it was made with "
+            "another model. Give each model and dimension a `name` of its own and call reindex(), "
+            "or use an index for each.",
+            dimension=given,
+            expected=held,
+        )
 
 
 def model_of(embed: Embed) -> str:
     """Which model and dimension an embedder says it is; empty where it does not."""
     name = getattr(embed, "name", "")
-    return name if isinstance(name, str) else ""
+    if not isinstance(name, str):
+        return ""
+    return name.encode("utf-8", "backslashreplace").decode()  # it is kept: no lone surrogates
 
 
 def still_of(model: str, embed: Embed) -> bool:

@@ -9,6 +9,8 @@ from hashlib import blake2b
 from contextkit.messages import SYSTEM_ROLES, Message, text_of
 from contextkit.scope import ScopeKey
 
+Key = tuple[str, ScopeKey, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -38,6 +40,11 @@ class Passage:
     scope: ScopeKey = ()
     source: str = ""
     number: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Names it: where it is from, in whose scope, and its number there."""
+        return self.source, self.scope, self.number
 
 
 def address_of(text: str) -> str:

@@ -13,7 +13,7 @@ STOP_WORDS: dict[str, frozenset[str]] = {
     language: frozenset(words.split())
     for language, words in {
         "english": """
-            a about above after again against all also am an and any are as at be because been
+            a about above after again against all am an and any are as at be because been
             before being below between both but by can could did do does doing down during each
             else ever few for from further had has have having he her here hers herself him himself
             his how i if in into is it its itself just let me more most my myself no nor not of off
@@ -21,6 +21,7 @@ STOP_WORDS: dict[str, frozenset[str]] = {
             such than that the their theirs them themselves then there these they this those
             through to too under until up upon us very was we were what when where which while who
             whom whose why will with would yet you your yours yourself yourselves
+            also get go going got hey hi oh ok okay please really us wow yeah yes
             ain aren couldn d didn doesn don hadn hasn haven isn ll m mustn re s shouldn t ve wasn
             weren won wouldn
         """,

@@ -65,6 +65,7 @@ _MONTHS = (
     "November",
     "December",
 )
+_CLOCK = re.compile(r"\d\d?:\d\d[:.\d]*(?:\s*[AaPp]\.?[Mm]\b\.?)?")
 _DAY = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
 
 _lock = Lock()
@@ -106,7 +107,11 @@ def words_of(text: str) -> list[str]:
 
 
 def date_terms(date: str) -> list[Term]:
-    """The terms of a date as it is shown; the month of one like 2026-05-08 by its name as well."""
+    """The terms of a date as it is shown; the month of one like 2026-05-08 by its name as well.
+
+    The time of day is left out: its numbers would be found by any other number.
+    """
+    date = _CLOCK.sub(" ", date)
     named = "".join(
         f" {int(day)} {_MONTHS[int(month) - 1]}"
         for _, month, day in _DAY.findall(date)
