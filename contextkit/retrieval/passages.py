@@ -9,7 +9,11 @@ from hashlib import blake2b
 from contextkit.messages import SYSTEM_ROLES, Message, text_of
 from contextkit.scope import ScopeKey
 
+PAUSE = 4 * 3_600
+"""Seconds without a message behind which another session begins. Chosen, not measured."""
+
 Key = tuple[str, ScopeKey, int]
+"""Names a passage: where it is from, in whose scope, and its number there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,10 @@ def passage_of(
     text = text_of(message.data)
     if message.role in SYSTEM_ROLES or not text.strip():
         return None
+    name = message.data.get("name")
     return Passage(
         text,
-        speaker=message.data.get("name") or message.role,
+        speaker=name if isinstance(name, str) and name else message.role,
         role=message.role,
         date="" if message.time is None else date_of(message.time),
         session=session,
@@ -78,9 +83,12 @@ def passage_of(
 
 
 def date_of(time: float) -> str:
-    """A time as it is shown: the minute in UTC, the same on every machine.
+    """A time as it is shown: the minute in UTC, the same on every machine; empty in no calendar.
 
     Args:
         time: seconds since the epoch.
     """
-    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, OSError, ValueError):
+        return ""

@@ -13,13 +13,10 @@ from contextkit.budget import whole_number
 from contextkit.errors import InputError, ScopeError, StoreCorrupt
 from contextkit.messages import Message
 from contextkit.records import record_from_json
-from contextkit.retrieval.passages import Passage, passage_of
+from contextkit.retrieval.passages import PAUSE, Passage, passage_of
 from contextkit.retrieval.sources import Change, Mark, changed
 from contextkit.scope import Scope, ScopeKey
 from contextkit.store import RecallStore, needs_recall
-
-PAUSE = 4 * 3_600
-"""Seconds without a message behind which another session begins. Chosen, not measured."""
 
 _ROLES = ("user", "assistant", "tool")
 _OVERHEAD = 400  # bytes of a passage besides its texts

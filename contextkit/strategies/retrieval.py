@@ -25,8 +25,8 @@ from contextkit.strategies.passages import (
     block_of,
     counted,
     name_of_asker,
+    next_passage,
     own_key,
-    passage_of,
     shown_keys,
 )
 from contextkit.view import View
@@ -225,7 +225,7 @@ class Retrieve:
             if history.messages[number].role not in self.roles:
                 return None
             last = corpus.passages[-1] if corpus.passages else None
-            found = passage_of(history, number, last)
+            found = next_passage(history, number, last)
             return counted(view, found) if found else None
 
         asked.kept.advance(
