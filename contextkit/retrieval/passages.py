@@ -11,6 +11,9 @@ from contextkit.scope import ScopeKey
 
 Key = tuple[str, ScopeKey, int]
 
+SITTING = 4 * 3600.0
+"""Seconds without a message, after which the next one begins a session of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -65,9 +68,10 @@ def passage_of(
     text = text_of(message.data)
     if message.role in SYSTEM_ROLES or not text.strip():
         return None
+    name = message.data.get("name")
     return Passage(
         text,
-        speaker=message.data.get("name") or message.role,
+        speaker=name if isinstance(name, str) and name and message.role != "tool" else message.role,
         role=message.role,
         date="" if message.time is None else date_of(message.time),
         session=session,
@@ -83,4 +87,4 @@ def date_of(time: float) -> str:
     Args:
         time: seconds since the epoch.
     """
-    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M")

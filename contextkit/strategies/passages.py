@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from contextkit.groups import Entry
 from contextkit.history import History
-from contextkit.messages import SYSTEM_ROLES, text_of
-from contextkit.retrieval.passages import Key, Passage
+from contextkit.messages import SYSTEM_ROLES
+from contextkit.retrieval import passages as found
+from contextkit.retrieval.passages import SITTING, Key, Passage
 from contextkit.scope import ScopeKey
 from contextkit.strategies.blocks import blocks, label_of
 from contextkit.view import View
-
-SITTING = 4 * 3600.0
-"""Seconds without a message, after which the next one begins a session of its own."""
 
 
 def passage_of(history: History, number: int, last: Passage | None) -> Passage | None:
@@ -27,23 +24,10 @@ def passage_of(history: History, number: int, last: Passage | None) -> Passage |
         number: of the message.
         last: the passage before.
     """
-    message = history.messages[number]
-    text = text_of(message.data)
-    if not text.strip():
-        return None
-    name = message.data.get("name")
-    said_by = name if isinstance(name, str) and name and message.role != "tool" else message.role
     session = last.session if last else 0
     if last is not None and _gap(history, last.number, number) > SITTING:
         session += 1
-    return Passage(
-        text,
-        speaker=said_by,
-        role=message.role,
-        date=date_of(message.time),
-        session=session,
-        number=number,
-    )
+    return found.passage_of(history.messages[number], number, session=session)
 
 
 def counted(view: View, passage: Passage) -> Passage:
@@ -59,7 +43,7 @@ def label(passage: Passage) -> str:
     if passage.speaker not in (passage.role, passage.source):
         said_by = f"{passage.role} {label_of(passage.speaker)}"
     if passage.role == "document":
-        parts = [label_of(passage.source), f"part {passage.number}"]
+        parts = [label_of(passage.speaker), f"part {passage.number}"]
     else:
         parts = [f"message {passage.number}", said_by]
         if passage.source:
@@ -70,16 +54,6 @@ def label(passage: Passage) -> str:
 def block_of(view: View, name: str, passages: list[Passage]) -> str:
     """One delimited block with passages."""
     return blocks(view.history, name, ((label(passage), passage.text) for passage in passages))
-
-
-def date_of(time: float | None) -> str:
-    """A time as passages show it, in UTC; empty where nobody knows, or no calendar has it."""
-    if time is None:
-        return ""
-    try:
-        return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return ""
 
 
 def shown_keys(view: View) -> set[Key]:
