@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contextkit.originals import expand_tool
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
+    from contextkit.retrieval.chroma_server import ChromaServerIndex
     from contextkit.retrieval.documents import Documents
     from contextkit.retrieval.embedders import OpenAIEmbedder
     from contextkit.retrieval.feeding import afeed, feed
@@ -59,6 +60,7 @@ _MODULES = {
     "BudgetExceeded": "errors",
     "Chat": "chat",
     "ChromaIndex": "retrieval.chroma",
+    "ChromaServerIndex": "retrieval.chroma_server",
     "ClampToolResults": "strategies.tool_results",
     "ClearMedia": "strategies.media",
     "ClearToolResults": "strategies.tool_results",
@@ -111,6 +113,7 @@ __all__ = [
     "BudgetExceeded",
     "Chat",
     "ChromaIndex",
+    "ChromaServerIndex",
     "ClampToolResults",
     "ClearMedia",
     "ClearToolResults",
