@@ -13,11 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import contextkit as ck
+from contextkit.breaker import Breaker
 from contextkit.cli.ways import script
 from contextkit.errors import SummaryRejected
 from contextkit.profiles import profile_for
 from contextkit.providers.local import LocalServer
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.model import ModelSummarizer
 from contextkit.summarizing.request import SummaryRequest
 from contextkit.tokens import RequestCounter, counter_for

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
     from contextkit.retrieval.chroma_server import ChromaServerIndex
+    from contextkit.retrieval.documents import Documents
+    from contextkit.retrieval.embedders import OpenAIEmbedder
     from contextkit.retrieval.index import VectorIndex
+    from contextkit.retrieval.minilm import LocalEmbedder
+    from contextkit.retrieval.recall import Recall
     from contextkit.retrieval.sqlite import SQLiteIndex
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
@@ -62,16 +66,20 @@ _MODULES = {
     "Context": "context",
     "ContextBuilder": "builder",
     "ContextKitError": "errors",
+    "Documents": "retrieval.documents",
     "DropOldest": "strategies.truncation",
     "Edit": "edits",
     "ExtractiveSummarizer": "summarizing.extractive",
     "History": "history",
     "KeepLast": "strategies.truncation",
     "Ledger": "caching.ledger",
+    "LocalEmbedder": "retrieval.minilm",
     "ModelSummarizer": "summarizing.model",
     "Need": "strategies.base",
+    "OpenAIEmbedder": "retrieval.embedders",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
+    "Recall": "retrieval.recall",
     "Retrieve": "strategies.retrieval",
     "SQLiteIndex": "retrieval.sqlite",
     "SQLiteStore": "storage.sqlite",
@@ -109,16 +117,20 @@ __all__ = [
     "Context",
     "ContextBuilder",
     "ContextKitError",
+    "Documents",
     "DropOldest",
     "Edit",
     "ExtractiveSummarizer",
     "History",
     "KeepLast",
     "Ledger",
+    "LocalEmbedder",
     "ModelSummarizer",
     "Need",
+    "OpenAIEmbedder",
     "PrefixStabilizer",
     "Profile",
+    "Recall",
     "Retrieve",
     "SQLiteIndex",
     "SQLiteStore",

@@ -29,7 +29,7 @@ from contextkit.history import MAIN, History
 from contextkit.kept_summaries import KeptSummaries
 from contextkit.known import Known
 from contextkit.lists import PlainLists
-from contextkit.messages import MessageLike
+from contextkit.messages import MessageLike, is_time
 from contextkit.phases import Event, Failed, Phases, failures_in
 from contextkit.plan import (
     Plan,
@@ -508,15 +508,17 @@ class ContextBuilder:
             counter=self.counter,
             rendering=plan.rendering,
             again=again,
-            time=self._now(),
+            time=_seconds(self._clock()),
             earlier=view.history.times.get(decided[-1].point) if again else None,
         )
 
-    def _now(self) -> float | None:
-        """Seconds since the epoch, for forecasts alone: no decision reads it."""
-        now = self._clock()
-        known = isinstance(now, int | float) and not isinstance(now, bool) and isfinite(now)
-        return now if known else None
+    def now(self) -> float | None:
+        """When a message comes, by the schedule's clock, else the system's; no decision reads it.
+
+        Seconds since the epoch; None where the clock gives no such number.
+        """
+        now = (getattr(self.schedule, "clock", None) or self._clock)()
+        return now if is_time(now) else None
 
     def _refuse_unscoped(self) -> None:
         needing = self.phases.needing_scope
@@ -528,6 +530,12 @@ class ContextBuilder:
                 "looked up without saying whose it is. Pass build(messages, scope=Scope(tenant, "
                 "user, conversation)), use client.scoped(…) of a wrapped client, or keep a History."
             )
+
+
+def _seconds(now: Any) -> float | None:
+    """What a clock gave, for forecasts alone: no decision reads it."""
+    known = isinstance(now, int | float) and not isinstance(now, bool) and isfinite(now)
+    return now if known else None
 
 
 @dataclass(frozen=True, slots=True)

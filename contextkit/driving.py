@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any, TypeVar
 
-from contextkit.errors import InputError, ScopeError
+from contextkit.errors import DeadlinePassed, InputError, ScopeError
 from contextkit.phases import Failed
 from contextkit.strategies.base import Need
 
@@ -43,7 +46,10 @@ def drive(steps: Steps[Result], use: str = "abuild, not build") -> Result:
             if isinstance(need, Need) and need.after is not None:
                 need.after.wait()
             try:
-                result = need.call()
+                if isinstance(need, Need) and need.seconds is not None:
+                    result = _within(need.seconds, need)
+                else:
+                    result = need.call()
             except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
                 result = Failed(error)
             if inspect.isawaitable(result):
@@ -66,9 +72,12 @@ async def drive_async(steps: Steps[Result]) -> Result:
             if isinstance(need, Need) and need.after is not None:
                 await need.after.wait_async()
             try:
-                result = await _in_thread(need.call)
-                if inspect.isawaitable(result):
-                    result = await result
+                if isinstance(need, Need) and need.seconds is not None:
+                    result = await _within_async(need.seconds, need)
+                else:
+                    result = await _in_thread(need.call)
+                    if inspect.isawaitable(result):
+                        result = await result
             except Exception as error:  # noqa: BLE001 - whatever fails outside is reported
                 result = Failed(error)
             need = steps.send(result)
@@ -77,6 +86,75 @@ async def drive_async(steps: Steps[Result]) -> Result:
         return completed
     finally:
         steps.close()  # where it was cancelled: what has to be put right is, at once
+
+
+def _within(seconds: float, need: Need) -> Any:
+    """What a call gives within its time.
+
+    Raises:
+        DeadlinePassed: it takes longer; it goes on in its thread, which nobody waits for.
+    """
+    came: Queue[_Came] = Queue(maxsize=1)
+    _start(need, came.put)
+    try:
+        return came.get(timeout=seconds).result()
+    except Empty:
+        raise DeadlinePassed(need.what, seconds) from None
+
+
+async def _within_async(seconds: float, need: Need) -> Any:
+    """The same, awaited where that is to be; the rest of an awaitable is then cancelled."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    came: asyncio.Future[_Came] = loop.create_future()
+
+    def arrived(outcome: _Came) -> None:
+        if came.done():  # nobody waits any more
+            _close(outcome.given)
+        else:
+            came.set_result(outcome)
+
+    def hand_over(outcome: _Came) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(arrived, outcome)
+
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            # Not in the pool of the loop: who never comes back would keep one of its threads.
+            _start(need, hand_over)
+            result = (await came).result()
+            return await result if inspect.isawaitable(result) else result
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise DeadlinePassed(need.what, seconds) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """What came of a call."""
+
+    given: Any
+    error: Exception | None = None
+
+    def result(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.given
+
+
+def _start(need: Need, tell: Callable[[_Came], object]) -> None:
+    """Call in a thread of its own, which keeps nobody from ending."""
+
+    def called() -> None:
+        try:
+            outcome = _Came(need.call())
+        except Exception as error:  # noqa: BLE001 - raised where somebody waits
+            outcome = _Came(None, error)
+        tell(outcome)
+
+    Thread(target=called, name=f"contextkit {need.what}", daemon=True).start()
 
 
 async def _in_thread(call: Callable[[], Any]) -> Any:

@@ -10,14 +10,14 @@ ContextKitError
 ├── EditError              an edit that would break an invariant of the view
 ├── CounterError           tokens cannot be counted as asked
 ├── ProfileError           a profile is unknown or incomplete
-├── EmbeddingError         vectors that cannot be used
+├── EmbeddingError         an embedder gave no vectors, or such as cannot be used
 ├── IndexUnusable          an index cannot do its work; what is missing is embedded again
 │   ├── IndexLocked        another process has its directory open
 │   ├── IndexBusy          locked for longer than the deadline; may be tried again
 │   ├── IndexUnreachable   its server does not answer; may be tried again
 │   └── IndexCorrupt       it is damaged, or holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
-├── SummarizerPaused       a summarizer that failed repeatedly is not asked for a while
+├── CallsPaused       a summarizer that failed repeatedly is not asked for a while
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
 │   ├── StoreConflict      somebody else appended first
@@ -119,7 +119,38 @@ class ProfileError(ContextKitError):
 
 
 class EmbeddingError(ContextKitError):
-    """An embedder gave vectors that cannot be used: other dimension, NaN, zeros; none is stored."""
+    """An embedder gave no vectors, or such as cannot be used: NaN, zeros; none is stored.
+
+    Attributes:
+        texts: how many texts it was given.
+        rows: how many vectors came, where it is another number.
+        row: the first vector that cannot be used, counted from 0.
+        dimension: of the vectors that came.
+        expected: the dimension that they should have.
+        status: the HTTP status that a provider answered with.
+        retryable: whether the same may succeed later.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        texts: int | None = None,
+        rows: int | None = None,
+        row: int | None = None,
+        dimension: int | None = None,
+        expected: int | None = None,
+        status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        self.texts = texts
+        self.rows = rows
+        self.row = row
+        self.dimension = dimension
+        self.expected = expected
+        self.status = status
+        self.retryable = retryable
+        super().__init__(what)
 
 
 class SummaryRejected(ContextKitError):
@@ -149,8 +180,8 @@ class SummaryRejected(ContextKitError):
         super().__init__(what)
 
 
-class SummarizerPaused(ContextKitError):
-    """A summarizer failed so often in a row that it is not asked for a while.
+class CallsPaused(ContextKitError):
+    """A summarizer or an embedder failed so often in a row that it is not asked for a while.
 
     Attributes:
         failures: how often.
@@ -161,6 +192,20 @@ class SummarizerPaused(ContextKitError):
         self.failures = failures
         self.seconds = seconds
         super().__init__(f"failed {failures} times in a row: it is asked again in {seconds:,.0f} s")
+
+
+class DeadlinePassed(ContextKitError):
+    """Something from outside was not there in time; nobody waits for it any more.
+
+    Attributes:
+        what: was waited for.
+        seconds: how long.
+    """
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        super().__init__(f"the {what} did not come within {seconds:g} s")
 
 
 class MissingExtra(ContextKitError, ImportError):

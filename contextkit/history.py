@@ -127,24 +127,30 @@ class History:
 
     # -- growing ---------------------------------------------------------------------------
 
-    def append(self, message: MessageLike, *, pin: bool = False) -> int:
+    def append(self, message: MessageLike, *, pin: bool = False, time: float | None = None) -> int:
         """Append one message, or a reply with its usage, and give its number.
 
         Args:
             message: a string (a user message), a dict, an SDK message, or a whole chat
                 completion, whose usage is then recorded too.
             pin: protect the message from every strategy.
+            time: when it was said, in seconds since the epoch. Kept with the message, for
+                retrieval, which shows it; never sent by itself, and nothing is decided by it.
+
+        Raises:
+            MessageError: it cannot be stored or sent.
+            InputError: the time is none.
         """
         reply, usage = _split_completion(message)
         with self.lock:
             number = len(self.messages)
-            self._add(Message.of(reply, place=f"messages[{number}]", pinned=pin))
+            self._add(Message.of(reply, place=f"messages[{number}]", pinned=pin, time=time))
             if usage is not None:
                 self._add(Reported(number, usage, self.times.get(number)))
             return number
 
-    def extend(self, messages: Iterable[MessageLike]) -> None:
-        """Append several messages: all of them, or on an error none."""
+    def extend(self, messages: Iterable[MessageLike], *, time: float | None = None) -> None:
+        """Append several messages, said at one time: all of them, or on an error none."""
         if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
             raise InputError(
                 f"is a list of messages, not {type(messages).__name__}", place="messages"
@@ -152,7 +158,7 @@ class History:
         with self.lock:
             start = len(self.messages)
             checked = [
-                Message.of(message, place=f"messages[{start + offset}]")
+                Message.of(message, place=f"messages[{start + offset}]", time=time)
                 for offset, message in enumerate(messages)
             ]
             for message in checked:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from contextkit.errors import MessageError
+from contextkit.errors import InputError, MessageError
 
 SCHEMA = "contextkit/1"
 """Version of the stored form and of the normal form: part of every prefix hash."""
@@ -30,6 +30,9 @@ LARGEST_INT = 14_000
 _DEEPEST = 100
 """Levels that a message may be nested."""
 
+_END_OF_TIME = 253_402_300_800
+"""The year 10000, in seconds since the epoch: dates of it cannot be written."""
+
 MessageLike = str | Mapping[str, Any] | Any
 """What is accepted as a message: a string (a user message), a dict, an SDK object."""
 
@@ -44,31 +47,51 @@ class Message:
         pinned: protected from every strategy by the caller's wish.
         size: roughly how many bytes it takes in memory.
         loose: holds numbers or booleans, of which Python takes some for equal that JSON does not.
+        time: when it was said, in seconds since the epoch; None where nobody knows. Kept beside
+            the message: it is never sent, and no hash and no decision depends on it.
     """
 
-    __slots__ = ("data", "flat", "loose", "pinned", "role", "size")
+    __slots__ = ("data", "flat", "loose", "pinned", "role", "size", "time")
 
-    def __init__(self, data: dict[str, Any], *, flat: bool, size: int, pinned: bool) -> None:
+    def __init__(
+        self,
+        data: dict[str, Any],
+        *,
+        flat: bool,
+        size: int,
+        pinned: bool,
+        time: float | None = None,
+    ) -> None:
         self.data = data
         self.role: str = data["role"]
         self.flat = flat
         self.loose = not flat and _holds_number(data)
         self.size = size
         self.pinned = pinned
+        self.time = time
 
     @classmethod
-    def of(cls, value: MessageLike, *, place: str = "message", pinned: bool = False) -> Message:
+    def of(
+        cls,
+        value: MessageLike,
+        *,
+        place: str = "message",
+        pinned: bool = False,
+        time: float | None = None,
+    ) -> Message:
         """Check and copy a message.
 
         Raises:
             MessageError: with the place inside the message of what cannot be stored or sent.
+            InputError: when the time is none.
         """
+        if time is not None:
+            time = checked_time(time, f"{place}, time")
         if isinstance(value, Message):
-            return (
-                value
-                if value.pinned == pinned
-                else cls(value.data, flat=value.flat, size=value.size, pinned=pinned)
-            )
+            time = value.time if time is None else time
+            if value.pinned == pinned and value.time == time:
+                return value
+            return cls(value.data, flat=value.flat, size=value.size, pinned=pinned, time=time)
         data = plain(value, place)
         size = 240
         flat = True
@@ -90,7 +113,7 @@ class Message:
                 copied[key], added = _copy_checked(item, f"{place}.{key}")
                 size += added
         _check_shape(copied, place)
-        return cls(copied, flat=flat, size=size, pinned=pinned)
+        return cls(copied, flat=flat, size=size, pinned=pinned, time=time)
 
     def copy(self) -> dict[str, Any]:
         """A dict that the caller may change."""
@@ -112,6 +135,25 @@ class Message:
     def __repr__(self) -> str:
         """Role and size only: content does not belong into logs and tracebacks."""
         return f"Message({self.role}, {self.size} bytes{', pinned' if self.pinned else ''})"
+
+
+def is_time(value: Any) -> bool:
+    """Whether a value is seconds since the epoch, up to the end of the year 9999."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value < _END_OF_TIME
+
+
+def checked_time(time: Any, place: str) -> float:
+    """The time, if it is seconds since the epoch.
+
+    Raises:
+        InputError: when it is not.
+    """
+    if not is_time(time):
+        milliseconds = isinstance(time, int | float) and _END_OF_TIME <= time < 1e3 * _END_OF_TIME
+        hint = "divide milliseconds by 1,000" if milliseconds else "datetime.timestamp() gives them"
+        raise InputError(f"is seconds since the epoch, not {time!r:.60}: {hint}", place=place)
+    return float(time)
 
 
 def plain(value: MessageLike, place: str = "message") -> Mapping[str, Any]:

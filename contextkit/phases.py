@@ -282,7 +282,7 @@ class Phases:
                 try:
                     proposal = strategy.propose(view, goal)
                     asked = isinstance(proposal, Need)
-                    for edit in (yield from _completed(proposal)):
+                    for edit in (yield from _completed(proposal, strategy, events)):
                         checked = check_free(view, _signed(edit, strategy))
                         if unsummarized and checked.kind == "drop":
                             checked = replace(
@@ -317,7 +317,8 @@ class Phases:
         for strategy in self.tail:
             share = share_of(strategy)
             try:
-                for edit in (yield from _completed(strategy.propose(view, 0))):
+                proposal = strategy.propose(view, 0)
+                for edit in (yield from _completed(proposal, strategy, events)):
                     checked = check_tail(view, _signed(edit, strategy))
                     entry = view.groups[view.group_of(checked.at or 0)].entries[0]
                     taken = view.count(with_part(entry.data, checked.shows[0])) - entry.tokens
@@ -360,12 +361,18 @@ def _fold_in(view: View, edit: Edit, batch: list[Edit]) -> list[Edit]:
     return replaced
 
 
-def _completed(proposal: Any) -> Generator[Need, Any, Iterable[Edit]]:
+def _completed(
+    proposal: Any, strategy: Strategy, events: list[Event]
+) -> Generator[Need, Any, Iterable[Edit]]:
     """The edits of a proposal, once what it needs has come."""
     while isinstance(proposal, Need):
         result = yield proposal
         if isinstance(result, Failed):
-            raise result.error
+            if proposal.otherwise is None:
+                raise result.error
+            events.append(Failure.of(strategy, result.error))
+            proposal = proposal.otherwise(result.error)
+            continue
         if isinstance(result, StandIn):
             return result.edits
         proposal = proposal.finish(result)

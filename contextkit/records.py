@@ -54,6 +54,8 @@ def record_to_json(record: Record) -> dict[str, Any]:
         line: dict[str, Any] = {"type": "message", "message": record.copy()}
         if record.pinned:
             line["pinned"] = True
+        if record.time is not None:
+            line["time"] = record.time
         return line
     if isinstance(record, Decision):
         return {"type": "decision", **record.to_json()}
@@ -79,7 +81,7 @@ def record_from_json(line: Mapping[str, Any]) -> Record:
     """
     kind = line.get("type")
     if kind == "message":
-        return Message.of(line["message"], pinned=line.get("pinned", False))
+        return Message.of(line["message"], pinned=line.get("pinned", False), time=line.get("time"))
     if kind == "decision":
         return Decision.from_json(line)
     if kind == "settings":

@@ -165,7 +165,7 @@ class Kept:
     def begin(self, messages: tuple[MessageLike, ...]) -> Turn:
         """A turn with new messages."""
         history = self.history.fork()
-        history.extend(messages)
+        history.extend(messages, time=self.parts.builder.now())
         # What was decided for these very messages in a turn that then failed, here or elsewhere.
         self._recall(history)
         return Turn(history, self.version)
@@ -193,7 +193,7 @@ class Kept:
         try:
             if (role := answer.message.get("role")) != "assistant":
                 raise MessageError(f"role {role!r:.60} is not the assistant's")
-            number = history.append(answer.message)
+            number = history.append(answer.message, time=self.parts.builder.now())
         except MessageError as error:
             raise ReplyError(
                 f"the reply cannot be kept: {error}", partial=text_of(answer.message)

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import contextkit as ck
+from contextkit.breaker import Breaker
 from contextkit.caching.prefix import canonical_blocks
 from contextkit.errors import BudgetExceeded, GrammarError
 from contextkit.grammar import violations
 from contextkit.kept_summaries import KeptSummaries
 from contextkit.messages import SYSTEM_ROLES
 from contextkit.recall import recall
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.request import SummaryRequest, Written
 from tests.conversations import Choices, Messages, chunks
 from tests.support import Characters, wire

@@ -26,12 +26,12 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 import contextkit as ck
+from contextkit.breaker import Breaker
 from contextkit.errors import ContextKitError
 from contextkit.grammar import violations
 from contextkit.log_lines import write_lines
 from contextkit.profiles import Price
 from contextkit.strategies.blocks import delimiter_mark
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.model import ModelSummarizer
 from tests.support import (
     SCOPE,
@@ -865,7 +865,7 @@ CASES: dict[str, Case] = {
         *(lambda odd=odd: ck.SummarizeOldest(fail, share=odd) for odd in (0, None, NAN)),
         *(lambda odd=odd: ck.Volatile("now", fail, share=odd) for odd in (0, "x", True)),
         lambda: ck.Retrieve(ck.VectorIndex(fail), share="x"),  # type: ignore[arg-type]
-        lambda: ck.Retrieve(ck.VectorIndex(fail), min_score=NAN),
+        lambda: ck.Retrieve(ck.VectorIndex(fail), seconds=NAN),
     ),
     "price of a schedule": raises(
         *(lambda odd=odd: ck.WhenItPays(read=odd) for odd in (-1, True, "x", NAN)),

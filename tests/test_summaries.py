@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import contextkit as ck
+from contextkit.breaker import Breaker
 from contextkit.errors import InputError
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.request import SummaryRequest, Written
 from contextkit.usage import Usage
 from tests.support import SCOPE, answer, builder, user
@@ -267,7 +267,7 @@ def test_a_breaker_opens_after_three_failures_and_says_when_it_closes() -> None:
     told = [text for context in contexts for text in context.report.failures]
 
     assert asked == 3
-    assert any("SummarizerPaused" in text and "60 s" in text for text in told)
+    assert any("CallsPaused" in text and "60 s" in text for text in told)
     now[0] = 61.0
     failing.texts = [LONG]
     later = converse(built, ck.History(), chat(12))

@@ -25,10 +25,10 @@ import openai
 import pytest
 
 import contextkit as ck
-from contextkit.errors import SummarizerPaused
+from contextkit.breaker import Breaker
+from contextkit.errors import CallsPaused
 from contextkit.grammar import violations
 from contextkit.strategies.blocks import delimiter_mark
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.extractive import ExtractiveSummarizer
 from contextkit.summarizing.model import ModelSummarizer
 from tests.scripted_provider import Failure, ScriptedProvider
@@ -430,7 +430,7 @@ def test_after_repeated_failures_nothing_is_asked_for_a_while(way: Way) -> None:
         check(history, messages, context)
         assert kinds(context) == ["drop"]
         [told] = context.report.failures
-        assert "SummarizerPaused" in told
+        assert "CallsPaused" in told
         assert "42 s" in told
     assert len(way.server.requests) == 3, "nothing reaches the server"
 
@@ -453,7 +453,7 @@ def test_rejections_open_it_like_errors(way: Way) -> None:
     way.server.failure = says("")
     told = [way.build(ck.History(talk(), scope=SCOPE)).failures[0] for _ in range(3)]
     assert ["empty text" in text for text in told] == [True, True, False], "each says why"
-    assert "SummarizerPaused" in told[2]
+    assert "CallsPaused" in told[2]
     assert len(way.server.requests) == 3
 
 
@@ -480,7 +480,7 @@ def test_a_plain_callable_has_a_breaker_too() -> None:
         context = built.build(history)
         check(history, messages, context)
     assert len(asked) == 3
-    assert "SummarizerPaused" in context.failures[0]
+    assert "CallsPaused" in context.failures[0]
 
 
 # -- cancelled, interrupted, killed ----------------------------------------------------------
@@ -508,7 +508,7 @@ def test_a_cancelled_build_leaves_nothing_behind(server: Summarizing) -> None:
     with closing(Way(server, is_async=True, breaker=breaker)) as way:
         way.runner.run(cancelled(way))
         assert history.dumps() == before
-        with pytest.raises(SummarizerPaused):
+        with pytest.raises(CallsPaused):
             breaker.check()
 
         clock.now += 61

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from contextkit.errors import IndexCorrupt
-from contextkit.retrieval.index import (
-    Embed,
-    ScopeKey,
+from contextkit.retrieval.index import Embed
+from contextkit.retrieval.index_inputs import (
     check_addresses,
     check_dimension,
     check_model,
@@ -22,6 +21,7 @@ from contextkit.retrieval.index import (
     unit_rows,
 )
 from contextkit.retrieval.row_ids import row_ids, scope_id, tenant_id
+from contextkit.scope import ScopeKey
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
+
+from contextkit.messages import SYSTEM_ROLES, Message, text_of
+from contextkit.scope import ScopeKey
+
+PAUSE = 4 * 3_600
+"""Seconds without a message behind which another session begins. Chosen, not measured."""
+
+Key = tuple[str, ScopeKey, int]
+"""Names a passage: where it is from, in whose scope, and its number there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +26,13 @@ class Passage:
         role: `user`, `assistant`, `tool` or `document`.
         tokens: what it takes where it is shown, its label included.
         date: when it was said, as it is shown; empty where nobody knows.
-        session: passages of one sitting have it in common; neighbours are of one session.
+        session: passages of one sitting have it in common; neighbours are of one session. Any
+            whole number: that of a passage from elsewhere is no count.
+        scope: the scope that its vector is kept in, where it is not that of the conversation that
+            asks: of another conversation its (tenant, user, conversation); of a document
+            (tenant, user, ""), or (tenant, "", "") where all users of the tenant have it.
+        source: where it is from: the name of a document, or the conversation.
+        number: its place there: the number of the message, or of the part of a document.
     """
 
     text: str
@@ -25,8 +41,54 @@ class Passage:
     tokens: int = 0
     date: str = ""
     session: int = 0
+    scope: ScopeKey = ()
+    source: str = ""
+    number: int = 0
+
+    @property
+    def key(self) -> Key:
+        """Names it: where it is from, in whose scope, and its number there."""
+        return self.source, self.scope, self.number
 
 
 def address_of(text: str) -> str:
     """What the vector of a text is kept under: inside a scope, the same text is embedded once."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def passage_of(
+    message: Message, number: int, *, session: int = 0, scope: ScopeKey = (), source: str = ""
+) -> Passage | None:
+    """What can be found of a message; None of a system message, and of one without text.
+
+    Args:
+        message: of a log.
+        number: its number there.
+        session, scope, source: as `Passage` has them.
+    """
+    text = text_of(message.data)
+    if message.role in SYSTEM_ROLES or not text.strip():
+        return None
+    name = message.data.get("name")
+    return Passage(
+        text,
+        speaker=name if isinstance(name, str) and name else message.role,
+        role=message.role,
+        date="" if message.time is None else date_of(message.time),
+        session=session,
+        scope=scope,
+        source=source,
+        number=number,
+    )
+
+
+def date_of(time: float) -> str:
+    """A time as it is shown: the minute in UTC, the same on every machine; empty in no calendar.
+
+    Args:
+        time: seconds since the epoch.
+    """
+    try:
+        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, OSError, ValueError):
+        return ""

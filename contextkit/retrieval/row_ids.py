@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from contextkit.retrieval.index import ScopeKey
+from contextkit.scope import ScopeKey
 
 
 def tenant_id(scope: ScopeKey) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contextkit.errors import InputError
-from contextkit.retrieval.index import (
-    Embed,
-    ScopeKey,
+from contextkit.retrieval.index import Embed
+from contextkit.retrieval.index_inputs import (
     check_addresses,
     check_dimension,
     check_embed,
@@ -23,7 +22,7 @@ from contextkit.retrieval.index import (
 from contextkit.retrieval.paths import directory_path
 from contextkit.retrieval.row_ids import row_ids, scope_id, tenant_id
 from contextkit.retrieval.vector_file import VectorFile, VectorTables
-from contextkit.scope import Scope
+from contextkit.scope import Scope, ScopeKey
 
 if TYPE_CHECKING:
     import numpy as np

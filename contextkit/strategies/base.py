@@ -28,6 +28,8 @@ class Need:
         shows: the most tokens that the edit will show in its place.
         calls: tokens of the model call, by which a cut is priced before it is made.
         after: what is under way and has to end before `call`.
+        seconds: that `call` may take; then it has failed, and goes on unheard.
+        otherwise: what is proposed where `call` failed; the failure is reported all the same.
     """
 
     call: Callable[[], Any]
@@ -37,6 +39,8 @@ class Need:
     shows: int = 0
     calls: Calls = NO_CALLS
     after: Preparing | None = None
+    seconds: float | None = None
+    otherwise: Callable[[Exception], Iterable[Edit] | Need | None] | None = None
 
 
 class Strategy(Protocol):

@@ -54,6 +54,15 @@ def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str
     return _delimited(name, "\n".join(lines), mark)
 
 
+_UNFIT = re.compile(r"[^\w .,:;@#/+()'-]+")
+_LABEL = 80
+
+
+def label_of(text: str) -> str:
+    """A text as it may stand in a label: one short line, with nothing that ends the label."""
+    return _UNFIT.sub(" ", text[: 2 * _LABEL]).strip()[:_LABEL]
+
+
 def text_in(content: Any) -> Any:
     """The text between the delimiters of a block; content that is none, as it is."""
     found = _BLOCK.fullmatch(content) if isinstance(content, str) else None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from contextkit.breaker import Breaker
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
 from contextkit.errors import InputError, SummaryRejected
@@ -35,7 +36,6 @@ from contextkit.strategies.summary_calls import (
     keeps_one_prompt,
     own_prompt,
 )
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.checking import TEXT_SHARE, checked, text_share
 from contextkit.summarizing.extractive import ExtractiveSummarizer
 from contextkit.summarizing.request import Summarizer, SummaryRequest, Written

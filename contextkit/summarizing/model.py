@@ -11,10 +11,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from contextkit.breaker import Breaker, check_seconds
 from contextkit.budget import longest_reply, whole_number
 from contextkit.errors import InputError, ProfileError, SummaryRejected
 from contextkit.profiles import profile_for
-from contextkit.summarizing.breaker import Breaker, check_seconds
 from contextkit.summarizing.completions import summary_of
 from contextkit.summarizing.request import SummaryRequest, Written
 from contextkit.usage import Usage

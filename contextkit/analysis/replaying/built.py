@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from contextkit.analysis.policies import Clock, Made, NoRequest, Setting, points_of
 from contextkit.analysis.transcripts import Transcript
+from contextkit.breaker import Breaker
 from contextkit.budget import Budget
 from contextkit.builder import ContextBuilder
 from contextkit.caching.blocks import Block, blocks_of
@@ -28,7 +29,6 @@ from contextkit.strategies.base import Strategy
 from contextkit.strategies.summarization import SummarizeOldest
 from contextkit.strategies.tool_results import ClearToolResults
 from contextkit.strategies.truncation import DropOldest, KeepLast
-from contextkit.summarizing.breaker import Breaker
 from contextkit.summarizing.extractive import ExtractiveSummarizer
 from contextkit.summarizing.request import Summarizer, SummaryRequest, Written
 

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from contextkit.budget import whole_number
-from contextkit.errors import BudgetError, SummarizerPaused
+from contextkit.errors import BudgetError, CallsPaused
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +31,7 @@ class Breaker:
         BudgetError: for figures that cannot be.
 
     Example:
-        >>> from contextkit.summarizing.breaker import Breaker
+        >>> from contextkit.breaker import Breaker
         >>> breaker = Breaker(failures=2, reset=30)
         >>> for _ in range(2):
         ...     breaker.check()
@@ -39,7 +39,7 @@ class Breaker:
         >>> breaker.check()
         Traceback (most recent call last):
         ...
-        contextkit.errors.SummarizerPaused: failed 2 times in a row: it is asked again in 30 s
+        contextkit.errors.CallsPaused: failed 2 times in a row: it is asked again in 30 s
     """
 
     failures: int = 3
@@ -63,14 +63,14 @@ class Breaker:
         """Ask whether a call may be made; where it was open, this call alone is the trial.
 
         Raises:
-            SummarizerPaused: with the seconds until one may.
+            CallsPaused: with the seconds until one may.
         """
         with self._lock:
             if self._failed < self.failures:
                 return
             now = self.clock()
             if seconds := self._seconds(now):
-                raise SummarizerPaused(self._failed, seconds)
+                raise CallsPaused(self._failed, seconds)
             self._until = now + self.reset
 
     def succeeded(self) -> None:

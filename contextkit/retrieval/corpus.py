@@ -1,0 +1,242 @@
+"""Corpus: the passages that can be found, in order, with what ranking looks at, kept as they come.
+
+Adding a passage costs what that passage costs, whatever was there before. Vectors are handed in
+when there are any: `wanted` and `wanted_words` say of which texts and words, by their addresses.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from contextkit.errors import EmbeddingError
+from contextkit.retrieval.columns import Column
+from contextkit.retrieval.excerpts import passages_of
+from contextkit.retrieval.lexical import Postings
+from contextkit.retrieval.passages import Passage, address_of
+from contextkit.retrieval.questions import is_standing
+from contextkit.retrieval.terms import DEFAULT, Term, date_terms, language_of, terms, words_of
+from contextkit.retrieval.words import WordVectors
+from contextkit.scope import ScopeKey
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ROLES = ("user", "assistant", "tool", "document")
+
+
+class Corpus:
+    """Passages in order; `rank` scores them. Safe to share between threads.
+
+    Args:
+        language: of the texts, a name of `STOP_WORDS`; None for each by its own words.
+    """
+
+    def __init__(self, language: str | None = None) -> None:
+        self.language = language
+        self.lock = RLock()
+        self.passages: list[Passage] = []
+        self.postings = Postings()
+        self.words = WordVectors()
+        self.tokens = Column("int32")
+        self.sittings = Column("int32")
+        self.sitting_starts = Column("int32")
+        self.speakers = Column("int32")
+        self.standing = Column("bool")
+        self.first_rows = Column("int64")
+        self.present = Column("bool")
+        self._vectors: Column | None = None
+        self._languages: Counter[str] = Counter()
+        self._spoken: list[str | None] = []
+        self._speaker_numbers: dict[str, int] = {}
+        self._without_vector: dict[str, str] = {}
+        self._wanted: dict[str, tuple[str, list[int]]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.passages)
+
+    def __repr__(self) -> str:
+        return f"Corpus({len(self)} passages)"
+
+    def append(self, passage: Passage) -> None:
+        """Add a passage behind the others."""
+        with self.lock:
+            words = words_of(passage.text)
+            spoken = self.language or language_of(words)
+            said = terms(passage.text, spoken or self.spoken) + date_terms(passage.date)
+            self._spoken.append(spoken)
+            if spoken:
+                self._languages[spoken] += 1
+            for term in said:
+                if term.word and term.key not in self.postings:
+                    self._without_vector.setdefault(term.key, term.word)
+            self.postings.append(term.key for term in said)
+            self.tokens.append(passage.tokens)
+            if not self.passages or self.passages[-1].session != passage.session:
+                self.sitting_starts.append(len(self.passages))
+            self.sittings.append(len(self.sitting_starts) - 1)
+            self.speakers.append(
+                self._speaker_numbers.setdefault(_speaker(passage), len(self._speaker_numbers))
+            )
+            self.standing.append(passage.role == "user" and is_standing(passage.text))
+            self.passages.append(passage)
+            self.first_rows.append(len(self.present))
+            rows = len(passages_of(passage.text))
+            self.present.extend(rows)
+            if self._vectors is not None:
+                self._vectors.extend(rows)
+            self._wanted = None
+
+    def truncate(self, count: int) -> None:
+        """Keep the first passages; costs what the others cost."""
+        with self.lock:
+            if count >= len(self):
+                return
+            gone = self.postings.truncate(count)
+            self.words.discard(gone)
+            for term in gone:
+                self._without_vector.pop(term, None)
+            for spoken in self._spoken[count:]:
+                if spoken:
+                    self._languages[spoken] -= 1
+            rows = int(self.first_rows.values[count])
+            self.present.truncate(rows)
+            if self._vectors is not None:
+                self._vectors.truncate(rows)
+            self.sitting_starts.truncate(int(self.sittings.values[count - 1]) + 1 if count else 0)
+            for column in (self.tokens, self.sittings, self.speakers, self.standing):
+                column.truncate(count)
+            self.first_rows.truncate(count)
+            del self._spoken[count:]
+            del self.passages[count:]
+            self._wanted = None
+
+    @property
+    def spoken(self) -> str:
+        """The language of a text whose own words do not say: that of most before it."""
+        if self.language:
+            return self.language
+        return max(self._languages, key=lambda name: (self._languages[name], name), default=DEFAULT)
+
+    @property
+    def vectors(self) -> np.ndarray | None:
+        """One row for each part of each passage, zeros where there is none yet; None without."""
+        return None if self._vectors is None else self._vectors.values
+
+    @property
+    def participants(self) -> dict[str, int]:
+        """Those who speak by name, and under which number."""
+        return {name: at for name, at in self._speaker_numbers.items() if name[:1] != "\0"}
+
+    def speaker_number(self, role: str) -> int | None:
+        """The number of those of a role who have no name."""
+        return self._speaker_numbers.get(f"\0{role}")
+
+    def question_terms(self, question: str) -> list[Term]:
+        """The terms of a question, each once, without the names of those who speak."""
+        spoken = self.language or language_of(words_of(question)) or self.spoken
+        names = self.name_terms()
+        found = {term.key: term for term in reversed(terms(question, spoken))}
+        return [term for key, term in reversed(found.items()) if key not in names]
+
+    def name_terms(self) -> set[str]:
+        """The terms of the names of those who speak: who is meant, not what."""
+        return {
+            term.key for name in self.participants for term in terms(name, self.language or DEFAULT)
+        }
+
+    def term_weights(self, question: str) -> dict[str, float]:
+        """The terms of a question with what each counts (inverse document frequency)."""
+        with self.lock:
+            return {term.key: self.postings.idf(term.key) for term in self.question_terms(question)}
+
+    def wanted(self) -> dict[str, str]:
+        """The texts of which there is no vector yet, by their addresses, in order."""
+        with self.lock:
+            return {address: text for address, (text, _) in self._missing().items()}
+
+    def wanted_words(self, question: str = "") -> dict[str, str]:
+        """The words of which there is no vector yet, by their addresses: those seen, in order.
+
+        The words of a question that nobody has said belong to it; what they are near to does too.
+        They are handed to `rank`.
+        """
+        with self.lock:
+            words = list(self._without_vector.values())
+            words += [
+                term.word
+                for term in self.question_terms(question)
+                if term.word and term.key not in self.postings
+            ]
+            return {address_of(word): word for word in words}
+
+    def wanted_by_scope(self, question: str = "") -> dict[ScopeKey, dict[str, str]]:
+        """The same, texts and words, by the scope that each vector is kept in, `Passage.scope`."""
+        with self.lock:
+            wanted: dict[ScopeKey, dict[str, str]] = {}
+            for address, (text, rows) in self._missing().items():
+                owner = int(self.first_rows.values.searchsorted(rows[0], side="right")) - 1
+                wanted.setdefault(self.passages[owner].scope, {})[address] = text
+            if words := self.wanted_words(question):
+                wanted.setdefault((), {}).update(words)
+            return wanted
+
+    def hold(self, vectors: Mapping[str, Any]) -> None:
+        """Take vectors of texts and words that are wanted, by their addresses; others are passed.
+
+        Args:
+            vectors: address -> unit vector.
+
+        Raises:
+            EmbeddingError: vectors of another dimension than those that are held.
+        """
+        with self.lock:
+            for address, (_, rows) in list(self._missing().items()):
+                if (vector := vectors.get(address)) is not None:
+                    matrix = self._matrix(vector)
+                    matrix[rows] = vector
+                    self.present.values[rows] = True
+                    self._missing().pop(address)
+            for term, word in list(self._without_vector.items()):
+                if (vector := vectors.get(address_of(word))) is not None:
+                    self._matrix(vector)
+                    self.words.add(term, vector)
+                    del self._without_vector[term]
+
+    def _matrix(self, vector: np.ndarray) -> np.ndarray:
+        if self._vectors is None:
+            self._vectors = Column("float32", len(vector))
+            self._vectors.extend(len(self.present))
+        rows = self._vectors.values
+        if rows.shape[1] != len(vector):
+            raise EmbeddingError(
+                f"a vector of {len(vector)} dimensions among those of {rows.shape[1]}: it was made "
+                "with another model"
+            )
+        return rows
+
+    def _missing(self) -> dict[str, tuple[str, list[int]]]:
+        """Address -> the text, and the rows that wait for its vector."""
+        if self._wanted is None:
+            import numpy as np
+
+            missing: dict[str, tuple[str, list[int]]] = {}
+            empty = np.flatnonzero(~self.present.values)
+            owners = np.searchsorted(self.first_rows.values, empty, side="right") - 1
+            for number in dict.fromkeys(owners.tolist()):
+                passage = self.passages[number]
+                for row, part in enumerate(
+                    passages_of(passage.text), int(self.first_rows.values[number])
+                ):
+                    text = f"{passage.speaker}: {part}"
+                    if part.strip() and not self.present.values[row]:
+                        missing.setdefault(address_of(text), (text, []))[1].append(row)
+            self._wanted = missing
+        return self._wanted
+
+
+def _speaker(passage: Passage) -> str:
+    """A name, or a role that cannot be taken for one."""
+    return passage.speaker if passage.speaker not in ROLES else f"\0{passage.speaker}"

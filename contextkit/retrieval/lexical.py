@@ -1,0 +1,105 @@
+"""Lexical scores: which passages hold a term, and with what weight (BM25), kept incrementally."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from math import log
+from typing import TYPE_CHECKING
+
+from contextkit.retrieval.columns import Column
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SATURATION, LENGTH = 1.6, 0.6
+"""BM25's k1 and b. Searched on LoCoMo and BEAM-100K, other halves kept for checking (2026-11-22);
+no other choice moved the evidence found by more than 0.2 points."""
+
+
+@dataclass(slots=True)
+class _Posting:
+    """The passages that hold a term, ascending, and how often."""
+
+    numbers: array[int] = field(default_factory=lambda: array("i"))
+    counts: array[int] = field(default_factory=lambda: array("i"))
+
+
+class Postings:
+    """An inverted index: adding a passage costs what that passage costs.
+
+    Args:
+        saturation: BM25's k1.
+        length: BM25's b.
+    """
+
+    def __init__(self, saturation: float = SATURATION, length: float = LENGTH) -> None:
+        self._saturation, self._length = saturation, length
+        self._postings: dict[str, _Posting] = {}
+        self._held: list[tuple[str, ...]] = []
+        self._lengths = Column("int32")
+        self._total = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, term: object) -> bool:
+        return term in self._postings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._postings)
+
+    def append(self, terms: Iterable[str]) -> None:
+        """Add a passage by its terms."""
+        counts = Counter(terms)
+        number = len(self._held)
+        for term, count in counts.items():
+            posting = self._postings.get(term)
+            if posting is None:
+                posting = self._postings[term] = _Posting()
+            posting.numbers.append(number)
+            posting.counts.append(count)
+        self._held.append(tuple(counts))
+        length = counts.total()
+        self._lengths.append(length)
+        self._total += length
+
+    def truncate(self, count: int) -> list[str]:
+        """Keep the first passages; the terms that none of them holds."""
+        gone = []
+        while len(self._held) > count:
+            for term in self._held.pop():
+                posting = self._postings[term]
+                posting.numbers.pop()
+                posting.counts.pop()
+                if not posting.numbers:
+                    del self._postings[term]
+                    gone.append(term)
+        self._total -= int(self._lengths.values[count:].sum())
+        self._lengths.truncate(count)
+        return gone
+
+    def frequency(self, term: str) -> int:
+        """How many passages hold a term."""
+        posting = self._postings.get(term)
+        return len(posting.numbers) if posting else 0
+
+    def idf(self, term: str) -> float:
+        """Inverse document frequency: ln(1 + (n - df + 1/2) / (df + 1/2)), as in Lucene's BM25."""
+        holding = self.frequency(term)
+        return log(1 + (len(self) - holding + 0.5) / (holding + 0.5))
+
+    def weights(self, term: str) -> tuple[np.ndarray, np.ndarray]:
+        """The passages that hold a term, ascending, and its BM25 weight in each."""
+        import numpy as np
+
+        posting = self._postings.get(term)
+        if posting is None:
+            return np.empty(0, np.int32), np.empty(0)
+        numbers = np.array(posting.numbers, np.int32)
+        counts = np.array(posting.counts, np.float64)
+        lengths = self._lengths.values[numbers] * (len(self) / max(1, self._total))
+        norm = self._saturation * (1 - self._length + self._length * lengths)
+        return numbers, self.idf(term) * counts * (self._saturation + 1) / (counts + norm)

@@ -1,0 +1,92 @@
+"""Source: passages from outside of the conversation: a user's other conversations, documents.
+
+A source gives its passages in one order, and from then on only what changed of them, so that a
+corpus of them is advanced instead of made anew: cut back to those that still stand, then grown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contextkit.retrieval.passages import Passage
+from contextkit.scope import Scope, ScopeKey
+
+Mark = tuple[Hashable, ...]
+"""What a reader knows of a source already, as the source notes it; nobody else looks inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of the passages that a reader knew.
+
+    Attributes:
+        kept: so many of them still stand, from the first on; those behind are gone.
+        added: what follows the kept ones now.
+        mark: to be given with the next reading.
+    """
+
+    kept: int
+    added: Sequence[Passage]
+    mark: Mark
+
+
+class Source(Protocol):
+    """Gives passages from outside of the conversation that asks. Safe to share between threads.
+
+    Attributes:
+        name: what the block of its passages is called, such as `documents`.
+        share: tokens reserved for its passages in a request.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the block of its passages is called."""
+
+    @property
+    def share(self) -> int:
+        """Tokens reserved for its passages in a request."""
+
+    def owner(self, scope: Scope) -> ScopeKey:
+        """Whose passages are read for a conversation: equal owners have one corpus in common."""
+
+    def read(self, scope: Scope, since: Mark | None = None) -> Change:
+        """What changed for an owner since a reading; blocks for as long as its store does.
+
+        Every passage says under which scope its vector is kept (`Passage.scope`). Of the
+        conversation that asks, the owner's corpus may hold what another one of them has read:
+        passages whose scope is that of the conversation are not to be shown to it.
+
+        Args:
+            scope: the conversation that asks.
+            since: the mark of the last reading for the same owner; None reads everything.
+
+        Raises:
+            ScopeError: it is no scope.
+            StoreError: the store cannot be read.
+        """
+
+
+def changed(
+    before: Sequence[tuple[Hashable, int]], now: Sequence[tuple[Hashable, Sequence[Passage]]]
+) -> Change:
+    """What became of passages that stand under names, of which each only gets more.
+
+    Args:
+        before: the names in their order, and how many passages each had: a mark.
+        now: the names in their order, with all their passages.
+    """
+    kept = same = 0
+    added: list[Passage] = []
+    for (old, count), (name, passages) in zip(before, now, strict=False):
+        if old != name or count > len(passages):
+            break
+        kept += count
+        same += 1
+        if count < len(passages):
+            added += passages[count:]
+            break
+    for _, passages in now[same:]:
+        added += passages
+    return Change(kept, added, tuple((name, len(passages)) for name, passages in now))

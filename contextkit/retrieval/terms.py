@@ -1,0 +1,229 @@
+"""Terms: what of a text is looked up: stems of its words, identifiers whole and in parts, n-grams.
+
+A text is cut into words. A word is lower-cased, dropped where it is a stop word, and stemmed by the
+Snowball stemmer of its language; Chinese, Japanese, Korean, Thai and the like, which are written
+without spaces or with few, give character bigrams. What is joined (`ORD-1234`, `src/app.py`,
+`ann@example.org`, `userName`) is found by its parts and, where it is more than hyphenated words,
+whole as well.
+
+The stemmers are those of `snowballstemmer` (3.0 of 2025, BSD): the Snowball project's own, pure
+Python, which takes PyStemmer's compiled ones where that is installed. Each word is analysed once.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from itertools import groupby
+from threading import Lock
+from typing import Any, NamedTuple
+
+from contextkit.retrieval.stop_words import STOP_WORDS
+
+DEFAULT = "english"
+
+_LONGEST = 64
+"""Characters of a word that count; a longer one is no word, and is told from others by them."""
+
+_JOINTS = r"[-'’._/\\@:+#&]"  # noqa: RUF001 - the apostrophe that phones write
+_RUN = (
+    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Written without spaces, or with few: Thai, Lao, Burmese, Khmer, Chinese, Japanese, Korean."""
+_RUNS = re.compile(f"([{_RUN}]+)")
+_HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_DIGITS = re.compile(r"(\d+)")
+_HUMPS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_WHOLE = re.compile(r"[\d@/\\_.:+#&]")
+"""What makes of joined words an identifier, which is looked up whole as well."""
+
+_SCRIPTS = (
+    ("russian", "\u0400", "\u052f"),
+    ("greek", "\u0370", "\u03ff"),
+    ("armenian", "\u0530", "\u058f"),
+    ("arabic", "\u0600", "\u06ff"),
+    ("hindi", "\u0900", "\u097f"),
+    ("tamil", "\u0b80", "\u0bff"),
+)
+"""Scripts that say which stemmer to take, whatever the language of the text around."""
+
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+_CLOCK = re.compile(r"\d\d?:\d\d[:.\d]*(?:\s*[AaPp]\.?[Mm]\b\.?)?")
+_DAY = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
+
+_lock = Lock()
+
+
+class Term(NamedTuple):
+    """What is looked up, with the word of which a single-word vector can be made.
+
+    Attributes:
+        key: the stem, identifier or n-gram.
+        word: the word in lower case; empty for numbers, identifiers and n-grams.
+    """
+
+    key: str
+    word: str = ""
+
+
+def terms(text: str, language: str | None = None) -> list[Term]:
+    """The terms of a text, in order, repeated as often as they occur; linear in its length.
+
+    Args:
+        text: any text.
+        language: of its Latin words, a name of `STOP_WORDS`; by the words themselves where None.
+    """
+    words = words_of(text)
+    spoken = language or language_of(words) or DEFAULT
+    return [
+        term
+        for word in words
+        for term in (_known(word, spoken) if len(word) <= _LONGEST else _analysed(word, spoken))
+    ]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text as they stand, joined ones in one piece."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return _word().findall(text)
+
+
+def date_terms(date: str) -> list[Term]:
+    """The terms of a date as it is shown; the month of one like 2026-05-08 by its name as well.
+
+    The time of day is left out: its numbers would be found by any other number.
+    """
+    date = _CLOCK.sub(" ", date)
+    named = "".join(
+        f" {int(day)} {_MONTHS[int(month) - 1]}"
+        for _, month, day in _DAY.findall(date)
+        if 1 <= int(month) <= len(_MONTHS)
+    )
+    return terms(date + named, DEFAULT)
+
+
+def language_of(words: list[str]) -> str | None:
+    """The language whose stop words are most among some words; None where none, or several, lead.
+
+    English where it is as good as others: the words that languages share decide nothing.
+    """
+    said = {word.lower() for word in words[:1_000]}
+    if len(said) < 2:
+        return None
+    counts = {language: len(said & stops) for language, stops in STOP_WORDS.items()}
+    most = max(counts.values())
+    best = [language for language, count in counts.items() if count == most]
+    if most == 0 or (len(best) > 1 and DEFAULT not in best):
+        return None
+    return DEFAULT if DEFAULT in best else best[0]
+
+
+@lru_cache(maxsize=1 << 16)
+def _known(word: str, language: str) -> tuple[Term, ...]:
+    return tuple(_analysed(word, language))
+
+
+def _analysed(word: str, language: str) -> Iterator[Term]:
+    """The terms of a word, or of what is joined into one."""
+    if word.isascii() and word.isalpha() and not _humped(word):
+        yield from _single(word, language)
+        return
+    parts = re.split(_JOINTS, word)
+    if (_WHOLE.search(word) or any(map(_humped, parts))) and not _RUNS.search(word):
+        yield Term(sys.intern(word.lower()[:_LONGEST]))
+    for part in parts:
+        for piece in _pieces(part):
+            if _RUNS.match(piece):
+                yield from _grams(piece)
+            # A number that stands alone is whole already.
+            elif piece != word or not piece.isdecimal():
+                yield from _single(piece, language)
+
+
+def _humped(word: str) -> bool:
+    """Whether capitals stand inside a word, as in `userName`."""
+    if not (word.isascii() and word.isalpha()):
+        return False
+    return not (word.islower() or word.isupper() or word[1:].islower())
+
+
+def _pieces(part: str) -> list[str]:
+    """Runs without spaces, letters, digits, and the humps of an ASCII name, each alone."""
+    if part.isalpha() and part.isascii() and not _humped(part):
+        return [part]
+    pieces = [piece for run in _RUNS.split(part) for piece in _DIGITS.split(run) if piece]
+    return [
+        hump
+        for piece in pieces
+        for hump in (_HUMPS.findall(piece[:_LONGEST]) if _humped(piece) else [piece])
+    ]
+
+
+def _single(word: str, language: str) -> Iterator[Term]:
+    """The term of a word without joints; none of a stop word."""
+    lower = word.lower()[:_LONGEST]
+    spoken = _by_script(lower[0]) or language
+    if lower in STOP_WORDS.get(spoken, ()):
+        return
+    if lower.isdecimal():
+        yield Term(sys.intern(lower))
+    else:
+        yield Term(sys.intern(_stem(lower, spoken)), lower if len(lower) > 1 else "")
+
+
+def _grams(run: str) -> Iterator[Term]:
+    """Bigrams; a Chinese character means something alone as well, and so does a run of one."""
+    for han, characters in groupby(run, lambda character: bool(_HAN.match(character))):
+        piece = "".join(characters)
+        if han or len(piece) == 1:
+            yield from (Term(sys.intern(character)) for character in piece)
+        yield from (Term(sys.intern(piece[i : i + 2])) for i in range(len(piece) - 1))
+
+
+def _by_script(character: str) -> str | None:
+    if character < "\u0370":
+        return None
+    return next((name for name, low, high in _SCRIPTS if low <= character <= high), None)
+
+
+def _stem(word: str, language: str) -> str:
+    # A stemmer has a state of its own, so one word at a time.
+    with _lock:
+        stemmed: str = _stemmer(language).stemWord(word)
+    return stemmed or word
+
+
+@cache
+def _stemmer(language: str) -> Any:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer(language)
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """Letters, digits and the marks that belong to them, and what is joined of them."""
+    # Of the marks, which `\w` leaves out, Indian and Thai vowels are.
+    marks = "".join(
+        chr(code) for code in range(0x300, 0xFE30) if unicodedata.category(chr(code))[0] == "M"
+    )
+    letter = f"(?:[^\\W_]|[{marks}])"
+    return re.compile(f"{letter}+(?:{_JOINTS}{letter}+)*(?:\\+\\+|#)?")
