@@ -403,9 +403,11 @@ def _beside(result: Outcome) -> str:
                 ["evidence inside, %", *_shares(result)], [_row(one) for one in result["rows"]]
             ),
             "",
-            f"{result['dialogues']} dialogues of {result['turns']:,} turns and {result['tokens']:,} "
-            f"tokens, {best['questions']} questions. 95 % by bootstrap over the questions, "
-            f"{best['name']}: {intervals}.",
+            (
+                f"{result['dialogues']} dialogues of {result['turns']:,} turns and "
+                f"{result['tokens']:,} tokens, {best['questions']} questions. 95 % by bootstrap "
+                f"over the questions, {best['name']}: {intervals}."
+            ),
         ]
     )
 

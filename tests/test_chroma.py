@@ -579,6 +579,7 @@ def test_an_index_that_fails_fails_no_build(
         False,
         True,
     ]
+    assert index.forget(SCOPE) > 10
 
 
 def test_a_closed_index_fails_no_build(index: ck.ChromaIndex) -> None:

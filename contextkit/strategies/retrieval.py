@@ -14,7 +14,8 @@ from contextkit.errors import BudgetError, CallsPaused, InputError
 from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora, Kept
 from contextkit.retrieval.excerpts import excerpt
-from contextkit.retrieval.index import Index, unit_rows
+from contextkit.retrieval.index import Index
+from contextkit.retrieval.index_inputs import unit_rows
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import fill, rank
