@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from contextkit.originals import expand_tool
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
+    from contextkit.retrieval.chroma_server import ChromaServerIndex
     from contextkit.retrieval.documents import Documents
     from contextkit.retrieval.embedders import OpenAIEmbedder
+    from contextkit.retrieval.feeding import afeed, feed
     from contextkit.retrieval.index import VectorIndex
     from contextkit.retrieval.minilm import LocalEmbedder
     from contextkit.retrieval.recall import Recall
@@ -58,6 +60,7 @@ _MODULES = {
     "BudgetExceeded": "errors",
     "Chat": "chat",
     "ChromaIndex": "retrieval.chroma",
+    "ChromaServerIndex": "retrieval.chroma_server",
     "ClampToolResults": "strategies.tool_results",
     "ClearMedia": "strategies.media",
     "ClearToolResults": "strategies.tool_results",
@@ -90,10 +93,12 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
+    "afeed": "retrieval.feeding",
     "audit": "analysis.audit",
     "exam": "analysis.exam",
     "expand_tool": "originals",
     "explain": "caching.explanation",
+    "feed": "retrieval.feeding",
     "fold": "view",
     "load_profiles": "profiles",
     "profile_for": "profiles",
@@ -108,6 +113,7 @@ __all__ = [
     "BudgetExceeded",
     "Chat",
     "ChromaIndex",
+    "ChromaServerIndex",
     "ClampToolResults",
     "ClearMedia",
     "ClearToolResults",
@@ -140,10 +146,12 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "afeed",
     "audit",
     "exam",
     "expand_tool",
     "explain",
+    "feed",
     "fold",
     "load_profiles",
     "profile_for",

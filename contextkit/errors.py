@@ -11,12 +11,14 @@ ContextKitError
 ├── CounterError           tokens cannot be counted as asked
 ├── ProfileError           a profile is unknown or incomplete
 ├── EmbeddingError         an embedder gave no vectors, or such as cannot be used
-├── IndexUnusable          an index on disk cannot do its work; what is missing is embedded again
+├── IndexUnusable          an index cannot do its work; what is missing is embedded again
 │   ├── IndexLocked        another process has its directory open
 │   ├── IndexBusy          locked for longer than the deadline; may be tried again
+│   ├── IndexUnreachable   its server does not answer; may be tried again
 │   └── IndexCorrupt       it is damaged, or holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
-├── CallsPaused       a summarizer that failed repeatedly is not asked for a while
+├── CallsPaused            what failed repeatedly is not asked for a while
+├── DeadlinePassed         what was needed from outside did not come in time
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
 │   ├── StoreConflict      somebody else appended first
@@ -334,10 +336,10 @@ class ReplyError(ContextKitError):
 
 
 class IndexUnusable(ContextKitError):
-    """An index on disk cannot do its work; histories are not touched, and builds go on without it.
+    """An index cannot do its work; histories are not touched, and builds go on without it.
 
     Attributes:
-        path: its directory, or the file in it that cannot be used.
+        path: its directory, or the file in it that cannot be used, or its server.
     """
 
     def __init__(self, path: str, what: str) -> None:
@@ -373,6 +375,12 @@ class IndexBusy(IndexUnusable):
     def __init__(self, path: str, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(path, f"stayed locked for {seconds:g} s by another writer: try again.")
+
+
+class IndexUnreachable(IndexUnusable):
+    """The server of the index does not answer: it is down, restarting or too slow; try again."""
+
+    retryable = True
 
 
 class IndexCorrupt(IndexUnusable):

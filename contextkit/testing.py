@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +25,7 @@ from contextkit.errors import (
 from contextkit.history import History
 from contextkit.profiles import profile_for
 from contextkit.retrieval.contract import acheck_embedder, check_embedder
-from contextkit.retrieval.index import Index
+from contextkit.retrieval.index import Embed, Index, ScopeKey
 from contextkit.scope import Scope
 from contextkit.store import Store, needs_documents, needs_recall
 from contextkit.store_checks import check_document_store, check_recall_store
@@ -206,17 +208,55 @@ def _run_strategy(strategy: Strategy, phase: str) -> tuple[list[Edit], list[Any]
     return edits, sent
 
 
-def check_index(make_index: Callable[[], Index]) -> None:
+def check_index(make_index: Callable[[], Index | Awaitable[Index]]) -> None:
     """An index gives back what was added, in one scope only, and refuses bad vectors whole.
 
     Args:
-        make_index: gives a new index with nothing in it.
+        make_index: gives a new index with nothing in it, or an awaitable of one. It is used in one
+            event loop, where it is async.
 
     Raises:
         AssertionError: says what the index does not do.
     """
-    for check in (_keeps_vectors, _keeps_scopes_apart, _refuses_vectors, _refuses_models):
-        check(make_index())
+    with asyncio.Runner() as runner:
+        for check in (_keeps_vectors, _keeps_scopes_apart, _refuses_vectors, _refuses_models):
+            check(_Awaited(_wait(runner, make_index()), runner))
+
+
+class _Awaited:
+    """An index of which every result is waited for."""
+
+    def __init__(self, index: Any, runner: asyncio.Runner) -> None:
+        self._index = index
+        self._runner = runner
+
+    @property
+    def embed(self) -> Embed:
+        embed: Embed = self._index.embed
+        return embed
+
+    @embed.setter
+    def embed(self, embed: Embed) -> None:
+        self._index.embed = embed
+
+    def vectors(self, scope: ScopeKey, addresses: Sequence[str]) -> Any:
+        return _wait(self._runner, self._index.vectors(scope, addresses))
+
+    def add(self, scope: ScopeKey, addresses: Sequence[str], vectors: Any) -> Any:
+        return _wait(self._runner, self._index.add(scope, addresses, vectors))
+
+    def forget(self, scope: ScopeKey) -> Any:
+        return _wait(self._runner, self._index.forget(scope))
+
+    def reindex(self) -> Any:
+        return _wait(self._runner, self._index.reindex())
+
+
+def _wait(runner: asyncio.Runner, given: Any) -> Any:
+    async def waited() -> Any:
+        return await given
+
+    return runner.run(waited()) if inspect.isawaitable(given) else given
 
 
 _MINE, _YOURS = ("t", "me", "c"), ("t", "you", "c")

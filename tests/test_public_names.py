@@ -12,6 +12,7 @@ NAMES = [
     "BudgetExceeded",
     "Chat",
     "ChromaIndex",
+    "ChromaServerIndex",
     "ClampToolResults",
     "ClearMedia",
     "ClearToolResults",

@@ -63,9 +63,12 @@ class Corpus:
     def append(self, passage: Passage) -> None:
         """Add a passage behind the others."""
         with self.lock:
-            words = words_of(passage.text)
+            text = passage.text
+            if passage.role == "document":  # its source and headings say what it is about
+                text = f"{passage.speaker}\n{text}"
+            words = words_of(text)
             spoken = self.language or language_of(words)
-            said = terms(passage.text, spoken or self.spoken) + date_terms(passage.date)
+            said = terms(text, spoken or self.spoken) + date_terms(passage.date)
             self._spoken.append(spoken)
             if spoken:
                 self._languages[spoken] += 1
@@ -238,5 +241,6 @@ class Corpus:
 
 
 def _speaker(passage: Passage) -> str:
-    """A name, or a role that cannot be taken for one."""
-    return passage.speaker if passage.speaker not in ROLES else f"\0{passage.speaker}"
+    """A name, or a role that cannot be taken for one; a document has no name that speaks."""
+    speaker = "document" if passage.role == "document" else passage.speaker
+    return f"\0{speaker}" if speaker in ROLES else speaker

@@ -72,7 +72,7 @@ def passage_of(
     name = message.data.get("name")
     return Passage(
         text,
-        speaker=name if isinstance(name, str) and name else message.role,
+        speaker=name if isinstance(name, str) and name and message.role != "tool" else message.role,
         role=message.role,
         date="" if message.time is None else date_of(message.time),
         session=session,

@@ -42,7 +42,7 @@ def label(passage: Passage) -> str:
     if passage.speaker not in (passage.role, passage.source):
         said_by = f"{passage.role} {label_of(passage.speaker)}"
     if passage.role == "document":
-        parts = [label_of(passage.source), f"part {passage.number}"]
+        parts = [label_of(passage.speaker), f"part {passage.number}"]
     else:
         parts = [f"message {passage.number}", said_by]
         if passage.source:

@@ -16,6 +16,7 @@ from contextkit.retrieval.corpora import Corpora, Kept
 from contextkit.retrieval.excerpts import excerpt
 from contextkit.retrieval.index import Index, unit_rows
 from contextkit.retrieval.passages import Passage
+from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import fill, rank
 from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
 from contextkit.retrieval.sources import Change, Source
@@ -104,6 +105,8 @@ class Retrieve:
         history = view.history
         if view.last_user is None or not (question := text_of(history.data[view.last_user])):
             return None
+        if is_small_talk(question):
+            return None
         ends = monotonic() + self.seconds
         scope = history.scope.key if history.scope else (history.id,)
         if self.source is None:
@@ -122,29 +125,36 @@ class Retrieve:
         owner = source.owner(scope)
         kept = self.corpora.of((owner, view.model))
 
-        def changed(change: Change) -> Iterable[Edit] | Need:
+        def read() -> None:
             with kept.lock:
-                if kept.mark == mark:  # else another build was first
-                    kept.change(change, lambda passage: counted(view, passage))
-            return self._asked(_Asked(view, question, kept, owner, ends)) or ()
+                change: Change = source.read(scope, kept.mark)
+                kept.change(change, lambda passage: counted(view, passage))
 
-        mark = kept.mark
-        return Need(
-            call=lambda: source.read(scope, mark),
-            finish=changed,
-            what=source.name,
-            seconds=self.seconds,
-        )
+        asked = _Asked(view, question, kept, owner, ends)
+        return Need(read, lambda _: self._asked(asked), source.name, seconds=self.seconds)
 
-    def _asked(self, asked: _Asked) -> Iterable[Edit] | Need | None:
-        """The passages, where something is hidden; with an index, the vectors first."""
-        with asked.kept.lock:
-            self._advance(asked)
-            if not asked.kept.open(shown_keys(asked.view), own_key(asked.view)).any():
-                return None
-            if self.index is None:
-                return self._insert(asked)
-            return self._held(asked, self.index)
+    def _asked(self, asked: _Asked) -> Need:
+        """The passages, where something is hidden; with an index, the vectors first.
+
+        A need of its own, since a long log takes its time when it is first read.
+        """
+        index = self.index
+
+        def hidden() -> bool:
+            with asked.kept.lock:
+                self._advance(asked)
+                return bool(asked.kept.open(shown_keys(asked.view), own_key(asked.view)).any())
+
+        def found(some: bool) -> Iterable[Edit] | Need:
+            if not some:
+                return ()
+            return self._chosen(asked) if index is None else self._held(asked, index)
+
+        return Need(hidden, found, "passages")
+
+    def _chosen(self, asked: _Asked) -> Need:
+        """The passages, by all that has come for them."""
+        return Need(lambda: self._insert(asked), lambda edits: edits, "passages")
 
     # -- vectors ---------------------------------------------------------------------------
 
@@ -178,7 +188,7 @@ class Retrieve:
         question = QUESTION not in asked.vectors
         if (not missing and not question) or (not question and asked.left <= 0):
             self.breaker.succeeded()
-            return self._insert(asked)
+            return self._chosen(asked)
         scope = missing[0][0] if missing else asked.scope
         batch = {name: text for where, name, text in missing[:BATCH] if where == scope}
         rest = missing[len(batch) :]
@@ -205,10 +215,10 @@ class Retrieve:
     ) -> Need:
         """Something from outside; where it is late or fails, words alone decide."""
 
-        def otherwise(error: Exception) -> Iterable[Edit]:
+        def otherwise(error: Exception) -> Need:
             if not isinstance(error, CallsPaused):
                 self.breaker.failed()
-            return self._insert(asked)
+            return self._chosen(asked)
 
         return Need(call, finish, what, seconds=max(asked.left, LEAST), otherwise=otherwise)
 
