@@ -148,7 +148,9 @@ def _analysed(word: str, language: str) -> Iterator[Term]:
         return
     parts = re.split(_JOINTS, word)
     if (_WHOLE.search(word) or any(map(_humped, parts))) and not _RUNS.search(word):
-        yield Term(sys.intern(word.lower()[:_LONGEST]))
+        whole = word.lower()[:_LONGEST]
+        # As it is found where somebody writes it without capitals.
+        yield Term(sys.intern(_stem(whole, language) if whole.isalpha() else whole))
     for part in parts:
         for piece in _pieces(part):
             if _RUNS.match(piece):
