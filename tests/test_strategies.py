@@ -362,7 +362,7 @@ def test_passages_of_what_was_cut_come_back_and_stay() -> None:
     assert "4711" in context.messages[-1]["content"]
     assert context.messages[-1]["role"] == "user"
     insert = next(e for e in context.edits if e.kind == "insert")
-    assert ["", [], 1] in insert.provenance["passages"]
+    assert ["", [], 1, ""] in insert.provenance["passages"]
     assert "summary" not in kinds(later)
     if not {"drop", "clear"} & set(kinds(later)):
         assert later.messages[: len(context.messages)] == context.messages
