@@ -27,8 +27,14 @@ if TYPE_CHECKING:
     from contextkit.originals import expand_tool
     from contextkit.profiles import Profile, load_profiles, profile_for
     from contextkit.retrieval.chroma import ChromaIndex
+    from contextkit.retrieval.chroma_server import ChromaServerIndex
+    from contextkit.retrieval.documents import Documents
+    from contextkit.retrieval.embedders import OpenAIEmbedder
+    from contextkit.retrieval.feeding import afeed, feed
     from contextkit.retrieval.index import VectorIndex
     from contextkit.retrieval.minilm import LocalEmbedder
+    from contextkit.retrieval.recall import Recall
+    from contextkit.retrieval.sqlite import SQLiteIndex
     from contextkit.schedules import AtLimit, Schedule, WhenItPays
     from contextkit.scope import Scope
     from contextkit.storage.sqlite import SQLiteStore
@@ -54,12 +60,14 @@ _MODULES = {
     "BudgetExceeded": "errors",
     "Chat": "chat",
     "ChromaIndex": "retrieval.chroma",
+    "ChromaServerIndex": "retrieval.chroma_server",
     "ClampToolResults": "strategies.tool_results",
     "ClearMedia": "strategies.media",
     "ClearToolResults": "strategies.tool_results",
     "Context": "context",
     "ContextBuilder": "builder",
     "ContextKitError": "errors",
+    "Documents": "retrieval.documents",
     "DropOldest": "strategies.truncation",
     "Edit": "edits",
     "ExtractiveSummarizer": "summarizing.extractive",
@@ -69,9 +77,12 @@ _MODULES = {
     "LocalEmbedder": "retrieval.minilm",
     "ModelSummarizer": "summarizing.model",
     "Need": "strategies.base",
+    "OpenAIEmbedder": "retrieval.embedders",
     "PrefixStabilizer": "caching.prefix",
     "Profile": "profiles",
+    "Recall": "retrieval.recall",
     "Retrieve": "strategies.retrieval",
+    "SQLiteIndex": "retrieval.sqlite",
     "SQLiteStore": "storage.sqlite",
     "Schedule": "schedules",
     "Scope": "scope",
@@ -82,10 +93,12 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
+    "afeed": "retrieval.feeding",
     "audit": "analysis.audit",
     "exam": "analysis.exam",
     "expand_tool": "originals",
     "explain": "caching.explanation",
+    "feed": "retrieval.feeding",
     "fold": "view",
     "load_profiles": "profiles",
     "profile_for": "profiles",
@@ -100,12 +113,14 @@ __all__ = [
     "BudgetExceeded",
     "Chat",
     "ChromaIndex",
+    "ChromaServerIndex",
     "ClampToolResults",
     "ClearMedia",
     "ClearToolResults",
     "Context",
     "ContextBuilder",
     "ContextKitError",
+    "Documents",
     "DropOldest",
     "Edit",
     "ExtractiveSummarizer",
@@ -115,9 +130,12 @@ __all__ = [
     "LocalEmbedder",
     "ModelSummarizer",
     "Need",
+    "OpenAIEmbedder",
     "PrefixStabilizer",
     "Profile",
+    "Recall",
     "Retrieve",
+    "SQLiteIndex",
     "SQLiteStore",
     "Schedule",
     "Scope",
@@ -128,10 +146,12 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "afeed",
     "audit",
     "exam",
     "expand_tool",
     "explain",
+    "feed",
     "fold",
     "load_profiles",
     "profile_for",

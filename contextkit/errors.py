@@ -10,12 +10,15 @@ ContextKitError
 ├── EditError              an edit that would break an invariant of the view
 ├── CounterError           tokens cannot be counted as asked
 ├── ProfileError           a profile is unknown or incomplete
-├── EmbeddingError         vectors that cannot be used
-├── IndexUnusable          an index on disk cannot do its work; what is missing is embedded again
+├── EmbeddingError         an embedder gave no vectors, or such as cannot be used
+├── IndexUnusable          an index cannot do its work; what is missing is embedded again
 │   ├── IndexLocked        another process has its directory open
-│   └── IndexCorrupt       it holds what was not stored under this scope
+│   ├── IndexBusy          locked for longer than the deadline; may be tried again
+│   ├── IndexUnreachable   its server does not answer; may be tried again
+│   └── IndexCorrupt       it is damaged, or holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
-├── CallsPaused       a summarizer that failed repeatedly is not asked for a while
+├── CallsPaused            what failed repeatedly is not asked for a while
+├── DeadlinePassed         what was needed from outside did not come in time
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
 │   ├── StoreConflict      somebody else appended first
@@ -117,7 +120,38 @@ class ProfileError(ContextKitError):
 
 
 class EmbeddingError(ContextKitError):
-    """An embedder gave vectors that cannot be used: other dimension, NaN, zeros; none is stored."""
+    """An embedder gave no vectors, or such as cannot be used: NaN, zeros; none is stored.
+
+    Attributes:
+        texts: how many texts it was given.
+        rows: how many vectors came, where it is another number.
+        row: the first vector that cannot be used, counted from 0.
+        dimension: of the vectors that came.
+        expected: the dimension that they should have.
+        status: the HTTP status that a provider answered with.
+        retryable: whether the same may succeed later.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        texts: int | None = None,
+        rows: int | None = None,
+        row: int | None = None,
+        dimension: int | None = None,
+        expected: int | None = None,
+        status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        self.texts = texts
+        self.rows = rows
+        self.row = row
+        self.dimension = dimension
+        self.expected = expected
+        self.status = status
+        self.retryable = retryable
+        super().__init__(what)
 
 
 class SummaryRejected(ContextKitError):
@@ -302,10 +336,10 @@ class ReplyError(ContextKitError):
 
 
 class IndexUnusable(ContextKitError):
-    """An index on disk cannot do its work; histories are not touched, and builds go on without it.
+    """An index cannot do its work; histories are not touched, and builds go on without it.
 
     Attributes:
-        path: its directory.
+        path: its directory, or the file in it that cannot be used, or its server.
     """
 
     def __init__(self, path: str, what: str) -> None:
@@ -333,12 +367,28 @@ class IndexLocked(IndexUnusable):
         )
 
 
-class IndexCorrupt(IndexUnusable):
-    """The index holds what was not stored under this scope; nothing of it was given."""
+class IndexBusy(IndexUnusable):
+    """The index stayed locked for longer than the deadline (seconds); try again."""
 
-    def __init__(self, path: str, what: str) -> None:
+    retryable = True
+
+    def __init__(self, path: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(path, f"stayed locked for {seconds:g} s by another writer: try again.")
+
+
+class IndexUnreachable(IndexUnusable):
+    """The server of the index does not answer: it is down, restarting or too slow; try again."""
+
+    retryable = True
+
+
+class IndexCorrupt(IndexUnusable):
+    """The index is damaged, or holds what was not stored under this scope; nothing was given."""
+
+    def __init__(self, path: str, what: str, *, delete: str = "the directory") -> None:
         super().__init__(
             path,
-            f"{what}: somebody else wrote to it. Close the index and delete the directory; what is "
-            "missing is embedded again.",
+            f"{what}: it is damaged, or somebody else wrote to it. Delete {delete}, with no index "
+            "open on it; what is missing is embedded again.",
         )

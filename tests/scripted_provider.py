@@ -5,12 +5,14 @@
 
 Its token is four characters of canonical JSON, of tools and messages one after the other. It
 remembers what it was sent, as a provider's prompt cache does: `cached_tokens` is the longest prefix
-that a request shares with any answered request before it.
+that a request shares with any answered request before it. Asked for embeddings it counts words, so
+that texts with words in common are near; what goes wrong there is scripted in the same way.
 """
 
 import json
 import re
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -107,6 +109,24 @@ class ScriptedProvider:
                 "usage": usage,
             }
 
+    def embed(self, request: dict[str, Any]) -> tuple[Failure | None, dict[str, Any]]:
+        """The same for a request of embeddings: as many dimensions as it asks for, else 1,024."""
+        with self._lock:
+            self.requests.append(request)
+            failure = self.failures.popleft() if self.failures else None
+        dimension = request.get("dimensions", 1_024)
+        data = [
+            {"object": "embedding", "index": index, "embedding": words_of(text, dimension)}
+            for index, text in enumerate(request["input"])
+        ]
+        usage = dict.fromkeys(("prompt_tokens", "total_tokens"), count("".join(request["input"])))
+        return failure, {
+            "object": "list",
+            "data": data,
+            "model": request["model"],
+            "usage": usage,
+        }
+
     def reply_to(self, request: dict[str, Any]) -> str | dict[str, Any]:
         """What is answered; subclasses may have something else to say."""
         return self.replies.popleft() if self.replies else f"ok {len(self._answered) + 1}"
@@ -143,6 +163,14 @@ def shared_length(one: str, other: str) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
     return low
+
+
+def words_of(text: str, dimension: int) -> list[float]:
+    """A vector of how often words stand in a text; of one without words it is the first axis."""
+    vector = [0.0] * dimension
+    for word in re.findall(r"\w+", text.lower()) or [""]:
+        vector[zlib.crc32(word.encode()) % dimension] += 1.0
+    return vector
 
 
 def count(text: str) -> int:
@@ -188,11 +216,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.path.endswith("/chat/completions"):
+        provider = self.server.provider
+        provider._heard.headers = self.headers
+        if self.path.endswith("/chat/completions"):
+            failure, completion = provider.receive(request)
+        elif self.path.endswith("/embeddings"):
+            failure, completion = provider.embed(request)
+        else:
             self._send(404, {"error": {"message": f"nothing at {self.path}"}})
             return
-        self.server.provider._heard.headers = self.headers
-        failure, completion = self.server.provider.receive(request)
         if failure and failure.held:
             self.server.provider.holding.set()
             self.server.provider.released.wait()

@@ -865,7 +865,7 @@ CASES: dict[str, Case] = {
         *(lambda odd=odd: ck.SummarizeOldest(fail, share=odd) for odd in (0, None, NAN)),
         *(lambda odd=odd: ck.Volatile("now", fail, share=odd) for odd in (0, "x", True)),
         lambda: ck.Retrieve(ck.VectorIndex(fail), share="x"),  # type: ignore[arg-type]
-        lambda: ck.Retrieve(ck.VectorIndex(fail), min_score=NAN),
+        lambda: ck.Retrieve(ck.VectorIndex(fail), seconds=NAN),
     ),
     "price of a schedule": raises(
         *(lambda odd=odd: ck.WhenItPays(read=odd) for odd in (-1, True, "x", NAN)),

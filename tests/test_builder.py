@@ -192,7 +192,7 @@ def with_needs(summarizer: Any, embedder: Any) -> ck.ContextBuilder:
     return builder(
         500,
         compaction=[ck.SummarizeOldest(summarizer, share=60)],
-        tail=[ck.Retrieve(ck.VectorIndex(embedder), share=60, min_score=0.0)],
+        tail=[ck.Retrieve(ck.VectorIndex(embedder), share=60)],
     )
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
 
 import contextkit as ck
-from contextkit.retrieval.index import model_of, scope_key
+from contextkit.retrieval.index_inputs import model_of, scope_key
 from contextkit.testing import check_index, check_strategy
 
 
@@ -37,7 +38,7 @@ def test_strategies_keep_the_contract(strategy: Any, phase: str) -> None:
 
 
 def test_retrieval_keeps_the_contract() -> None:
-    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200, min_score=0.0), "tail")
+    check_strategy(ck.Retrieve(ck.VectorIndex(embed), share=200), "tail")
 
 
 @pytest.fixture
@@ -55,11 +56,12 @@ def chroma(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_retrieval_over_chroma_keeps_the_contract(chroma: Any) -> None:
-    check_strategy(ck.Retrieve(chroma(), share=200, min_score=0.0), "tail")
+    check_strategy(ck.Retrieve(chroma(), share=200), "tail")
 
 
-def test_the_indexes_keep_the_contract(chroma: Any) -> None:
+def test_the_indexes_keep_the_contract(chroma: Any, tmp_path: Path) -> None:
     check_index(lambda: ck.VectorIndex(embed))
+    check_index(lambda: ck.SQLiteIndex(embed, tmp_path / uuid4().hex))
     check_index(chroma)
 
 

@@ -84,7 +84,7 @@ def make(stack: str, limit: int = 400, **more: Any) -> ck.ContextBuilder:
     if stack == "retrieve":
         options["tail"] = [
             ck.Volatile("now", lambda: "12:01", share=30),
-            ck.Retrieve(ck.VectorIndex(embed), share=60, min_score=0.0),
+            ck.Retrieve(ck.VectorIndex(embed), share=60),
         ]
     else:
         options |= STACKS[stack]

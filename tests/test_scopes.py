@@ -64,7 +64,7 @@ class World:
             "limit": 240,
             "counter": Characters(),
             "compaction": [ck.SummarizeOldest(self.summarizer, share=40)] if stacked else [],
-            "tail": [ck.Retrieve(index, share=60, min_score=0.0)] if stacked else [],
+            "tail": [ck.Retrieve(index, share=60)] if stacked else [],
         }
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import contextkit as ck
 from contextkit.errors import BudgetError, InputError
 from contextkit.grammar import violations
-from contextkit.strategies.retrieval import hidden_numbers
+from contextkit.strategies.passages import hidden_numbers
 from tests.support import SCOPE, Messages, answer, builder, call, kinds, result, system, user, wire
 
 STUB = re.compile(r"\[result of look cleared: ([\d,]+) tokens; message (\d+) has it\]")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from contextkit.errors import InputError
 from contextkit.retrieval.chroma_rows import ChromaRows, collection_name, run
 from contextkit.retrieval.directory import ChromaDirectory
-from contextkit.retrieval.index import Embed, check_embed, scope_key
+from contextkit.retrieval.index import Embed
+from contextkit.retrieval.index_inputs import check_embed, scope_key
+from contextkit.retrieval.paths import directory_path
 from contextkit.scope import Scope, ScopeKey
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ChromaIndex:
     def __init__(self, embed: Embed, path: str | Path) -> None:
         check_embed(embed, "ChromaIndex.embed")
         self.embed = embed
-        self._directory = ChromaDirectory(_path(path))
+        self._directory = ChromaDirectory(directory_path(path, "ChromaIndex.path"))
 
     def __repr__(self) -> str:
         return f"ChromaIndex({self.path!r})"
@@ -130,10 +130,3 @@ class ChromaIndex:
             if scope is not None:
                 self._directory.touched.add(collection_name(scope))
             yield ChromaRows(client, self.path, self.embed, alone=True)
-
-
-def _path(value: Any) -> str:
-    if isinstance(value, str | Path) and str(value):
-        with suppress(ValueError):  # NUL, lone surrogates
-            return os.path.realpath(value)  # two names of one directory share the lock
-    raise InputError(f"is the path of a directory, not {value!r:.60}", place="ChromaIndex.path")

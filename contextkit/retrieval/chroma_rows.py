@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from contextkit.errors import IndexCorrupt
-from contextkit.retrieval.index import (
-    Embed,
+from contextkit.retrieval.index import Embed
+from contextkit.retrieval.index_inputs import (
     check_addresses,
+    check_dimension,
     check_model,
     model_of,
     still_of,
     unit_rows,
 )
-from contextkit.retrieval.row_ids import row_id, scope_id, tenant_id
+from contextkit.retrieval.row_ids import row_ids, scope_id, tenant_id
 from contextkit.scope import ScopeKey
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Calls = Generator[Any, Any, Result]
 
 PREFIX = "contextkit-1-"  # 1: the layout of what is in a collection
 _PAGE = 100  # collections listed at once
+_BYTES = 4_000_000  # of vectors at once: a server takes bodies of 40 MiB, and JSON is longer
 
 
 def run(calls: Calls[Result]) -> Result:
@@ -80,14 +82,15 @@ class ChromaRows:
         """Those that are held, of some addresses, in their order."""
         import numpy as np
 
-        ids = {row_id(scope, address): address for address in check_addresses(addresses)}
+        wanted = check_addresses(addresses)
+        ids = dict(zip(row_ids(scope, wanted), wanted, strict=True))
         owner = scope_id(scope)
         found: dict[str, np.ndarray] = {}
         collection = yield from self._collection(scope)
         if collection is None or not ids:
             return found
         dimension = self._dimension(collection)
-        for part in _parts((yield self.client.get_max_batch_size()), list(ids)):
+        for part in _parts((yield self.client.get_max_batch_size()), dimension, list(ids)):
             # Not by `query`, which among 40,000 rows takes 37 ms for 100 given ids, misses some of
             # the nearest, and fails where an id is not held; this takes 3 ms.
             hits = yield collection.get(ids=part, include=["embeddings", "metadatas"])
@@ -95,10 +98,10 @@ class ChromaRows:
                 hits["ids"], hits["embeddings"], hits["metadatas"], strict=True
             ):
                 if row not in ids or not metadata or metadata.get("scope") != owner:
-                    raise IndexCorrupt(self.where, "holds what is of another scope")
+                    raise self._corrupt(collection, "holds what is of another scope")
                 vector = np.asarray(given, np.float32)
                 if vector.shape != (dimension,) or not abs(float(vector @ vector) - 1) < 1e-3:
-                    raise IndexCorrupt(self.where, "holds a vector that was not stored here")
+                    raise self._corrupt(collection, "holds a vector that was not stored here")
                 found[ids[row]] = vector
         return {address: found[address] for address in ids.values() if address in found}
 
@@ -107,14 +110,15 @@ class ChromaRows:
         check_addresses(addresses)
         if not addresses:
             return
-        rows = {row_id(scope, address): at for at, address in enumerate(addresses)}
+        rows = {row: at for at, row in enumerate(row_ids(scope, addresses))}
         collection = yield from self._collection(scope)
         dimension = None if collection is None else self._dimension(collection)
         units = unit_rows(vectors, len(addresses), dimension)
         if collection is None:
             collection = yield from self._created(scope, units.shape[1])
         owner = scope_id(scope)
-        for part in _parts((yield self.client.get_max_batch_size()), list(rows)):
+        most = yield self.client.get_max_batch_size()
+        for part in _parts(most, units.shape[1], list(rows)):
             yield collection.upsert(
                 ids=part,
                 embeddings=units[[rows[row] for row in part]],
@@ -161,21 +165,33 @@ class ChromaRows:
         return collection
 
     def _created(self, scope: ScopeKey, dimension: int) -> Calls[Any]:
-        return (
-            yield self.client.create_collection(
-                collection_name(scope),
-                metadata={"dimension": dimension, "embedder": model_of(self.embed)},
-                # Of unit vectors the inner product is the cosine. Under `cosine` Chroma would scale
-                # them once more, and change their last bits.
-                configuration={"hnsw": {"space": "ip"}},
-                embedding_function=None,  # the default one downloads a model
+        from chromadb.errors import ChromaError
+
+        try:
+            return (
+                yield self.client.create_collection(
+                    collection_name(scope),
+                    metadata={"dimension": dimension, "embedder": model_of(self.embed)},
+                    # Of unit vectors the inner product is the cosine. Under `cosine` Chroma would
+                    # scale them once more, and change their last bits.
+                    configuration={"hnsw": {"space": "ip"}},
+                    embedding_function=None,  # the default one downloads a model
+                )
             )
-        )
+        except ChromaError:  # "already exists" has no class of its own
+            if (collection := (yield from self._collection(scope))) is None:
+                raise
+            check_dimension(dimension, self._dimension(collection))
+            return collection
+
+    def _corrupt(self, collection: Any, what: str) -> IndexCorrupt:
+        delete = "the directory" if self.alone else f"the collection {collection.name}"
+        return IndexCorrupt(self.where, what, delete=delete)
 
     def _dimension(self, collection: Any) -> int:
         dimension = (collection.metadata or {}).get("dimension")
-        if not isinstance(dimension, int):
-            raise IndexCorrupt(self.where, "holds a collection that was not made here")
+        if not isinstance(dimension, int) or dimension < 1:
+            raise self._corrupt(collection, "holds a collection that was not made here")
         return dimension
 
 
@@ -188,7 +204,9 @@ def _model(collection: Any) -> str:
     return str((collection.metadata or {}).get("embedder", ""))
 
 
-def _parts(most: int, ids: list[str]) -> Iterator[list[str]]:
+def _parts(most: int, dimension: int, ids: list[str]) -> Iterator[list[str]]:
     """No more at once than Chroma takes."""
+    room = max(1, _BYTES // (4 * dimension))
+    most = min(most, room) if most > 0 else room  # a server may know no limit
     for start in range(0, len(ids), most):
         yield ids[start : start + most]

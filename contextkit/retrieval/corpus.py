@@ -19,6 +19,7 @@ from contextkit.retrieval.passages import Passage, address_of
 from contextkit.retrieval.questions import is_standing
 from contextkit.retrieval.terms import DEFAULT, Term, date_terms, language_of, terms, words_of
 from contextkit.retrieval.words import WordVectors
+from contextkit.scope import ScopeKey
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,9 +66,12 @@ class Corpus:
     def append(self, passage: Passage) -> None:
         """Add a passage behind the others."""
         with self.lock:
-            words = words_of(passage.text)
+            text = passage.text
+            if passage.role == "document":  # its source and headings say what it is about
+                text = f"{passage.speaker}\n{text}"
+            words = words_of(text)
             spoken = self.language or language_of(words)
-            said, dated = terms(passage.text, spoken or self.spoken), date_terms(passage.date)
+            said, dated = terms(text, spoken or self.spoken), date_terms(passage.date)
             self._spoken.append(spoken)
             if spoken:
                 self._languages[spoken] += 1
@@ -189,6 +193,17 @@ class Corpus:
             ]
             return {address_of(word): word for word in words}
 
+    def wanted_by_scope(self, question: str = "") -> dict[ScopeKey, dict[str, str]]:
+        """The same, texts and words, by the scope that each vector is kept in, `Passage.scope`."""
+        with self.lock:
+            wanted: dict[ScopeKey, dict[str, str]] = {}
+            for address, (text, rows) in self._missing().items():
+                owner = int(self.first_rows.values.searchsorted(rows[0], side="right")) - 1
+                wanted.setdefault(self.passages[owner].scope, {})[address] = text
+            if words := self.wanted_words(question):
+                wanted.setdefault((), {}).update(words)
+            return wanted
+
     def hold(self, vectors: Mapping[str, Any]) -> None:
         """Take vectors of texts and words that are wanted, by their addresses; others are passed.
 
@@ -244,5 +259,6 @@ class Corpus:
 
 
 def _speaker(passage: Passage) -> str:
-    """A name, or a role that cannot be taken for one."""
-    return passage.speaker if passage.speaker not in ROLES else f"\0{passage.speaker}"
+    """A name, or a role that cannot be taken for one; a document has no name that speaks."""
+    speaker = "document" if passage.role == "document" else passage.speaker
+    return f"\0{speaker}" if speaker in ROLES else speaker

@@ -18,7 +18,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from contextkit.errors import EmbeddingError, InputError, MissingExtra
-from contextkit.retrieval.embedders import readable
+from contextkit.retrieval.readable import readable
 from contextkit.vocabularies import package_file
 
 if TYPE_CHECKING:

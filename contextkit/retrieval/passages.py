@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
 
+from contextkit.messages import SYSTEM_ROLES, Message, text_of
 from contextkit.scope import ScopeKey
+
+PAUSE = 4 * 3_600
+"""Seconds without a message behind which another session begins. Chosen, not measured."""
+
+Key = tuple[str, ScopeKey, int, str]
+"""Names a passage: where it is from, in whose scope, and its number there; of a document, which
+may be replaced, the address of its text as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,51 @@ class Passage:
     source: str = ""
     number: int = 0
 
+    @property
+    def key(self) -> Key:
+        """Names it: what has the same key was shown where this was shown."""
+        text = address_of(self.text) if self.role == "document" else ""
+        return self.source, self.scope, self.number, text
+
 
 def address_of(text: str) -> str:
     """What the vector of a text is kept under: inside a scope, the same text is embedded once."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def passage_of(
+    message: Message, number: int, *, session: int = 0, scope: ScopeKey = (), source: str = ""
+) -> Passage | None:
+    """What can be found of a message; None of a system message, and of one without text.
+
+    Args:
+        message: of a log.
+        number: its number there.
+        session, scope, source: as `Passage` has them.
+    """
+    text = text_of(message.data)
+    if message.role in SYSTEM_ROLES or not text.strip():
+        return None
+    name = message.data.get("name")
+    return Passage(
+        text,
+        speaker=name if isinstance(name, str) and name and message.role != "tool" else message.role,
+        role=message.role,
+        date="" if message.time is None else date_of(message.time),
+        session=session,
+        scope=scope,
+        source=source,
+        number=number,
+    )
+
+
+def date_of(time: float) -> str:
+    """A time as it is shown: the minute in UTC, the same on every machine; empty in no calendar.
+
+    Args:
+        time: seconds since the epoch.
+    """
+    try:
+        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, OSError, ValueError):
+        return ""

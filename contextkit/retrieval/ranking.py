@@ -262,9 +262,10 @@ def with_neighbours(corpus: Corpus, scores: np.ndarray) -> np.ndarray:
 
 
 def min_max(scores: np.ndarray) -> np.ndarray:
-    """Scores from 0, the least, to 1; all 0 where they are all the same."""
+    """Scores from 0, the least, to 1; where all are the same, all 1, or all 0 where they are 0."""
     low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else scores * 0.0
+    same: np.ndarray = (scores > 0) * 1.0
+    return (scores - low) / (high - low) if high > low else same
 
 
 def values_of(scores: np.ndarray, tokens: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from contextkit.scope import ScopeKey
@@ -18,9 +19,11 @@ def scope_id(scope: ScopeKey) -> str:
     return _digest("scope", *scope)
 
 
-def row_id(scope: ScopeKey, address: str) -> str:
-    """A row: the same address in another scope is another row."""
-    return _digest("row", scope_id(scope), address)
+def row_ids(scope: ScopeKey, addresses: Iterable[str]) -> list[str]:
+    """Rows: the same address in another scope is another row."""
+    owner = bytes.fromhex(scope_id(scope))
+    texts = (address.encode("utf-8", "surrogatepass") for address in addresses)
+    return [blake2b(owner + text, digest_size=32, person=b"row").hexdigest() for text in texts]
 
 
 def _digest(*parts: str) -> str:

@@ -37,16 +37,11 @@ class Source(Protocol):
 
     Attributes:
         name: what the block of its passages is called, such as `documents`.
-        share: tokens reserved for its passages in a request.
     """
 
     @property
     def name(self) -> str:
         """What the block of its passages is called."""
-
-    @property
-    def share(self) -> int:
-        """Tokens reserved for its passages in a request."""
 
     def owner(self, scope: Scope) -> ScopeKey:
         """Whose passages are read for a conversation: equal owners have one corpus in common."""
@@ -68,11 +63,25 @@ class Source(Protocol):
         """
 
 
-def kept_of(known: Sequence[Hashable], now: Sequence[Hashable]) -> int:
-    """How many entries two lists have in common from the first on."""
-    kept = 0
-    for old, new in zip(known, now, strict=False):
-        if old != new:
+def changed(
+    before: Sequence[tuple[Hashable, int]], now: Sequence[tuple[Hashable, Sequence[Passage]]]
+) -> Change:
+    """What became of passages that stand under names, of which each only gets more.
+
+    Args:
+        before: the names in their order, and how many passages each had: a mark.
+        now: the names in their order, with all their passages.
+    """
+    kept = same = 0
+    added: list[Passage] = []
+    for (old, count), (name, passages) in zip(before, now, strict=False):
+        if old != name or count > len(passages):
             break
-        kept += 1
-    return kept
+        kept += count
+        same += 1
+        if count < len(passages):
+            added += passages[count:]
+            break
+    for _, passages in now[same:]:
+        added += passages
+    return Change(kept, added, tuple((name, len(passages)) for name, passages in now))

@@ -21,6 +21,7 @@ from itertools import groupby
 from threading import Lock
 from typing import Any, NamedTuple
 
+from contextkit.errors import InputError
 from contextkit.retrieval.stop_words import STOP_WORDS
 
 DEFAULT = "english"
@@ -97,6 +98,17 @@ def terms(text: str, language: str | None = None) -> list[Term]:
         for word in words
         for term in (_known(word, spoken) if len(word) <= _LONGEST else _analysed(word, spoken))
     ]
+
+
+def check_language(language: str | None, place: str) -> None:
+    """That a language is one of those whose words are known; None where each text says its own.
+
+    Raises:
+        InputError: names them.
+    """
+    if language is not None and str(language) not in STOP_WORDS:
+        known = ", ".join(sorted(STOP_WORDS))
+        raise InputError(f"is one of {known}, not {language!r:.60}", place=place)
 
 
 def words_of(text: str) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,39 +13,20 @@ from contextkit.errors import (
     InputError,
     ScopeError,
     StoreConflict,
-    StoreCorrupt,
     StoreError,
-    StoreSchemaError,
     StoreUnreadable,
 )
-from contextkit.scope import Scope
+from contextkit.scope import Scope, ScopeKey, check_name
+from contextkit.storage import outbox
 from contextkit.storage.connection import Connection
+from contextkit.storage.rows import body_of, chain_start, chained, checked_records
+from contextkit.storage.schema import prepare
+from contextkit.store import Pending, shelf_key
 
 JSON = Mapping[str, Any]
 
-_SCHEMA = 1
-_APPLICATION = 0x636B6974  # marks a file as ours: "ckit"
 _LONGEST = 86_400  # seconds to wait for another writer
 _OLDEST = (3, 37, 0)  # the first SQLite with STRICT tables
-
-_TABLES = (
-    """CREATE TABLE conversations(
-        tenant TEXT NOT NULL, user TEXT NOT NULL, conversation TEXT NOT NULL,
-        version INTEGER NOT NULL, hash BLOB NOT NULL,
-        PRIMARY KEY (tenant, user, conversation)) STRICT""",
-    """CREATE TABLE records(
-        tenant TEXT NOT NULL, user TEXT NOT NULL, conversation TEXT NOT NULL,
-        position INTEGER NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL,
-        PRIMARY KEY (tenant, user, conversation, position),
-        FOREIGN KEY (tenant, user, conversation) REFERENCES conversations) STRICT""",
-    """CREATE TABLE decisions(
-        tenant TEXT NOT NULL, user TEXT NOT NULL, conversation TEXT NOT NULL,
-        view TEXT NOT NULL, address TEXT NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL,
-        PRIMARY KEY (tenant, user, conversation, view, address),
-        FOREIGN KEY (tenant, user, conversation) REFERENCES conversations) STRICT""",
-    "PRAGMA application_id = 0x636B6974",
-    "PRAGMA user_version = 1",
-)
 
 
 class SQLiteStore:
@@ -84,7 +64,7 @@ class SQLiteStore:
             raise InputError(
                 f"is seconds, 0 to {_LONGEST:,}, not {timeout!r:.60}", place="SQLiteStore.timeout"
             )
-        self._connection = Connection(self.path, timeout, partial(_prepare, self.path))
+        self._connection = Connection(self.path, timeout, partial(prepare, self.path))
         with self._connection.held():  # says now what is wrong with the file
             pass
 
@@ -109,37 +89,7 @@ class SQLiteStore:
         Raises:
             StoreCorrupt: with the number of the first record that is not what was written.
         """
-        key = _key(scope)
-        with self._connection.transaction("BEGIN") as db:
-            head = db.execute(
-                "SELECT version, hash FROM conversations"
-                " WHERE tenant = ? AND user = ? AND conversation = ?",
-                key,
-            ).fetchone()
-            rows = db.execute(
-                "SELECT position, CAST(body AS BLOB), hash FROM records"
-                " WHERE tenant = ? AND user = ? AND conversation = ? ORDER BY position",
-                key,
-            ).fetchall()
-        version, last = head or (0, _start(key))
-        digest = _start(key)
-        records = []
-        for expected, (position, body, recorded) in enumerate(rows):
-            if position != expected:
-                raise StoreCorrupt("is missing", position=expected)
-            digest = _chain(digest, body)
-            if digest != recorded:
-                raise StoreCorrupt("is not what was written here", position=position)
-            records.append(_read(body, position))
-        if len(rows) != version:
-            missing = f"is missing: the conversation had {version:,} records"
-            surplus = f"was not written by a store: the conversation has {version:,} records"
-            raise StoreCorrupt(
-                missing if len(rows) < version else surplus, position=min(len(rows), version)
-            )
-        if digest != last:
-            raise StoreCorrupt("is not what was written here", position=max(0, version - 1))
-        return records
+        return self.load_since(scope, 0)
 
     def append(
         self,
@@ -167,9 +117,9 @@ class SQLiteStore:
             raise InputError(f"are a list, not {type(records).__name__}", place="records")
         if not (expected is None or type(expected) is int):
             raise InputError(f"is a version, or None, not {expected!r:.60}", place="expected")
-        bodies = [_body(record, f"records[{at}]") for at, record in enumerate(records)]
+        bodies = [body_of(record, f"records[{at}]") for at, record in enumerate(records)]
         made = [
-            (_name(view), _name(address), _body(data, f"decisions[{address}]"))
+            (_name(view), _name(address), body_of(data, f"decisions[{address}]"))
             for (view, address), data in (decisions or {}).items()
         ]
         with self._connection.transaction("BEGIN IMMEDIATE") as db:
@@ -178,14 +128,16 @@ class SQLiteStore:
                 raise StoreConflict(expected, version)
             rows = []
             for position, body in enumerate(bodies, start=version):
-                digest = _chain(digest, body)
+                digest = chained(digest, body)
                 rows.append((*key, position, body.decode(), digest))
             db.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
             db.execute(
-                "UPDATE conversations SET version = ?, hash = ?"
+                "UPDATE conversations SET version = ?, hash = ?, changed ="
+                " (SELECT max(changed) + 1 FROM conversations WHERE tenant = ? AND user = ?)"
                 " WHERE tenant = ? AND user = ? AND conversation = ?",
-                (version + len(rows), digest, *key),
+                (version + len(rows), digest, *key[:2], *key),
             )
+            outbox.enter(db, key, records, version)
             for view, address, body in made:
                 _insert_decision(db, (*key, view, address), body)
         return version + len(rows)
@@ -212,7 +164,7 @@ class SQLiteStore:
     def decide(self, scope: Scope, view: str, prefix_hash: str, decision: JSON) -> dict[str, Any]:
         """Record a decision if there is none at this hash yet, and give the one that stands."""
         key = (*_key(scope), _name(view), _name(prefix_hash))
-        body = _body(decision, "decision")
+        body = body_of(decision, "decision")
         with self._connection.transaction("BEGIN IMMEDIATE") as db:
             _head(db, key[:3])
             _insert_decision(db, key, body)
@@ -223,33 +175,124 @@ class SQLiteStore:
             ).fetchone()
         return _decision(key, *row)
 
+    # -- what recall and the feeding of an index need ----------------------------------------
 
-# -- the schema ------------------------------------------------------------------------------
+    def load_since(self, scope: Scope, version: int) -> list[dict[str, Any]]:
+        """The records of a conversation behind the first `version` ones, in order.
 
+        Costs what those records cost.
 
-def _prepare(path: str, db: sqlite3.Connection) -> None:
-    """Make the tables in an empty file; refuse a file that is not ours to write to."""
-    for begin in ("BEGIN", "BEGIN IMMEDIATE"):  # the second where something is to be done
-        db.execute(begin)
-        found = _found(path, db)
-        if begin == "BEGIN IMMEDIATE" and found != _SCHEMA:
-            for statement in _TABLES:
-                db.execute(statement)
-        db.execute("COMMIT")
-        if found == _SCHEMA:
-            return
+        Raises:
+            StoreCorrupt: with the number of the first record that is not what was written.
+        """
+        key = _key(scope)
+        if type(version) is not int or version < 0:
+            raise InputError(f"is a version, not {version!r:.60}", place="version")
+        of_conversation = " WHERE tenant = ? AND user = ? AND conversation = ?"
+        with self._connection.transaction("BEGIN") as db:
+            head = db.execute(
+                f"SELECT version, hash FROM conversations{of_conversation}",  # noqa: S608 - constant
+                key,
+            ).fetchone()
+            rows = db.execute(
+                "SELECT position, CAST(body AS BLOB), hash FROM records"  # noqa: S608 - the same
+                f"{of_conversation} AND position >= ? ORDER BY position",
+                (*key, max(0, version - 1)),
+            ).fetchall()
+        return checked_records(key, head or (0, chain_start(key)), rows, version)
 
+    def conversations(self, scope: Scope) -> list[tuple[str, int]]:
+        """All conversations of the user of a scope with their versions, the scope's own too.
 
-def _found(path: str, db: sqlite3.Connection) -> int:
-    """The schema version of the file, 0 for an empty one."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if application != _APPLICATION and (tables or version or application):
-        raise StoreError(f"{path} belongs to another program: give the store its own file")
-    if version > _SCHEMA:
-        raise StoreSchemaError(path, version, _SCHEMA)
-    return int(version)
+        Those of the same tenant and user alone, the one that was appended to last at the end.
+        """
+        tenant, user, _ = _key(scope)
+        with self._connection.transaction("BEGIN") as db:
+            return db.execute(
+                "SELECT conversation, version FROM conversations"
+                " WHERE tenant = ? AND user = ? AND version > 0 ORDER BY changed, rowid",
+                (tenant, user),
+            ).fetchall()
+
+    def pending(self, limit: int, after: Pending | None = None) -> list[Pending]:
+        """What of conversations and documents is not indexed yet, in the order of their keys.
+
+        Args:
+            limit: the most entries.
+            after: the last entry of those before.
+        """
+        if type(limit) is not int or limit < 1:
+            raise InputError(f"is 1 at least, not {limit!r:.60}", place="limit")
+        if not isinstance(after, Pending | None):
+            raise InputError(f"is an entry of pending(), not {after!r:.60}", place="after")
+        with self._connection.transaction("BEGIN") as db:
+            return outbox.entries(db, limit, after)
+
+    def done(self, entry: Pending) -> None:
+        """Take an entry out of the outbox, up to its version: what came since stays there."""
+        if not isinstance(entry, Pending):
+            raise InputError(f"is an entry of pending(), not {entry!r:.60}", place="entry")
+        with self._connection.transaction("BEGIN IMMEDIATE") as db:
+            outbox.leave(db, entry.scope, entry.document, entry.version)
+
+    def pend_all(self) -> int:
+        """Enter everything that is kept again, for an index that was deleted; how much that is."""
+        with self._connection.transaction("BEGIN IMMEDIATE") as db:
+            return outbox.enter_all(db)
+
+    # -- documents ---------------------------------------------------------------------------
+
+    def documents(self, shelf: ScopeKey) -> list[tuple[str, int]]:
+        """The sources of all documents on a shelf with their versions, as they were put there."""
+        tenant, user, _ = shelf_key(shelf)
+        with self._connection.transaction("BEGIN") as db:
+            return db.execute(
+                "SELECT source, version FROM documents WHERE tenant = ? AND user = ?"
+                " ORDER BY version",
+                (tenant, user),
+            ).fetchall()
+
+    def document(self, shelf: ScopeKey, source: str) -> dict[str, Any] | None:
+        """One document; None where there is none.
+
+        Raises:
+            StoreUnreadable: when it is not what was put there.
+        """
+        key = (*shelf_key(shelf), source)
+        check_name(source, "source")
+        with self._connection.transaction("BEGIN") as db:
+            row = db.execute(
+                "SELECT CAST(body AS BLOB), hash FROM documents"
+                " WHERE tenant = ? AND user = ? AND source = ?",
+                (*key[:2], source),
+            ).fetchone()
+        if row is None:
+            return None
+        body, recorded = row
+        if chained(chain_start(key), body) != recorded:
+            raise StoreUnreadable("a document is not what was written there")
+        found: dict[str, Any] = json.loads(body)
+        return found
+
+    def put_document(self, shelf: ScopeKey, source: str, document: JSON | None) -> bool:
+        """Put a document in place of what is there, or take it away; whether any was there."""
+        key = (*shelf_key(shelf), source)
+        check_name(source, "source")
+        body = None if document is None else body_of(document, "document")
+        where = (*key[:2], source)
+        with self._connection.transaction("BEGIN IMMEDIATE") as db:
+            deleted = db.execute(
+                "DELETE FROM documents WHERE tenant = ? AND user = ? AND source = ?", where
+            ).rowcount
+            outbox.leave(db, key[:3], source, None)
+            if body is not None:
+                added = db.execute(
+                    "INSERT INTO documents(tenant, user, source, body, hash)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (*where, body.decode(), chained(chain_start(key), body)),
+                )
+                outbox.enter_document(db, key[:3], source, int(added.lastrowid or 0))
+        return bool(deleted)
 
 
 # -- rows ------------------------------------------------------------------------------------
@@ -279,28 +322,8 @@ def _name(value: Any) -> str:
     return value
 
 
-def _body(record: Any, place: str) -> bytes:
-    if not isinstance(record, Mapping):
-        raise InputError(f"is a JSON object, not {type(record).__name__}", place=place)
-    try:
-        text = json.dumps(dict(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"is not JSON: {error}", place=place) from error
-
-
-def _read(body: bytes, position: int) -> dict[str, Any]:
-    try:
-        record = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise StoreCorrupt(f"is not JSON: {error}", position=position) from error
-    if not isinstance(record, dict):
-        raise StoreCorrupt("is not a JSON object", position=position)
-    return record
-
-
 def _decision(key: tuple[str, ...], body: bytes, recorded: bytes) -> dict[str, Any]:
-    if _chain(_start(key), body) != recorded:
+    if chained(chain_start(key), body) != recorded:
         raise StoreUnreadable(
             f"the decision at {key[-1]} of view {key[-2]!r} is not what was written there"
         )
@@ -311,8 +334,8 @@ def _decision(key: tuple[str, ...], body: bytes, recorded: bytes) -> dict[str, A
 def _head(db: sqlite3.Connection, key: tuple[str, ...]) -> tuple[int, bytes]:
     """The version and the last hash of a conversation; it is there afterwards."""
     db.execute(
-        "INSERT INTO conversations VALUES (?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
-        (*key, _start(key)),
+        "INSERT INTO conversations VALUES (?, ?, ?, 0, ?, 0) ON CONFLICT DO NOTHING",
+        (*key, chain_start(key)),
     )
     version, digest = db.execute(
         "SELECT version, hash FROM conversations"
@@ -325,13 +348,5 @@ def _head(db: sqlite3.Connection, key: tuple[str, ...]) -> tuple[int, bytes]:
 def _insert_decision(db: sqlite3.Connection, key: tuple[str, ...], body: bytes) -> None:
     db.execute(
         "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (*key, body.decode(), _chain(_start(key), body)),
+        (*key, body.decode(), chained(chain_start(key), body)),
     )
-
-
-def _start(key: tuple[str, ...]) -> bytes:
-    return blake2b(json.dumps([_SCHEMA, *key]).encode(), digest_size=16).digest()
-
-
-def _chain(previous: bytes, body: bytes) -> bytes:
-    return blake2b(previous + body, digest_size=16).digest()

@@ -2,149 +2,370 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import Any, ClassVar
 
+from contextkit.breaker import Breaker, check_seconds
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, InputError
-from contextkit.groups import Entry
-from contextkit.messages import SYSTEM_ROLES, text_of
-from contextkit.retrieval.index import Index, nearest, unit_rows
+from contextkit.errors import BudgetError, CallsPaused, DeadlinePassed, InputError
+from contextkit.messages import text_of
+from contextkit.retrieval.corpora import Corpora, Kept
+from contextkit.retrieval.excerpts import excerpt
+from contextkit.retrieval.index import Index
+from contextkit.retrieval.index_inputs import unit_rows
+from contextkit.retrieval.passages import Passage, address_of
+from contextkit.retrieval.questions import is_small_talk
+from contextkit.retrieval.ranking import fill, rank
+from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
+from contextkit.retrieval.sources import Change, Source
+from contextkit.retrieval.terms import check_language
+from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
-from contextkit.strategies.blocks import blocks
+from contextkit.strategies.passages import (
+    block_of,
+    counted,
+    name_of_asker,
+    next_passage,
+    own_key,
+    shown_keys,
+)
 from contextkit.view import View
+
+BATCH = 32
+"""Texts that are embedded at once: what came of them is kept, however late the rest is."""
+
+LEAST = 0.05
+"""Seconds that a call has at least, however late the one before was."""
+
+QUESTION = ""
+"""Stands for the address of the question, which no text has."""
+
+
+_ROLES = frozenset({"user", "assistant", "tool"})
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieve:
-    """Put the nearest passages of what the view hides behind the newest user message.
+    """Put what answers the newest user message, and is not shown any more, behind it.
 
-    They are data, delimited, with their numbers and roles, frozen into that message for good.
+    The passages are data, delimited, with number, role and date of each, in the order in which
+    they were said, and frozen into that message for good. They are found by their words, and with
+    an index by their vectors as well. Where nothing relevant is found, nothing is inserted.
 
     Attributes:
-        index: finds passages, inside the scope of the conversation.
+        index: keeps the vectors of passages, and knows who makes them; None to go by words alone.
+        source: where passages are from; None for what the view hides of the conversation itself.
         share: tokens reserved for the passages.
-        count: the most passages.
-        min_score: the least cosine at which a passage counts as relevant.
+        roles: of the messages that may come back. What tools said is data from elsewhere, and may
+            be large: it comes back only where `tool` is among them.
+        language: of the texts, such as `english`; None for each by its own words.
+        seconds: that index, embedder and source may take together in a build. Where they are
+            late or down, words alone decide, and the report says so.
+        min_cosine: at which the nearest passage counts as relevant by its vector alone. The default
+            is of all-MiniLM-L6-v2; other models have another.
+        breaker: counts failures of index and embedder; while it is open they are not asked. A
+            source that is late is left alone in the same way.
     """
 
-    index: Index
+    index: Index | None = None
+    source: Source | None = None
     share: int = 1_000
-    count: int = 8
-    min_score: float = 0.3
+    roles: frozenset[str] = frozenset({"user", "assistant"})
+    language: str | None = None
+    seconds: float = 2.0
+    min_cosine: float = MIN_COSINE
+    breaker: Breaker = field(default_factory=Breaker, repr=False, compare=False)
+    corpora: Corpora = field(init=False, repr=False, compare=False)
+    reading: Breaker = field(init=False, repr=False, compare=False)
     phase: ClassVar[str] = "tail"
     needs_scope: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not hasattr(self.index, "vectors"):
+        if self.index is not None and not hasattr(self.index, "vectors"):
             raise InputError(
                 f"is an index, such as VectorIndex(embed), not {self.index!r:.60}",
                 place="Retrieve.index",
             )
+        if self.source is not None and not hasattr(self.source, "read"):
+            raise InputError(
+                f"is a source, such as Documents(), not {self.source!r:.60}",
+                place="Retrieve.source",
+            )
         whole_number("Retrieve.share", self.share, least=1)
-        whole_number("Retrieve.count", self.count, least=1)
-        least: Any = self.min_score
+        check_seconds("Retrieve.seconds", self.seconds)
+        least: Any = self.min_cosine
         if not isinstance(least, int | float) or not -1 <= least <= 1:
-            raise BudgetError(f"Retrieve.min_score is {least!r:.60}: a cosine, -1 to 1")
+            raise BudgetError(f"Retrieve.min_cosine is {least!r:.60}: a cosine, -1 to 1")
+        roles: Any = self.roles
+        given = isinstance(roles, Collection) and not isinstance(roles, str)
+        if not given or not _ROLES.issuperset(map(str, roles)):
+            raise InputError(
+                f"are some of user, assistant and tool, not {roles!r:.60}", place="Retrieve.roles"
+            )
+        if not isinstance(self.breaker, Breaker):
+            raise InputError(f"is a Breaker, not {self.breaker!r:.60}", place="Retrieve.breaker")
+        check_language(self.language, "Retrieve.language")
+        object.__setattr__(self, "roles", frozenset(roles))
+        object.__setattr__(self, "corpora", Corpora(self.language))
+        object.__setattr__(self, "reading", replace(self.breaker))
 
-    def propose(self, view: View, goal: int) -> Need | None:
-        """State what is needed, one after the other: all of it may wait for a disk or a network.
-
-        The vectors that the index holds; those of the other messages and of the question; and
-        that the index keeps them.
-        """
+    def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
+        """The passages, or what is needed to find them: a source, an index, an embedder."""
         history = view.history
         if view.last_user is None or not (question := text_of(history.data[view.last_user])):
             return None
-        hidden = {
-            history.prefix_hash(number + 1, view.name): number
-            for number in hidden_numbers(view)
-            if text_of(history.data[number])
-        }
-        if not hidden:
+        if is_small_talk(question):
             return None
+        ends = monotonic() + self.seconds
         scope = history.scope.key if history.scope else (history.id,)
+        if self.source is None:
+            kept = self.corpora.of((scope, view.name, view.model))
+            return self._asked(_Asked(view, question, kept, scope, ends))
+        if history.scope is None:
+            raise InputError(
+                "reads by scope: History(scope=Scope(…))", place=f"Retrieve.source {self.source!r}"
+            )
+        return self._read(view, question, ends)
+
+    def _read(self, view: View, question: str, ends: float) -> Need:
+        """What is needed to bring the corpus of the source up to date."""
+        source, scope = self.source, view.history.scope
+        assert source is not None and scope is not None  # noqa: S101, PT018 - checked by `propose`
+        owner = source.owner(scope)
+        kept = self.corpora.of((owner, view.model))
+
+        def read() -> None:
+            self.reading.check()
+            with kept.lock:
+                change: Change = source.read(scope, kept.mark)
+                kept.change(change, lambda passage: counted(view, passage))
+
+        def came(_: None) -> Need:
+            self.reading.succeeded()
+            return self._asked(_Asked(view, question, kept, owner, ends))
+
+        return Need(read, came, source.name, seconds=self.seconds, otherwise=self._without_source)
+
+    def _without_source(self, error: Exception) -> None:
+        if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
+            self.reading.failed()
+
+    def _asked(self, asked: _Asked) -> Need:
+        """The passages, where something is hidden; with an index, the vectors first.
+
+        A need of its own, since a long log takes its time when it is first read.
+        """
         index = self.index
 
-        def embed(held: dict[str, Any]) -> Need:
-            fresh = [address for address in hidden if address not in held]
-            texts = [question, *(text_of(history.data[hidden[address]]) for address in fresh)]
+        def hidden() -> bool:
+            with asked.kept.lock:
+                self._advance(asked)
+                return bool(asked.kept.open(shown_keys(asked.view), own_key(asked.view)).any())
 
-            def keep(vectors: Any) -> Need | list[Edit]:
-                dimension = len(next(iter(held.values()))) if held else None
-                units = unit_rows(vectors, len(texts), dimension)
-                rows = {**held, **dict(zip(fresh, units[1:], strict=True))}
+        def found(some: bool) -> Iterable[Edit] | Need:
+            if not some:
+                return ()
+            return self._chosen(asked) if index is None else self._held(asked, index)
 
-                def insert(_: object) -> list[Edit]:
-                    hits = nearest(list(rows), list(rows.values()), units[0], self.count)
-                    found = {hidden[a]: score for a, score in hits if score >= self.min_score}
-                    return self._insert(view, found)
+        return Need(hidden, found, "passages")
 
-                if not fresh:
-                    return insert(None)
-                return Need(lambda: index.add(scope, fresh, vectors[1:]), insert, "index")
+    def _chosen(self, asked: _Asked) -> Need:
+        """The passages, by all that has come for them."""
+        return Need(lambda: self._insert(asked), lambda edits: edits, "passages")
 
-            return Need(call=lambda: index.embed(texts), finish=keep, what="embeddings")
+    # -- vectors ---------------------------------------------------------------------------
 
-        return Need(call=lambda: index.vectors(scope, list(hidden)), finish=embed, what="index")
+    def _held(self, asked: _Asked, index: Index) -> Need:
+        """What is needed of the index: the vectors that this process does not have yet."""
+        wanted = list(asked.kept.corpus.wanted_by_scope(asked.question).items())
+        missing: list[tuple[ScopeKey, str, str]] = []
 
-    def _insert(self, view: View, found: Mapping[int, float]) -> list[Edit]:
-        """One block with as many of the best passages as fit, in the order of the conversation."""
-        chosen: list[int] = []
-        text = ""
-        for number in sorted(found, key=lambda n: (-found[n], n)):
-            tried = self._block(view, [*chosen, number])
-            if view.count({"role": "user", "content": f"\n\n{tried}"}) <= self.share:
-                chosen.append(number)
-                text = tried
-        if not chosen:
+        def look(at: int) -> Iterable[Edit] | Need:
+            if at == len(wanted):
+                return self._embedded(asked, index, missing)
+            where, texts = wanted[at]
+            scope = where or asked.scope
+
+            def found(vectors: Mapping[str, Any]) -> Iterable[Edit] | Need:
+                asked.hold(vectors)
+                missing.extend((scope, *text) for text in texts.items() if text[0] not in vectors)
+                return look(at + 1)
+
+            return self._need(asked, lambda: index.vectors(scope, list(texts)), found, "index")
+
+        return self._need(asked, self.breaker.check, lambda _: look(0), "index")
+
+    def _embedded(
+        self, asked: _Asked, index: Index, missing: Sequence[tuple[ScopeKey, str, str]]
+    ) -> Iterable[Edit] | Need:
+        """What is needed of the embedder, batch by batch as long as there is time.
+
+        The question comes first. It is no passage, so that its vector is kept nowhere.
+        """
+        question = QUESTION not in asked.vectors
+        if (not missing and not question) or (not question and asked.left <= 0):
+            self.breaker.succeeded()
+            return self._chosen(asked)
+        scope = missing[0][0] if missing else asked.scope
+        batch = {name: text for where, name, text in missing[:BATCH] if where == scope}
+        rest = missing[len(batch) :]
+        if question:
+            batch[QUESTION] = asked.question
+
+        def came(given: Any) -> Iterable[Edit] | Need:
+            vectors = dict(zip(batch, unit_rows(given, len(batch), asked.dimension), strict=True))
+            asked.hold(vectors)
+            vectors.pop(QUESTION, None)
+            if not vectors:
+                return self._embedded(asked, index, rest)
+            return self._need(
+                asked,
+                lambda: index.add(scope, list(vectors), list(vectors.values())),
+                lambda _: self._embedded(asked, index, rest),
+                "index",
+            )
+
+        return self._need(asked, lambda: index.embed(list(batch.values())), came, "embeddings")
+
+    def _need(
+        self, asked: _Asked, call: Callable[[], Any], finish: Callable[[Any], Any], what: str
+    ) -> Need:
+        """Something from outside; where it is late or fails, words alone decide."""
+
+        def otherwise(error: Exception) -> Need:
+            if not isinstance(error, CallsPaused):
+                self.breaker.failed()
+            return self._chosen(asked)
+
+        return Need(call, finish, what, seconds=max(asked.left, LEAST), otherwise=otherwise)
+
+    # -- what is shown ---------------------------------------------------------------------
+
+    def _advance(self, asked: _Asked) -> None:
+        """Bring the corpus of a conversation to the messages before the one that asks."""
+        if self.source is not None:
+            return
+        view, corpus = asked.view, asked.kept.corpus
+        history = view.history
+
+        def passage(number: int) -> Passage | None:
+            if history.messages[number].role not in self.roles:
+                return None
+            last = corpus.passages[-1] if corpus.passages else None
+            found = next_passage(history, number, last)
+            return counted(view, found) if found else None
+
+        asked.kept.advance(
+            lambda number: history.prefix_hash(number + 1, view.name), asked.number, passage
+        )
+
+    def _insert(self, asked: _Asked) -> list[Edit]:
+        """One block with the passages that are worth most, in the order of what they are from."""
+        view, question = asked.view, asked.vectors.get(QUESTION)
+        with asked.kept.lock:
+            self._advance(asked)  # another branch may have been asked meanwhile
+            corpus = asked.kept.corpus
+            if not is_relevant(corpus, asked.question, question, min_cosine=self.min_cosine):
+                return []
+            asker = name_of_asker(view.history.data[asked.number])
+            scores = rank(corpus, asked.question, vector=question, words=asked.vectors, asker=asker)
+            shown = shown_keys(view)
+            allowed = asked.kept.open(shown, own_key(view))
+            room = self.share - self._taken(view, [])
+            numbers = fill(scores, corpus.tokens.values, room, among=allowed)
+            if not numbers and (scores * allowed).any():
+                numbers = [int((scores * allowed).argmax())]
+            chosen = [(float(scores[n]), corpus.passages[n]) for n in numbers]
+            weights = corpus.term_weights(asked.question)
+        while len(chosen) > 1 and self._taken(view, [p for _, p in chosen]) > self.share:
+            chosen.remove(min(chosen, key=lambda found: (found[0], -found[1].number)))
+        keys = [passage.key for _, passage in chosen]
+        if chosen and self._taken(view, [chosen[0][1]]) > self.share:
+            chosen = self._excerpt(view, chosen[0], weights)
+            # Another question may want another part of it.
+            keys = [(*passage.key[:3], address_of(passage.text)) for _, passage in chosen]
+        if not chosen or shown.issuperset(keys):
             return []
+        passages = [passage for _, passage in chosen]
         return [
             view.insert(
-                text,
-                reason=f"{len(chosen)} passages of what was cut, nearest to the message",
+                self._block(view, passages),
+                reason=f"{len(passages):,} of {int(allowed.sum()):,} passages answer the message",
                 by=type(self).__name__,
                 provenance={
-                    "sources": sorted(chosen),
-                    "scores": [found[n] for n in sorted(chosen)],
+                    "passages": [[source, [*scope], *rest] for source, scope, *rest in keys],
+                    "scores": [score for score, _ in chosen],
+                    "vectors": question is not None,
                 },
             )
         ]
 
-    def _block(self, view: View, numbers: list[int]) -> str:
-        messages = view.history.messages
-        return blocks(
-            view.history,
-            "passages",
-            (
-                (f"message {number}, {messages[number].role}", text_of(messages[number].data))
-                for number in sorted(numbers)
-            ),
-        )
+    def _excerpt(
+        self, view: View, found: tuple[float, Passage], weights: Mapping[str, float]
+    ) -> list[tuple[float, Passage]]:
+        """What of a passage that is larger than the whole share answers best."""
+        score, passage = found
+        room = self.share - self._taken(view, [replace(passage, text="")])
+        frame = view.count({"role": "user", "content": ""})
+
+        def count(text: str) -> int:
+            return view.count({"role": "user", "content": text}) - frame
+
+        while room > 0:
+            text = excerpt(passage.text, weights, room, count, language=self.language)
+            shown = replace(passage, text=text)
+            if not text or self._taken(view, [shown]) <= self.share:
+                return [(score, shown)] if text else []
+            room = room * 3 // 4  # pieces may count more together than one by one
+        return []
+
+    def _taken(self, view: View, passages: list[Passage]) -> int:
+        """Tokens of a block, with what stands around it."""
+        return view.count({"role": "user", "content": f"\n\n{self._block(view, passages)}"})
+
+    def _block(self, view: View, passages: list[Passage]) -> str:
+        name = self.source.name if self.source is not None else "passages"
+        return block_of(view, name, passages)
 
 
-def hidden_numbers(view: View) -> list[int]:
-    """The messages of the conversation whose text the view does not show, in order."""
-    shown = {
-        number
-        for entry in view.entries
-        if entry.edit is None
-        or entry.edit.kind in ("move", "reasoning", "mend")
-        or (entry.edit.kind == "clear" and _texts_stay(view, entry))
-        for number in entry.numbers
-    }
-    return [
-        number
-        for number in range(view.seen)
-        if number not in shown and view.history.messages[number].role not in SYSTEM_ROLES
-    ]
+@dataclass(slots=True)
+class _Asked:
+    """One message that asks, and what has come for it.
 
+    Attributes:
+        view: in which it is asked.
+        question: its text.
+        kept: what is searched.
+        scope: where the vectors of it are kept, where a passage says nothing else.
+        ends: when nobody waits any more, on the monotonic clock.
+        vectors: that have come, by address; of the question under `QUESTION`.
+    """
 
-def _texts_stay(view: View, entry: Entry) -> bool:
-    """Whether nothing but media was cleared: each text part is shown as it was."""
-    content = view.history.data[entry.number].get("content")
-    if not isinstance(content, list) or not isinstance(entry.data.get("content"), list):
-        return False
-    return all(part in entry.data["content"] for part in content if part.get("type") == "text")
+    view: View
+    question: str
+    kept: Kept
+    scope: ScopeKey
+    ends: float
+    number: int = 0
+    vectors: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.number = self.view.last_user or 0
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.ends - monotonic()
+
+    @property
+    def dimension(self) -> int | None:
+        """Of the vectors that have come."""
+        return len(next(iter(self.vectors.values()))) if self.vectors else None
+
+    def hold(self, vectors: Mapping[str, Any]) -> None:
+        """Take vectors that have come."""
+        self.vectors.update(vectors)
+        self.kept.corpus.hold(vectors)

@@ -1,0 +1,139 @@
+"""Corpora: the corpus of each conversation or source, kept in this process and brought up to date.
+
+It is made from the log, and from it alone: another process makes the same one.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from contextkit.retrieval.columns import Column
+from contextkit.retrieval.corpus import Corpus
+from contextkit.retrieval.passages import Key, Passage
+from contextkit.retrieval.sources import Change
+from contextkit.scope import ScopeKey
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MOST = 200_000
+"""Passages in all corpora together; those that were asked least recently go first. A passage takes
+some 2 KB, with vectors of 384 dimensions twice that (`python -m benchmarks.retrieval_latency`)."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """A corpus, and how far it has come.
+
+    Attributes:
+        corpus: the passages.
+        lock: held while it is brought up to date and asked.
+        seen: of a conversation, by message: its prefix hash, and the passages up to it.
+        mark: of a source, what was read of it.
+    """
+
+    corpus: Corpus
+    lock: Any = field(default_factory=RLock)
+    seen: list[tuple[str, int]] = field(default_factory=list)
+    mark: Any = None
+    _places: dict[Key, int] = field(default_factory=dict)
+    _scopes: dict[ScopeKey, int] = field(default_factory=dict)
+    _owners: Column = field(default_factory=lambda: Column("int32"))
+
+    def advance(
+        self, hash_of: Callable[[int], str], end: int, passage: Callable[[int], Passage | None]
+    ) -> None:
+        """Hold the messages before `end`, and no other; costs what is new, or what has gone.
+
+        Args:
+            hash_of: the prefix hash of a message of the conversation.
+            end: how many messages.
+            passage: that of a message; None where it is none.
+        """
+        known = min(len(self.seen), end)
+        if known and self.seen[known - 1][0] != hash_of(known - 1):
+            known = _common(self.seen, hash_of, known - 1)
+        del self.seen[known:]
+        self._truncate(self.seen[-1][1] if self.seen else 0)
+        for number in range(known, end):
+            found = passage(number)
+            if found is not None:
+                self._append(found)
+            self.seen.append((hash_of(number), len(self.corpus)))
+
+    def change(self, change: Change, passage: Callable[[Passage], Passage]) -> None:
+        """Hold what a source has now."""
+        self._truncate(change.kept)
+        for added in change.added:
+            self._append(passage(added))
+        self.mark = change.mark
+
+    def open(self, shown: Iterable[Key], scope: ScopeKey | None) -> np.ndarray:
+        """Which passages may be shown: not those that are, nor those of a scope.
+
+        Args:
+            shown: already.
+            scope: of the conversation that asks, which has its own messages.
+
+        Returns:
+            A mask, shape (len(corpus),).
+        """
+        import numpy as np
+
+        owner = self._scopes.get(scope) if scope else None
+        mask = np.ones(len(self.corpus), bool) if owner is None else self._owners.values != owner
+        mask[[place for key in shown if (place := self._places.get(key)) is not None]] = False
+        return mask
+
+    def _append(self, passage: Passage) -> None:
+        self._places[passage.key] = len(self.corpus)
+        self._owners.append(self._scopes.setdefault(passage.scope, len(self._scopes)))
+        self.corpus.append(passage)
+
+    def _truncate(self, count: int) -> None:
+        for passage in self.corpus.passages[count:]:
+            self._places.pop(passage.key, None)
+        self._owners.truncate(count)
+        self.corpus.truncate(count)
+
+
+def _common(seen: Sequence[tuple[str, int]], hash_of: Callable[[int], str], most: int) -> int:
+    """How many messages two conversations have in common: prefix hashes agree up to there."""
+    least = 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        if seen[middle - 1][0] == hash_of(middle - 1):
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+class Corpora:
+    """Corpora by whose they are. Threads may share it.
+
+    Args:
+        language: of the texts, as for `Corpus`.
+    """
+
+    def __init__(self, language: str | None = None) -> None:
+        self.language = language
+        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
+        self._lock = RLock()
+
+    def of(self, key: Hashable) -> Kept:
+        """The corpus of a key, empty where there is none yet."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None:
+                held = sum(len(other.corpus) for other in self._kept.values())
+                while held > _MOST and self._kept:
+                    _, gone = self._kept.popitem(last=False)
+                    held -= len(gone.corpus)
+                kept = self._kept[key] = Kept(Corpus(self.language))
+            self._kept.move_to_end(key)
+            return kept

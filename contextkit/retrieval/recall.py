@@ -1,0 +1,208 @@
+"""Recall: long-term recall, from the other conversations of the same user."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from threading import Lock, RLock
+from typing import Any, cast
+
+from contextkit.budget import whole_number
+from contextkit.errors import InputError, ScopeError, StoreCorrupt
+from contextkit.messages import Message
+from contextkit.records import record_from_json
+from contextkit.retrieval.passages import PAUSE, Passage, passage_of
+from contextkit.retrieval.sources import Change, Mark, changed
+from contextkit.scope import Scope, ScopeKey
+from contextkit.store import RecallStore, needs_recall
+
+_ROLES = ("user", "assistant", "tool")
+_OVERHEAD = 400  # bytes of a passage besides its texts
+
+
+@dataclass(slots=True)
+class _Known:
+    """One conversation as far as it was read."""
+
+    scope: Scope
+    version: int = 0
+    messages: int = 0
+    session: int = 0
+    time: float | None = None
+    passages: list[Passage] = field(default_factory=list)
+    bytes: int = _OVERHEAD
+
+
+@dataclass(slots=True)
+class _User:
+    """The conversations of one user that were read, and who reads them now."""
+
+    lock: Any = field(default_factory=RLock)
+    known: dict[str, _Known] = field(default_factory=dict)
+    bytes: int = 0
+
+
+class Recall:
+    """Passages of the user's other conversations. A `Source`, for those who declare it.
+
+    Of the same tenant and user alone, whatever the other conversations are called. What was said
+    there is read once, and from then on what is new, when a conversation of that user asks.
+
+    What tools gave is left out unless asked for: web pages and files that somebody else wrote
+    would speak in all conversations of the user from then on.
+
+    Args:
+        store: keeps the conversations: a `RecallStore`, such as `SQLiteStore`.
+        roles: whose messages are recalled, of `user`, `assistant` and `tool`.
+        max_bytes: bound on what is remembered, in bytes of texts; the users who asked longest ago
+            go first, and are read anew when they ask again.
+
+    Raises:
+        InputError: when the store cannot say which conversations a user has.
+
+    Example:
+        >>> from contextkit import History, Recall, Scope, SQLiteStore
+        >>> from contextkit.records import record_to_json
+        >>> store = SQLiteStore(":memory:")
+        >>> history = History(["My cat is called Mia."])
+        >>> _ = store.append(Scope("acme", "u1", "41"), [record_to_json(history.records[0])],
+        ...                  expected=0)
+        >>> [found] = Recall(store).read(Scope("acme", "u1", "42")).added
+        >>> found.text, found.source, found.number
+        ('My cat is called Mia.', '41', 0)
+    """
+
+    name = "earlier conversations"
+
+    def __init__(
+        self,
+        store: RecallStore,
+        *,
+        roles: Collection[str] = ("user", "assistant"),
+        max_bytes: int = 64_000_000,
+    ) -> None:
+        self.store = needs_recall(store, "Recall")
+        whole_number("Recall.max_bytes", max_bytes, least=0)
+        if isinstance(roles, str) or not roles or not set(roles) <= set(_ROLES):
+            raise InputError(f"are of {', '.join(_ROLES)}, not {roles!r:.60}", place="Recall.roles")
+        self.roles, self.max_bytes = frozenset(roles), max_bytes
+        self._users: OrderedDict[ScopeKey, _User] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"Recall({self.store!r})"
+
+    def owner(self, scope: Scope) -> ScopeKey:
+        """Tenant and user."""
+        return _checked(scope).key[:2]
+
+    def read(self, scope: Scope, since: Mark | None = None) -> Change:
+        """What changed in the user's conversations since a reading, but for the one that asks.
+
+        Those that were appended to last come last. A conversation that asks is read when another
+        one does.
+
+        Raises:
+            ScopeError: it is no scope.
+            StoreError: the store cannot be read.
+        """
+        owner = self.owner(scope)
+        before = [cast("tuple[str, int]", entry) for entry in since or ()]
+        with self._lock:
+            user = self._users.setdefault(owner, _User())
+            self._users.move_to_end(owner)
+        with user.lock:
+            now = self._order(scope, user, before)
+            change = changed(before, [(one.scope.conversation, one.passages) for one in now])
+            size = _OVERHEAD + sum(one.bytes for one in user.known.values())
+        with self._lock:
+            if self._users.get(owner) is user:
+                self._bytes += size - user.bytes
+                user.bytes = size
+            while self._bytes > self.max_bytes and self._users:
+                self._bytes -= self._users.popitem(last=False)[1].bytes
+        return change
+
+    def _order(self, scope: Scope, user: _User, before: Sequence[tuple[str, int]]) -> list[_Known]:
+        """The conversations in their order, up to date but for the one that asks."""
+        versions = dict(self.store.conversations(scope))
+        versions.pop(scope.conversation, None)
+        names = list(versions)
+        read = [name for name, _ in before]
+        if scope.conversation in read:
+            # It stays where it was, and as it was: its reader passes it over.
+            earlier = read[: read.index(scope.conversation)]
+            names.insert(sum(name in versions for name in earlier), scope.conversation)
+        for gone in user.known.keys() - {*names, scope.conversation}:
+            del user.known[gone]
+        ordered = []
+        for name in names:
+            known, version = user.known.get(name), versions.get(name)
+            if known is None or (version is not None and known.version > version):
+                known = user.known[name] = _Known(Scope(scope.tenant, scope.user, name))
+            if not known.version or (version is not None and known.version < version):
+                self._advance(known)
+            ordered.append(known)
+        return ordered
+
+    def _advance(self, known: _Known) -> None:
+        """Read what is new of a conversation: all of it, or on an error nothing."""
+        records = self.store.load_since(known.scope, known.version)
+        messages = [
+            message_of(record, position)
+            for position, record in enumerate(records, start=known.version)
+            if record.get("type") == "message"
+        ]
+        known.version += len(records)
+        for message in messages:
+            self._add(known, message)
+
+    def _add(self, known: _Known, message: Message) -> None:
+        number = known.messages
+        known.messages += 1
+        if message.role not in self.roles:
+            return
+        if message.time is not None:
+            if known.time is not None and message.time - known.time > PAUSE:
+                known.session += 1
+            known.time = message.time
+        passage = passage_of(
+            message,
+            number,
+            session=_first_session(known.scope) + known.session,
+            scope=known.scope.key,
+            source=known.scope.conversation,
+        )
+        if passage is not None:
+            known.passages.append(passage)
+            known.bytes += _OVERHEAD + len(passage.text)
+
+
+def _checked(scope: Any) -> Scope:
+    if not isinstance(scope, Scope):
+        raise ScopeError(f"whose conversations? A Scope says it, not {type(scope).__name__}")
+    return scope
+
+
+def message_of(record: Any, position: int) -> Message:
+    """The message of a stored record.
+
+    Raises:
+        StoreCorrupt: it is none.
+    """
+    try:
+        message = record_from_json(record)
+    except (InputError, KeyError, TypeError, AttributeError) as error:
+        raise StoreCorrupt(f"is no message: {error}", position=position) from error
+    if not isinstance(message, Message):
+        raise StoreCorrupt("is no message", position=position)
+    return message
+
+
+def _first_session(scope: Scope) -> int:
+    """A number for the first session of a conversation: the same in every process."""
+    digest = blake2b(scope.conversation.encode(), digest_size=4).digest()
+    return int.from_bytes(digest) << 16

@@ -1,0 +1,184 @@
+"""What a store promises beyond conversations, checked: recall, the outbox, documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from contextkit.errors import ContextKitError, StoreConflict
+from contextkit.scope import Scope
+from contextkit.store import DocumentStore, Pending, RecallStore
+
+_SCOPE = Scope("tenant", "user", "conversation")
+
+
+def check_recall_store(make_store: Callable[[], RecallStore]) -> None:
+    """The conversations of a user, what is new of them, and the outbox.
+
+    Raises:
+        AssertionError: says what the store does not do.
+    """
+    for check in (_lists_conversations, _loads_what_is_new, _keeps_an_outbox):
+        check(make_store())
+
+
+def check_document_store(make_store: Callable[[], DocumentStore]) -> None:
+    """Documents on their shelves.
+
+    Raises:
+        AssertionError: says what the store does not do.
+    """
+    for check in (_keeps_documents, _separates_shelves):
+        check(make_store())
+
+
+def promise(kept: bool, *, what: str) -> None:
+    """Raises AssertionError with what is not kept."""
+    if not kept:  # not an assert, which `python -O` leaves out
+        raise AssertionError(what)
+
+
+def refuses(what: Callable[[], Any], error: type[ContextKitError], why: str) -> str:
+    """The text of the error, or AssertionError where none is raised."""
+    try:
+        what()
+    except error as caught:
+        return str(caught)
+    raise AssertionError(f"refused is: {why}")
+
+
+def said(value: Any) -> str:
+    """A value as text that tells apart what == takes for equal."""
+    return repr(value)  # unlike ==, tells 1, 1.0 and True apart, and the order of keys
+
+
+_SAID = {"type": "message", "message": {"role": "user", "content": "one"}}
+
+
+def _lists_conversations(store: RecallStore) -> None:
+    promise(store.conversations(_SCOPE) == [], what="nobody has conversations at first")
+    of_user = [Scope("tenant", "user", name) for name in ("b", "a", "conversation")]
+    for scope in of_user:
+        store.append(scope, [_SAID], expected=0)
+    for stranger in (
+        Scope("tenant", "user2", "b"), Scope("tenant2", "user", "b"), Scope("user", "tenant", "b"),
+        Scope("tenant", "User", "b"), Scope("tenant", "%", "b"), Scope("*", "user", "b"),
+        Scope("tenan", "tuser", "b"), Scope("tenant", "user ", "b"), Scope("tenant", "user\0", "b"),
+    ):  # fmt: skip
+        promise(store.conversations(stranger) == [], what=f"{stranger} sees another's")
+        store.append(stranger, [_SAID] * 3, expected=0)
+        promise(store.conversations(stranger) == [("b", 3)], what=f"{stranger} sees its own")
+    store.decide(Scope("tenant", "user", "decided"), "main", "h", {})
+    promise(
+        store.conversations(_SCOPE) == [("b", 1), ("a", 1), ("conversation", 1)],
+        what="a user's conversations come as they were appended to, those without records do not",
+    )
+    store.append(of_user[0], [_SAID], expected=1)
+    promise(
+        store.conversations(_SCOPE)[-1] == ("b", 2), what="what was appended to last comes last"
+    )
+    nobodies: list[Any] = [None, "user", ("tenant", "user"), {"tenant": {"$ne": ""}}]
+    for nobody in nobodies:
+        refuses(partial(store.conversations, nobody), ContextKitError, f"{nobody!r} is no scope")
+
+
+def _loads_what_is_new(store: RecallStore) -> None:
+    records = [{**_SAID, "number": number} for number in range(5)]
+    store.append(_SCOPE, records, expected=0)
+    for version in range(7):
+        promise(
+            store.load_since(_SCOPE, version) == records[version:],
+            what=f"load_since({version}) gives the records behind the first {version}",
+        )
+    promise(
+        store.load_since(Scope("tenant", "user", "other"), 2) == [],
+        what="of a conversation that is not there nothing is new",
+    )
+    nobody: Any = None
+    refuses(partial(store.load_since, nobody, 0), ContextKitError, "None is no scope")
+
+
+def _keeps_an_outbox(store: RecallStore) -> None:
+    other = Scope("tenant", "user", "other")
+    promise(store.pending(9) == [], what="nothing is pending at first")
+    store.append(_SCOPE, [{"type": "settings"}], expected=0)
+    promise(store.pending(9) == [], what="what holds no message is not pending")
+    store.append(_SCOPE, [_SAID], expected=1)
+    store.append(other, [_SAID, _SAID], expected=0)
+    with suppress(StoreConflict):
+        store.append(other, [_SAID], expected=0)
+    first, second = store.pending(9)
+    promise(
+        (first, second) == (Pending(_SCOPE.key, 2, 1), Pending(other.key, 2)),
+        what="pending are the conversations with messages, from the version that is indexed",
+    )
+    promise(store.pending(1) == [first], what="no more are given than asked for")
+    promise(store.pending(9, first) == [second], what="those after an entry are given")
+    store.append(_SCOPE, [_SAID], expected=2)
+    store.done(first)
+    store.done(second)
+    left = [Pending(_SCOPE.key, 3, 2)]
+    promise(store.pending(9) == left, what="done leaves what came after the entry's version")
+    store.done(first)
+    promise(store.pending(9) == left, what="what is done twice is done once")
+    store.done(left[0])
+    promise(store.pending(9) == [], what="what is done is pending no more")
+    promise(store.pend_all() == 2, what="pend_all says how much is pending then")
+    promise(
+        store.pending(9) == [Pending(_SCOPE.key, 3), Pending(other.key, 2)],
+        what="pend_all enters everything from its beginning",
+    )
+
+
+def _keeps_documents(store: DocumentStore) -> None:
+    shelf = ("tenant", "user", "")
+    body = {"parts": [{"text": "a\0b \u2028 \u00e9"}], "n": [1, 1.0, True, None]}
+    promise(store.documents(shelf) == [], what="no document is there at first")
+    promise(store.document(shelf, "a") is None, what="what is not there is None")
+    promise(not store.put_document(shelf, "b", body), what="nothing was there before")
+    store.put_document(shelf, "a", {"n": 2})
+    promise(said(store.document(shelf, "b")) == said(body), what="documents come as they were")
+    seen = store.documents(shelf)
+    promise([source for source, _ in seen] == ["b", "a"], what="they are listed as they came")
+    promise(store.put_document(shelf, "b", {"n": 3}), what="put_document says what was there")
+    promise(store.document(shelf, "b") == {"n": 3}, what="a document is replaced whole")
+    now = store.documents(shelf)
+    promise([source for source, _ in now] == ["a", "b"], what="what was replaced comes last")
+    promise(now[0] == seen[1] and now[1] != seen[0], what="what was replaced has another version")
+    promise(store.put_document(shelf, "b", None), what="what is taken away was there")
+    promise(not store.put_document(shelf, "b", None), what="and is not there any more")
+    promise(store.document(shelf, "b") is None, what="what is taken away is gone")
+    store.put_document(shelf, "b", {"n": 3})
+    again = dict(store.documents(shelf))
+    promise(again["b"] not in (seen[0][1], now[1][1]), what="no version is given twice")
+
+
+def _separates_shelves(store: DocumentStore) -> None:
+    shelves = [
+        ("tenant", "user", ""), ("tenant", "", ""), ("tenant", "User", ""), ("user", "tenant", ""),
+        ("tenan", "tuser", ""), ("tenant", "%", ""), ("tenant", "user\0", ""), ("*", "", ""),
+    ]  # fmt: skip
+    for number, shelf in enumerate(shelves):
+        promise(store.documents(shelf) == [], what=f"{shelf} sees what others have")
+        promise(store.document(shelf, "a") is None, what=f"{shelf} reads what others have")
+        store.put_document(shelf, "a", {"n": number})
+    for number, shelf in enumerate(shelves):
+        promise(store.document(shelf, "a") == {"n": number}, what=f"{shelf} has its own")
+    store.put_document(shelves[0], "a", None)
+    promise(len(store.documents(shelves[1])) == 1, what="others keep theirs")
+    nobodies: list[Any] = [
+        None, "tenant", ("tenant",), ("tenant", "user"), ("", "user", ""), ("", "", ""),
+        ("tenant", None, ""), ("tenant", "user", "c"), ("tenant", {"$ne": ""}, ""), ["t", "u", ""],
+        ("tenant", "\ud800", ""),
+    ]  # fmt: skip
+    for nobody in nobodies:
+        what = f"{nobody!r} is no shelf"
+        refuses(partial(store.documents, nobody), ContextKitError, what)
+        refuses(partial(store.document, nobody, "a"), ContextKitError, what)
+        refuses(partial(store.put_document, nobody, "a", {}), ContextKitError, what)
+    no_sources: list[Any] = [None, "", 7, "\ud800", {"$gt": ""}]
+    for bad in no_sources:
+        what = f"{bad!r} is no source"
+        refuses(partial(store.put_document, shelves[1], bad, {}), ContextKitError, what)
