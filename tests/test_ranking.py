@@ -443,7 +443,9 @@ def plainly(dialogue: Dialogue, question: str, near: bool) -> list[float]:
 
     def scaled(scores: list[float]) -> list[float]:
         low, high = min(scores), max(scores)
-        return [(score - low) / (high - low) if high > low else 0.0 for score in scores]
+        return [
+            (score - low) / (high - low) if high > low else float(score > 0) for score in scores
+        ]
 
     total = [0.0] * count
     for term, word in asked.items():
