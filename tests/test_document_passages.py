@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 import contextkit as ck
 from contextkit.errors import BudgetError, InputError, StoreUnreadable
 from contextkit.estimate import EstimateCounter
+from contextkit.retrieval import documents as documents_module
+from contextkit.retrieval import recall as recall_module
 from contextkit.retrieval.chunks import Chunk, chunks_of
 from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.corpus import Corpus
@@ -199,6 +202,12 @@ def test_a_document_that_is_none_is_told(documents: ck.Documents) -> None:
         with pytest.raises(StoreUnreadable) as caught:
             documents.read(ASKS)
         assert "secret" not in str(caught.value)
+
+
+def test_the_examples_are_true() -> None:
+    for module in (documents_module, recall_module):
+        result = doctest.testmod(module)
+        assert (result.failed, result.attempted > 0) == (0, True)
 
 
 def test_what_is_in_memory_keeps_the_contract() -> None:

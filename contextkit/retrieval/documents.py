@@ -40,7 +40,7 @@ class Documents:
     Example:
         >>> from contextkit import Documents, Scope
         >>> handbook = Documents(of="tenant")
-        >>> handbook.add_document("# Leave\\n\\nThirty days.", source="leave.md", tenant="acme")
+        >>> handbook.add_document("# Leave\n\nThirty days.", source="leave.md", tenant="acme")
         1
         >>> [part] = handbook.read(Scope("acme", "u1", "42")).added
         >>> part.speaker, part.source, part.number
