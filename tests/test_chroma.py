@@ -572,9 +572,11 @@ def test_an_index_that_fails_fails_no_build(
     history.extend([answer("I do not know"), user("the code of the vault ?")])
     again = builder(500, tail=[ck.Retrieve(index, share=120)]).build(history)
 
-    assert context.messages[-1] == vault()[-1]
+    assert "4711" in context.messages[-1]["content"]  # by words, and what vectors have come
     assert any(str(error) in failure for failure in context.report.failures)
-    assert "4711" in again.messages[-1]["content"]
+    assert again.report.failures == ()
+    assert again.edits[-1].provenance["vectors"]
+    assert index.forget(SCOPE) > 10
 
 
 def test_a_closed_index_fails_no_build(index: ck.ChromaIndex) -> None:

@@ -24,6 +24,9 @@ from contextkit.scope import ScopeKey
 if TYPE_CHECKING:
     import numpy as np
 
+MOST_TERMS = 100
+"""Of a question, or of what was pasted as one; the time that it takes is bounded by them."""
+
 ROLES = ("user", "assistant", "tool", "document")
 
 
@@ -68,14 +71,14 @@ class Corpus:
                 text = f"{passage.speaker}\n{text}"
             words = words_of(text)
             spoken = self.language or language_of(words)
-            said = terms(text, spoken or self.spoken) + date_terms(passage.date)
+            said, dated = terms(text, spoken or self.spoken), date_terms(passage.date)
             self._spoken.append(spoken)
             if spoken:
                 self._languages[spoken] += 1
-            for term in said:
+            for term in (*said, *dated):
                 if term.word and term.key not in self.postings:
                     self._without_vector.setdefault(term.key, term.word)
-            self.postings.append(term.key for term in said)
+            self.postings.append((term.key for term in said), (term.key for term in dated))
             self.tokens.append(passage.tokens)
             if not self.passages or self.passages[-1].session != passage.session:
                 self.sitting_starts.append(len(self.passages))
@@ -104,6 +107,11 @@ class Corpus:
             for spoken in self._spoken[count:]:
                 if spoken:
                     self._languages[spoken] -= 1
+            self._languages = +self._languages
+            # Numbered as they came, so the last of them are those who had not spoken before.
+            speakers = int(self.speakers.values[:count].max(initial=-1)) + 1
+            for name in list(self._speaker_numbers)[speakers:]:
+                del self._speaker_numbers[name]
             rows = int(self.first_rows.values[count])
             self.present.truncate(rows)
             if self._vectors is not None:
@@ -138,11 +146,21 @@ class Corpus:
         return self._speaker_numbers.get(f"\0{role}")
 
     def question_terms(self, question: str) -> list[Term]:
-        """The terms of a question, each once, without the names of those who speak."""
+        """The terms of a question, each once, without the names of those who speak.
+
+        Of a very long one those that say most: found here, and in few passages.
+        """
         spoken = self.language or language_of(words_of(question)) or self.spoken
         names = self.name_terms()
         found = {term.key: term for term in reversed(terms(question, spoken))}
-        return [term for key, term in reversed(found.items()) if key not in names]
+        asked = [term for key, term in reversed(found.items()) if key not in names]
+        if len(asked) > MOST_TERMS:
+            telling = sorted(
+                (term.key not in self.postings, -self.postings.idf(term.key), place)
+                for place, term in enumerate(asked)
+            )
+            asked = [asked[place] for place in sorted(at for *_, at in telling[:MOST_TERMS])]
+        return asked
 
     def name_terms(self) -> set[str]:
         """The terms of the names of those who speak: who is meant, not what."""

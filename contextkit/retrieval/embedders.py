@@ -8,13 +8,13 @@ import re
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
-from math import inf
 from typing import TYPE_CHECKING, Any
 
+from contextkit.breaker import check_seconds
 from contextkit.budget import whole_number
-from contextkit.errors import BudgetError, EmbeddingError, InputError
+from contextkit.errors import EmbeddingError, InputError
 from contextkit.retrieval.embedding_models import EmbeddingModel, embedding_model
-from contextkit.retrieval.index import unit_rows
+from contextkit.retrieval.index_inputs import unit_rows
 from contextkit.retrieval.readable import beginning, readable
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class OpenAIEmbedder:
             if (value := getattr(self, name)) is not None:
                 whole_number(f"OpenAIEmbedder.{name}", value, least=1)
         if self.timeout is not None:
-            _check_seconds("OpenAIEmbedder.timeout", self.timeout)
+            check_seconds("OpenAIEmbedder.timeout", self.timeout)
         object.__setattr__(self, "_known", embedding_model(model))
 
     @property
@@ -235,11 +235,6 @@ class OpenAIEmbedder:
                 retryable=isinstance(error, APIConnectionError)
                 or (status is not None and (status in _TRY_AGAIN or status >= 500)),
             ) from None
-
-
-def _check_seconds(place: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
-        raise BudgetError(f"{place} is a positive number of seconds, not {value!r:.60}")
 
 
 def _part(value: Any, name: str) -> Any:

@@ -28,9 +28,15 @@ class _Posting:
 
 
 class Postings:
-    """An inverted index: adding a passage costs what that passage costs."""
+    """An inverted index: adding a passage costs what that passage costs.
 
-    def __init__(self) -> None:
+    Args:
+        saturation: BM25's k1.
+        length: BM25's b.
+    """
+
+    def __init__(self, saturation: float = SATURATION, length: float = LENGTH) -> None:
+        self._saturation, self._length = saturation, length
         self._postings: dict[str, _Posting] = {}
         self._held: list[tuple[str, ...]] = []
         self._lengths = Column("int32")
@@ -45,9 +51,16 @@ class Postings:
     def __iter__(self) -> Iterator[str]:
         return iter(self._postings)
 
-    def append(self, terms: Iterable[str]) -> None:
-        """Add a passage by its terms."""
+    def append(self, terms: Iterable[str], also: Iterable[str] = ()) -> None:
+        """Add a passage by its terms.
+
+        Args:
+            terms: of its text.
+            also: terms by which it is found too, but which make it no longer, such as its date's.
+        """
         counts = Counter(terms)
+        length = counts.total()
+        counts.update(also)
         number = len(self._held)
         for term, count in counts.items():
             posting = self._postings.get(term)
@@ -56,7 +69,6 @@ class Postings:
             posting.numbers.append(number)
             posting.counts.append(count)
         self._held.append(tuple(counts))
-        length = counts.total()
         self._lengths.append(length)
         self._total += length
 
@@ -95,5 +107,5 @@ class Postings:
         numbers = np.array(posting.numbers, np.int32)
         counts = np.array(posting.counts, np.float64)
         lengths = self._lengths.values[numbers] * (len(self) / max(1, self._total))
-        norm = SATURATION * (1 - LENGTH + LENGTH * lengths)
-        return numbers, self.idf(term) * counts * (SATURATION + 1) / (counts + norm)
+        norm = self._saturation * (1 - self._length + self._length * lengths)
+        return numbers, self.idf(term) * counts * (self._saturation + 1) / (counts + norm)

@@ -9,10 +9,12 @@ from hashlib import blake2b
 from contextkit.messages import SYSTEM_ROLES, Message, text_of
 from contextkit.scope import ScopeKey
 
-Key = tuple[str, ScopeKey, int]
+PAUSE = 4 * 3_600
+"""Seconds without a message behind which another session begins. Chosen, not measured."""
 
-SITTING = 4 * 3600.0
-"""Seconds without a message, after which the next one begins a session of its own."""
+Key = tuple[str, ScopeKey, int, str]
+"""Names a passage: where it is from, in whose scope, and its number there; of a document, which
+may be replaced, the address of its text as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ class Passage:
 
     @property
     def key(self) -> Key:
-        """Names it: where it is from, in whose scope, and its number there."""
-        return self.source, self.scope, self.number
+        """Names it: what has the same key was shown where this was shown."""
+        text = address_of(self.text) if self.role == "document" else ""
+        return self.source, self.scope, self.number, text
 
 
 def address_of(text: str) -> str:
@@ -82,9 +85,12 @@ def passage_of(
 
 
 def date_of(time: float) -> str:
-    """A time as it is shown: the minute in UTC, the same on every machine.
+    """A time as it is shown: the minute in UTC, the same on every machine; empty in no calendar.
 
     Args:
         time: seconds since the epoch.
     """
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M")
+    try:
+        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, OSError, ValueError):
+        return ""

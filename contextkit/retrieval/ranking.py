@@ -42,6 +42,7 @@ LONG, DISCOUNT = 100, 0.6
 are as good leave room for more."""
 
 STEPS = (
+    "terms",
     "words",
     "carry-over",
     "speaker",
@@ -70,7 +71,7 @@ def rank(
             words decide alone.
         words: vectors of words of the question that the corpus has not seen, by address.
         asker: the name of who asks, where the passages have names: whom "I" and "my" mean.
-        without: steps left out, of `STEPS`.
+        without: steps left out, of `STEPS`; without "terms" the vectors decide alone.
 
     Returns:
         Scores, shape (len(corpus),).
@@ -97,8 +98,9 @@ def rank(
             if "session" not in without:
                 near = near + SESSION_DENSE * session_best(corpus, near)
             near = min_max(near + SPEAKER_DENSE * mine)
+            share = 0.0 if "terms" in without else LEXICAL
             # A passage whose vector is not there yet goes by its words alone.
-            scores = np.where(known, LEXICAL * scores + (1 - LEXICAL) * near, scores)
+            scores = np.where(known, share * scores + (1 - share) * near, scores)
         if "standing" not in without and corpus.speaker_number("assistant") is not None:
             scores = scores + STANDING * corpus.standing.values
         return np.round(scores, 6)
@@ -260,9 +262,10 @@ def with_neighbours(corpus: Corpus, scores: np.ndarray) -> np.ndarray:
 
 
 def min_max(scores: np.ndarray) -> np.ndarray:
-    """Scores from 0, the least, to 1; all 0 where they are all the same."""
+    """Scores from 0, the least, to 1; where all are the same, all 1, or all 0 where they are 0."""
     low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else scores * 0.0
+    same: np.ndarray = (scores > 0) * 1.0
+    return (scores - low) / (high - low) if high > low else same
 
 
 def values_of(scores: np.ndarray, tokens: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from contextkit.budget import whole_number
 from contextkit.errors import InputError, ScopeError, StoreCorrupt
 from contextkit.messages import Message
 from contextkit.records import record_from_json
-from contextkit.retrieval.passages import SITTING, Passage, passage_of
+from contextkit.retrieval.passages import PAUSE, Passage, passage_of
 from contextkit.retrieval.sources import Change, Mark, changed
 from contextkit.scope import Scope, ScopeKey
 from contextkit.store import RecallStore, needs_recall
@@ -166,7 +166,7 @@ class Recall:
         if message.role not in self.roles:
             return
         if message.time is not None:
-            if known.time is not None and message.time - known.time > SITTING:
+            if known.time is not None and message.time - known.time > PAUSE:
                 known.session += 1
             known.time = message.time
         passage = passage_of(

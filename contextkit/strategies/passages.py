@@ -9,14 +9,13 @@ from typing import Any
 from contextkit.groups import Entry
 from contextkit.history import History
 from contextkit.messages import SYSTEM_ROLES
-from contextkit.retrieval import passages as found
-from contextkit.retrieval.passages import SITTING, Key, Passage
+from contextkit.retrieval.passages import PAUSE, Key, Passage, passage_of
 from contextkit.scope import ScopeKey
 from contextkit.strategies.blocks import blocks, label_of
 from contextkit.view import View
 
 
-def passage_of(history: History, number: int, last: Passage | None) -> Passage | None:
+def next_passage(history: History, number: int, last: Passage | None) -> Passage | None:
     """The passage of a message; None where it has no text.
 
     Args:
@@ -25,9 +24,9 @@ def passage_of(history: History, number: int, last: Passage | None) -> Passage |
         last: the passage before.
     """
     session = last.session if last else 0
-    if last is not None and _gap(history, last.number, number) > SITTING:
+    if last is not None and _gap(history, last.number, number) > PAUSE:
         session += 1
-    return found.passage_of(history.messages[number], number, session=session)
+    return passage_of(history.messages[number], number, session=session)
 
 
 def counted(view: View, passage: Passage) -> Passage:
@@ -58,7 +57,7 @@ def block_of(view: View, name: str, passages: list[Passage]) -> str:
 
 def shown_keys(view: View) -> set[Key]:
     """The passages that stand in the view: as messages, or frozen into an earlier one."""
-    shown: set[Key] = {("", (), number) for number in shown_numbers(view)}
+    shown: set[Key] = {("", (), number, "") for number in shown_numbers(view)}
     for entry in view.entries:
         for edit in entry.inserts:
             shown.update(_keys(edit.provenance.get("passages")))
@@ -94,10 +93,10 @@ def hidden_numbers(view: View) -> list[int]:
 def _keys(given: Any) -> Iterator[Key]:
     """The keys that an edit names; a log that was read may hold anything there."""
     for key in given if isinstance(given, list | tuple) else ():
-        if isinstance(key, list | tuple) and len(key) == 3:
-            source, scope, number = key
+        if isinstance(key, list | tuple) and len(key) == 4:
+            source, scope, number, text = key
             if isinstance(scope, list | tuple) and isinstance(number, int):
-                yield str(source), tuple(map(str, scope)), number
+                yield str(source), tuple(map(str, scope)), number, str(text)
 
 
 def _gap(history: History, before: int, number: int) -> float:
