@@ -138,9 +138,11 @@ class Retrieve:
 
         def read() -> None:
             self.reading.check()
+            mark = kept.mark
+            change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
             with kept.lock:
-                change: Change = source.read(scope, kept.mark)
-                kept.change(change, lambda passage: counted(view, passage))
+                if kept.mark is mark:  # else another build was first
+                    kept.change(change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
             self.reading.succeeded()
