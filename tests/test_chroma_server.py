@@ -328,6 +328,6 @@ def test_neither_texts_nor_names_are_on_the_server(tmp_path: Path) -> None:
         builder(500, tail=[ck.Retrieve(index, share=120)]).build(history)
         kept = b"".join(file.read_bytes() for file in server.path.rglob("*") if file.is_file())
 
-    assert b"contextkit-1-" in kept
+    assert b"contextkit-2-" in kept
     for word in (*scope.key, history.id, "4711", "filler"):
         assert word.encode() not in kept
