@@ -373,32 +373,6 @@ def test_a_fork_that_lives_on_does_not_keep_the_directory(path: Path) -> None:
 
 # -- scopes ----------------------------------------------------------------------------------
 
-HOSTILE = [
-    ("t", "u", "c"), ("t", "uc", ""), ("tu", "", "c"), ("", "tu", "c"), ("", "", ""), ("",),
-    ("t",), ("t", "u"), ("t", "u", "c", ""), ("t", "u", "c\0"), ("t\0u", "c", ""), ("T", "u", "c"),
-    ("$ne", "u", "c"), ('{"$ne": "x"}', "u", "c"), ("t", "u", "%"), ("t", "u", "*"), ("..", "/"),
-    ("é", "u", "c"), ("e\u0301", "u", "c"), ("\u2028", "🐢", "\ud800"), ("x" * 100_000, "u", "c"),
-    ("x" * 100_000 + "y", "u", "c"), ("' OR 1=1 --", "u", "c"), ("None", "None", "None"),
-]  # fmt: skip
-
-
-def test_no_scope_ever_sees_what_is_of_another(index: ck.ChromaIndex) -> None:
-    rng = np.random.default_rng(3)
-    names = [f"n{number}" for number in range(12)]
-    mine = {scope: set(rng.choice(names, size=6, replace=False)) for scope in HOSTILE}
-    rows = {scope: rng.normal(size=(12, 8)) for scope in HOSTILE}
-    for scope, those in mine.items():
-        index.add(scope, sorted(those), [rows[scope][names.index(name)] for name in sorted(those)])
-
-    for _ in range(3_000):
-        scope = HOSTILE[rng.integers(len(HOSTILE))]
-        some = list(rng.choice(names, size=int(rng.integers(1, 12)), replace=False))
-        found = index.vectors(scope, some)
-        assert list(found) == [name for name in some if name in mine[scope]]
-        for name, vector in found.items():  # and it is the vector of this scope
-            row = rows[scope][names.index(name)]
-            assert vector == pytest.approx(row / np.linalg.norm(row), abs=1e-6)
-
 
 def test_a_collection_for_each_tenant_and_one_for_histories_without_scope(
     index: ck.ChromaIndex,
