@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from contextkit.retrieval.chroma_server import ChromaServerIndex
     from contextkit.retrieval.documents import Documents
     from contextkit.retrieval.embedders import OpenAIEmbedder
+    from contextkit.retrieval.feeding import afeed, feed
     from contextkit.retrieval.index import VectorIndex
     from contextkit.retrieval.minilm import LocalEmbedder
     from contextkit.retrieval.recall import Recall
@@ -92,10 +93,12 @@ _MODULES = {
     "View": "view",
     "Volatile": "strategies.volatile",
     "WhenItPays": "schedules",
+    "afeed": "retrieval.feeding",
     "audit": "analysis.audit",
     "exam": "analysis.exam",
     "expand_tool": "originals",
     "explain": "caching.explanation",
+    "feed": "retrieval.feeding",
     "fold": "view",
     "load_profiles": "profiles",
     "profile_for": "profiles",
@@ -143,10 +146,12 @@ __all__ = [
     "View",
     "Volatile",
     "WhenItPays",
+    "afeed",
     "audit",
     "exam",
     "expand_tool",
     "explain",
+    "feed",
     "fold",
     "load_profiles",
     "profile_for",

@@ -17,7 +17,8 @@ ContextKitError
 │   ├── IndexUnreachable   its server does not answer; may be tried again
 │   └── IndexCorrupt       it is damaged, or holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
-├── CallsPaused       a summarizer that failed repeatedly is not asked for a while
+├── CallsPaused            what failed repeatedly is not asked for a while
+├── DeadlinePassed         what was needed from outside did not come in time
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
 │   ├── StoreConflict      somebody else appended first

@@ -375,7 +375,13 @@ def _completed(
             continue
         if isinstance(result, StandIn):
             return result.edits
-        proposal = proposal.finish(result)
+        try:
+            proposal = proposal.finish(result)
+        except Exception as error:
+            if proposal.otherwise is None:
+                raise
+            events.append(Failure.of(strategy, error))
+            proposal = proposal.otherwise(error)
     return _edits(proposal)
 
 

@@ -35,6 +35,7 @@ TINY: dict[str, dict[str, Any]] = {
     "policy_cost": {"long_sessions": None},
     "frontier": {"long_sessions": None},
     "tool_loop": {"STEPS": 20, "CLEARING": (), "SIZES": {"as asked": (300, 900)}},
+    "evidence": {"LARGE": 200, "DRAWS": 20, "embedder": None},
     "simulator_time": {"CACHES": (("qwen-plus", None),), "BLOCKS": 20},
     "audit_time": {"QUICK": (60,)},
 }
@@ -45,6 +46,7 @@ SMALLER: dict[str, Any] = {
         "conversations": {"kept log": growth.kept_logs},
     },
     "sequences": lambda _folder: {"written": [(100,) * 60]},
+    "embedder": lambda _name: None,
     "long_sessions": lambda _folder, _limit, **_: [Workload("short", [written_dialogue(90, 1)])],
 }
 

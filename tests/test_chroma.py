@@ -546,9 +546,10 @@ def test_an_index_that_fails_fails_no_build(
     history.extend([answer("I do not know"), user("the code of the vault ?")])
     again = builder(500, tail=[ck.Retrieve(index, share=120)]).build(history)
 
-    assert "4711" in context.messages[-1]["content"]  # by words alone
+    assert "4711" in context.messages[-1]["content"]  # by words, and what vectors have come
     assert any(str(error) in failure for failure in context.report.failures)
-    assert not again.report.failures
+    assert again.report.failures == ()
+    assert again.edits[-1].provenance["vectors"]
     assert index.forget(SCOPE) > 10
 
 

@@ -24,13 +24,12 @@ class Documents:
 
     Kept in parts of whole paragraphs, each with its source and the Markdown headings above it. A
     document belongs to whom it was added for, and nobody else is shown it: those of a user to that
-    user alone, those of a tenant to the users of that tenant. Two objects, with shares of their
-    own, have both.
+    user alone, those of a tenant to the users of that tenant. Two objects over one store, each
+    in a `Retrieve` of its own, have both.
 
     Args:
         store: keeps them: a `DocumentStore`, such as `SQLiteStore`; None for this process only.
         of: `user` or `tenant`.
-        share: tokens reserved for their parts in a request.
         tokens: of a part at most, by an estimate.
         max_bytes: bound on what is remembered of the store, in bytes of texts; what was asked for
             longest ago goes first, and is read anew.
@@ -41,11 +40,11 @@ class Documents:
     Example:
         >>> from contextkit import Documents, Scope
         >>> handbook = Documents(of="tenant")
-        >>> handbook.add_document("# Leave\\n\\nThirty days.", source="leave.md", tenant="acme")
+        >>> handbook.add_document("# Leave\n\nThirty days.", source="leave.md", tenant="acme")
         1
         >>> [part] = handbook.read(Scope("acme", "u1", "42")).added
         >>> part.speaker, part.source, part.number
-        ('leave.md > Leave', 'leave.md', 0)
+        ('leave.md / Leave', 'leave.md', 0)
         >>> handbook.read(Scope("globex", "u1", "42")).added
         []
     """
@@ -57,25 +56,23 @@ class Documents:
         store: DocumentStore | None = None,
         *,
         of: Literal["user", "tenant"] = "user",
-        share: int = 1_000,
         tokens: int = TOKENS,
         max_bytes: int = 64_000_000,
     ) -> None:
         if of not in ("user", "tenant"):
             raise InputError(f"is user or tenant, not {of!r:.60}", place="Documents.of")
-        whole_number("Documents.share", share, least=1)
         whole_number("Documents.tokens", tokens, least=1)
         whole_number("Documents.max_bytes", max_bytes, least=0)
         self.store: DocumentStore = (
             InMemory() if store is None else needs_documents(store, "Documents")
         )
-        self.of, self.share, self.tokens, self.max_bytes = of, share, tokens, max_bytes
+        self.of, self.tokens, self.max_bytes = of, tokens, max_bytes
         self._shelves: OrderedDict[ScopeKey, _Shelf] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
     def __repr__(self) -> str:
-        return f"Documents({self.store!r}, of={self.of!r}, share={self.share})"
+        return f"Documents({self.store!r}, of={self.of!r})"
 
     def add_document(self, text: str, *, source: str, tenant: str, user: str | None = None) -> int:
         """Add a document, in place of an earlier one of the same source; in how many parts.
@@ -208,7 +205,7 @@ def passages_of_document(
     return [
         Passage(
             text,
-            speaker=" > ".join([source, *headings]),
+            speaker=" / ".join([source, *headings]),
             role="document",
             session=version,
             scope=shelf,

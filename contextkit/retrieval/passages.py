@@ -12,8 +12,9 @@ from contextkit.scope import ScopeKey
 PAUSE = 4 * 3_600
 """Seconds without a message behind which another session begins. Chosen, not measured."""
 
-Key = tuple[str, ScopeKey, int]
-"""Names a passage: where it is from, in whose scope, and its number there."""
+Key = tuple[str, ScopeKey, int, str]
+"""Names a passage: where it is from, in whose scope, and its number there; of a document, which
+may be replaced, the address of its text as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,9 @@ class Passage:
 
     @property
     def key(self) -> Key:
-        """Names it: where it is from, in whose scope, and its number there."""
-        return self.source, self.scope, self.number
+        """Names it: what has the same key was shown where this was shown."""
+        text = address_of(self.text) if self.role == "document" else ""
+        return self.source, self.scope, self.number, text
 
 
 def address_of(text: str) -> str:
@@ -72,7 +74,7 @@ def passage_of(
     name = message.data.get("name")
     return Passage(
         text,
-        speaker=name if isinstance(name, str) and name else message.role,
+        speaker=name if isinstance(name, str) and name and message.role != "tool" else message.role,
         role=message.role,
         date="" if message.time is None else date_of(message.time),
         session=session,

@@ -55,7 +55,6 @@ class Recall:
 
     Args:
         store: keeps the conversations: a `RecallStore`, such as `SQLiteStore`.
-        share: tokens reserved for its passages in a request.
         roles: whose messages are recalled, of `user`, `assistant` and `tool`.
         max_bytes: bound on what is remembered, in bytes of texts; the users who asked longest ago
             go first, and are read anew when they ask again.
@@ -81,22 +80,20 @@ class Recall:
         self,
         store: RecallStore,
         *,
-        share: int = 500,
         roles: Collection[str] = ("user", "assistant"),
         max_bytes: int = 64_000_000,
     ) -> None:
         self.store = needs_recall(store, "Recall")
-        whole_number("Recall.share", share, least=1)
         whole_number("Recall.max_bytes", max_bytes, least=0)
         if isinstance(roles, str) or not roles or not set(roles) <= set(_ROLES):
             raise InputError(f"are of {', '.join(_ROLES)}, not {roles!r:.60}", place="Recall.roles")
-        self.share, self.roles, self.max_bytes = share, frozenset(roles), max_bytes
+        self.roles, self.max_bytes = frozenset(roles), max_bytes
         self._users: OrderedDict[ScopeKey, _User] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
     def __repr__(self) -> str:
-        return f"Recall({self.store!r}, share={self.share})"
+        return f"Recall({self.store!r})"
 
     def owner(self, scope: Scope) -> ScopeKey:
         """Tenant and user."""

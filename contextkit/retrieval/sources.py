@@ -37,16 +37,11 @@ class Source(Protocol):
 
     Attributes:
         name: what the block of its passages is called, such as `documents`.
-        share: tokens reserved for its passages in a request.
     """
 
     @property
     def name(self) -> str:
         """What the block of its passages is called."""
-
-    @property
-    def share(self) -> int:
-        """Tokens reserved for its passages in a request."""
 
     def owner(self, scope: Scope) -> ScopeKey:
         """Whose passages are read for a conversation: equal owners have one corpus in common."""

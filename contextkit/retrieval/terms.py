@@ -21,6 +21,7 @@ from itertools import groupby
 from threading import Lock
 from typing import Any, NamedTuple
 
+from contextkit.errors import InputError
 from contextkit.retrieval.stop_words import STOP_WORDS
 
 DEFAULT = "english"
@@ -99,6 +100,17 @@ def terms(text: str, language: str | None = None) -> list[Term]:
     ]
 
 
+def check_language(language: str | None, place: str) -> None:
+    """That a language is one of those whose words are known; None where each text says its own.
+
+    Raises:
+        InputError: names them.
+    """
+    if language is not None and str(language) not in STOP_WORDS:
+        known = ", ".join(sorted(STOP_WORDS))
+        raise InputError(f"is one of {known}, not {language!r:.60}", place=place)
+
+
 def words_of(text: str) -> list[str]:
     """The words of a text as they stand, joined ones in one piece."""
     if not text.isascii():
@@ -148,7 +160,9 @@ def _analysed(word: str, language: str) -> Iterator[Term]:
         return
     parts = re.split(_JOINTS, word)
     if (_WHOLE.search(word) or any(map(_humped, parts))) and not _RUNS.search(word):
-        yield Term(sys.intern(word.lower()[:_LONGEST]))
+        whole = word.lower()[:_LONGEST]
+        # As it is found where somebody writes it without capitals.
+        yield Term(sys.intern(_stem(whole, language) if whole.isalpha() else whole))
     for part in parts:
         for piece in _pieces(part):
             if _RUNS.match(piece):

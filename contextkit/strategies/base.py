@@ -29,7 +29,8 @@ class Need:
         calls: tokens of the model call, by which a cut is priced before it is made.
         after: what is under way and has to end before `call`.
         seconds: that `call` may take; then it has failed, and goes on unheard.
-        otherwise: what is proposed where `call` failed; the failure is reported all the same.
+        otherwise: what is proposed where `call` failed, or what it gave could not be used; the
+            failure is reported all the same.
     """
 
     call: Callable[[], Any]

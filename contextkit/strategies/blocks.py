@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
@@ -54,13 +55,20 @@ def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str
     return _delimited(name, "\n".join(lines), mark)
 
 
-_UNFIT = re.compile(r"[^\w .,:;@#/+()'-]+")
 _LABEL = 80
+_FIT = frozenset("_.,:;@#/+()'-")
 
 
 def label_of(text: str) -> str:
-    """A text as it may stand in a label: one short line, with nothing that ends the label."""
-    return _UNFIT.sub(" ", text[: 2 * _LABEL]).strip()[:_LABEL]
+    """A text as it may stand in a label: one short line, with nothing that ends the label.
+
+    Letters and digits of all scripts, the marks that belong to them, and a few signs.
+    """
+    held = "".join(
+        c if c.isalnum() or c in _FIT or unicodedata.category(c)[0] == "M" else " "
+        for c in text[: 2 * _LABEL]
+    )
+    return " ".join(held.split())[:_LABEL].rstrip()
 
 
 def text_in(content: Any) -> Any:

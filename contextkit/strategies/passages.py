@@ -42,7 +42,7 @@ def label(passage: Passage) -> str:
     if passage.speaker not in (passage.role, passage.source):
         said_by = f"{passage.role} {label_of(passage.speaker)}"
     if passage.role == "document":
-        parts = [label_of(passage.source), f"part {passage.number}"]
+        parts = [label_of(passage.speaker), f"part {passage.number}"]
     else:
         parts = [f"message {passage.number}", said_by]
         if passage.source:
@@ -57,7 +57,7 @@ def block_of(view: View, name: str, passages: list[Passage]) -> str:
 
 def shown_keys(view: View) -> set[Key]:
     """The passages that stand in the view: as messages, or frozen into an earlier one."""
-    shown: set[Key] = {("", (), number) for number in shown_numbers(view)}
+    shown: set[Key] = {("", (), number, "") for number in shown_numbers(view)}
     for entry in view.entries:
         for edit in entry.inserts:
             shown.update(_keys(edit.provenance.get("passages")))
@@ -93,10 +93,10 @@ def hidden_numbers(view: View) -> list[int]:
 def _keys(given: Any) -> Iterator[Key]:
     """The keys that an edit names; a log that was read may hold anything there."""
     for key in given if isinstance(given, list | tuple) else ():
-        if isinstance(key, list | tuple) and len(key) == 3:
-            source, scope, number = key
+        if isinstance(key, list | tuple) and len(key) == 4:
+            source, scope, number, text = key
             if isinstance(scope, list | tuple) and isinstance(number, int):
-                yield str(source), tuple(map(str, scope)), number
+                yield str(source), tuple(map(str, scope)), number, str(text)
 
 
 def _gap(history: History, before: int, number: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, ClassVar
@@ -10,20 +10,21 @@ from typing import Any, ClassVar
 from contextkit.breaker import Breaker, check_seconds
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, CallsPaused, InputError
+from contextkit.errors import BudgetError, CallsPaused, DeadlinePassed, InputError
 from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora, Kept
-from contextkit.retrieval.excerpts import excerpt
 from contextkit.retrieval.index import Index
 from contextkit.retrieval.index_inputs import unit_rows
 from contextkit.retrieval.passages import Passage
-from contextkit.retrieval.ranking import fill, rank
+from contextkit.retrieval.questions import is_small_talk
+from contextkit.retrieval.ranking import rank
 from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
 from contextkit.retrieval.sources import Change, Source
+from contextkit.retrieval.terms import check_language
 from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
+from contextkit.strategies.choosing import Share, excerpt_key
 from contextkit.strategies.passages import (
-    block_of,
     counted,
     name_of_asker,
     next_passage,
@@ -40,6 +41,9 @@ LEAST = 0.05
 
 QUESTION = ""
 """Stands for the address of the question, which no text has."""
+
+
+_ROLES = frozenset({"user", "assistant", "tool"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ class Retrieve:
             late or down, words alone decide, and the report says so.
         min_cosine: at which the nearest passage counts as relevant by its vector alone. The default
             is of all-MiniLM-L6-v2; other models have another.
-        breaker: counts failures; while it is open nothing is asked for.
+        breaker: counts failures of index and embedder; while it is open they are not asked. A
+            source that is late is left alone in the same way.
     """
 
     index: Index | None = None
@@ -73,6 +78,7 @@ class Retrieve:
     min_cosine: float = MIN_COSINE
     breaker: Breaker = field(default_factory=Breaker, repr=False, compare=False)
     corpora: Corpora = field(init=False, repr=False, compare=False)
+    reading: Breaker = field(init=False, repr=False, compare=False)
     phase: ClassVar[str] = "tail"
     needs_scope: ClassVar[bool] = True
 
@@ -93,17 +99,24 @@ class Retrieve:
         if not isinstance(least, int | float) or not -1 <= least <= 1:
             raise BudgetError(f"Retrieve.min_cosine is {least!r:.60}: a cosine, -1 to 1")
         roles: Any = self.roles
-        if isinstance(roles, str) or not {"user", "assistant", "tool"}.issuperset(roles):
+        given = isinstance(roles, Collection) and not isinstance(roles, str)
+        if not given or not _ROLES.issuperset(map(str, roles)):
             raise InputError(
                 f"are some of user, assistant and tool, not {roles!r:.60}", place="Retrieve.roles"
             )
+        if not isinstance(self.breaker, Breaker):
+            raise InputError(f"is a Breaker, not {self.breaker!r:.60}", place="Retrieve.breaker")
+        check_language(self.language, "Retrieve.language")
         object.__setattr__(self, "roles", frozenset(roles))
         object.__setattr__(self, "corpora", Corpora(self.language))
+        object.__setattr__(self, "reading", replace(self.breaker))
 
     def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
         """The passages, or what is needed to find them: a source, an index, an embedder."""
         history = view.history
         if view.last_user is None or not (question := text_of(history.data[view.last_user])):
+            return None
+        if is_small_talk(question):
             return None
         ends = monotonic() + self.seconds
         scope = history.scope.key if history.scope else (history.id,)
@@ -123,36 +136,58 @@ class Retrieve:
         owner = source.owner(scope)
         kept = self.corpora.of((owner, view.model))
 
-        def changed(change: Change) -> Iterable[Edit] | Need:
+        def read() -> None:
+            self.reading.check()
+            mark = kept.mark
+            change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
             with kept.lock:
-                if kept.mark == mark:  # else another build was first
+                if kept.mark is mark:  # else another build was first
                     kept.change(change, lambda passage: counted(view, passage))
-            return self._asked(_Asked(view, question, kept, owner, ends)) or ()
 
-        mark = kept.mark
-        return Need(
-            call=lambda: source.read(scope, mark),
-            finish=changed,
-            what=source.name,
-            seconds=self.seconds,
-        )
+        def came(_: None) -> Need:
+            self.reading.succeeded()
+            return self._asked(_Asked(view, question, kept, owner, ends))
 
-    def _asked(self, asked: _Asked) -> Iterable[Edit] | Need | None:
-        """The passages, where something is hidden; with an index, the vectors first."""
-        with asked.kept.lock:
-            self._advance(asked)
-            if not asked.kept.open(shown_keys(asked.view), own_key(asked.view)).any():
-                return None
-            if self.index is None:
-                return self._insert(asked)
-            return self._held(asked, self.index)
+        return Need(read, came, source.name, seconds=self.seconds, otherwise=self._without_source)
+
+    def _without_source(self, error: Exception) -> None:
+        if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
+            self.reading.failed()
+
+    def _asked(self, asked: _Asked) -> Need:
+        """The passages, where something is hidden; with an index, the vectors first.
+
+        A need of its own, since a long log takes its time when it is first read.
+        """
+        index = self.index
+
+        def hidden() -> bool:
+            with asked.kept.lock:
+                self._advance(asked)
+                return bool(asked.kept.open(shown_keys(asked.view), own_key(asked.view)).any())
+
+        def found(some: bool) -> Iterable[Edit] | Need:
+            if not some:
+                return ()
+            return self._chosen(asked) if index is None else self._held(asked, index)
+
+        return Need(hidden, found, "passages")
+
+    def _chosen(self, asked: _Asked) -> Need:
+        """The passages, by all that has come for them."""
+        return Need(lambda: self._insert(asked), lambda edits: edits, "passages")
 
     # -- vectors ---------------------------------------------------------------------------
 
     def _held(self, asked: _Asked, index: Index) -> Need:
         """What is needed of the index: the vectors that this process does not have yet."""
-        wanted = list(asked.kept.corpus.wanted_by_scope(asked.question).items())
+        wanted: list[tuple[ScopeKey, dict[str, str]]] = []
         missing: list[tuple[ScopeKey, str, str]] = []
+
+        def begin(_: None) -> Iterable[Edit] | Need:
+            # Not before the breaker lets it through: of a long log that has no vectors, it is long.
+            wanted.extend(asked.kept.corpus.wanted_by_scope(asked.question).items())
+            return look(0)
 
         def look(at: int) -> Iterable[Edit] | Need:
             if at == len(wanted):
@@ -167,22 +202,28 @@ class Retrieve:
 
             return self._need(asked, lambda: index.vectors(scope, list(texts)), found, "index")
 
-        return self._need(asked, self.breaker.check, lambda _: look(0), "index")
+        return self._need(asked, self.breaker.check, begin, "index")
 
     def _embedded(
-        self, asked: _Asked, index: Index, missing: Sequence[tuple[ScopeKey, str, str]]
+        self,
+        asked: _Asked,
+        index: Index,
+        missing: Sequence[tuple[ScopeKey, str, str]],
+        begin: int = 0,
     ) -> Iterable[Edit] | Need:
         """What is needed of the embedder, batch by batch as long as there is time.
 
         The question comes first. It is no passage, so that its vector is kept nowhere.
         """
         question = QUESTION not in asked.vectors
-        if (not missing and not question) or (not question and asked.left <= 0):
+        done = begin >= len(missing)
+        if (done and not question) or (not question and asked.left <= 0):
             self.breaker.succeeded()
-            return self._insert(asked)
-        scope = missing[0][0] if missing else asked.scope
-        batch = {name: text for where, name, text in missing[:BATCH] if where == scope}
-        rest = missing[len(batch) :]
+            return self._chosen(asked)
+        scope = asked.scope if done else missing[begin][0]
+        some = missing[begin : begin + BATCH]
+        batch = {name: text for where, name, text in some if where == scope}
+        end = begin + len(batch)
         if question:
             batch[QUESTION] = asked.question
 
@@ -191,11 +232,11 @@ class Retrieve:
             asked.hold(vectors)
             vectors.pop(QUESTION, None)
             if not vectors:
-                return self._embedded(asked, index, rest)
+                return self._embedded(asked, index, missing, end)
             return self._need(
                 asked,
                 lambda: index.add(scope, list(vectors), list(vectors.values())),
-                lambda _: self._embedded(asked, index, rest),
+                lambda _: self._embedded(asked, index, missing, end),
                 "index",
             )
 
@@ -206,10 +247,10 @@ class Retrieve:
     ) -> Need:
         """Something from outside; where it is late or fails, words alone decide."""
 
-        def otherwise(error: Exception) -> Iterable[Edit]:
+        def otherwise(error: Exception) -> Need:
             if not isinstance(error, CallsPaused):
                 self.breaker.failed()
-            return self._insert(asked)
+            return self._chosen(asked)
 
         return Need(call, finish, what, seconds=max(asked.left, LEAST), otherwise=otherwise)
 
@@ -243,60 +284,32 @@ class Retrieve:
                 return []
             asker = name_of_asker(view.history.data[asked.number])
             scores = rank(corpus, asked.question, vector=question, words=asked.vectors, asker=asker)
-            allowed = asked.kept.open(shown_keys(view), own_key(view))
-            room = self.share - self._taken(view, [])
-            numbers = fill(scores, corpus.tokens.values, room, among=allowed)
-            if not numbers and (scores * allowed).any():
-                numbers = [int((scores * allowed).argmax())]
-            chosen = [(float(scores[n]), corpus.passages[n]) for n in numbers]
+            shown = shown_keys(view)
+            allowed = asked.kept.open(shown, own_key(view))
             weights = corpus.term_weights(asked.question)
-        while chosen and self._taken(view, [passage for _, passage in chosen]) > self.share:
-            if len(chosen) == 1:
-                chosen = self._excerpt(view, chosen[0], weights)
-                break
-            chosen.remove(min(chosen, key=lambda found: (found[0], -found[1].number)))
+            name = self.source.name if self.source is not None else "passages"
+            share = Share(view, name, self.share, self.language)
+            chosen = share.choose(corpus, scores, allowed, shown, weights)
+            whole = [corpus.passages[number] for number, _ in chosen]
         if not chosen:
             return []
         passages = [passage for _, passage in chosen]
+        keys = [
+            one.key if one is passage else excerpt_key(passage)
+            for one, passage in zip(whole, passages, strict=True)
+        ]
         return [
             view.insert(
-                self._block(view, passages),
+                share.block(passages),
                 reason=f"{len(passages):,} of {int(allowed.sum()):,} passages answer the message",
                 by=type(self).__name__,
                 provenance={
-                    "passages": [[p.source, list(p.scope), p.number] for p in passages],
-                    "scores": [score for score, _ in chosen],
+                    "passages": [[source, [*scope], *rest] for source, scope, *rest in keys],
+                    "scores": [float(scores[number]) for number, _ in chosen],
                     "vectors": question is not None,
                 },
             )
         ]
-
-    def _excerpt(
-        self, view: View, found: tuple[float, Passage], weights: Mapping[str, float]
-    ) -> list[tuple[float, Passage]]:
-        """What of a passage that is larger than the whole share answers best."""
-        score, passage = found
-        room = self.share - self._taken(view, [replace(passage, text="")])
-        frame = view.count({"role": "user", "content": ""})
-
-        def count(text: str) -> int:
-            return view.count({"role": "user", "content": text}) - frame
-
-        while room > 0:
-            text = excerpt(passage.text, weights, room, count, language=self.language)
-            shown = replace(passage, text=text)
-            if not text or self._taken(view, [shown]) <= self.share:
-                return [(score, shown)] if text else []
-            room = room * 3 // 4  # pieces may count more together than one by one
-        return []
-
-    def _taken(self, view: View, passages: list[Passage]) -> int:
-        """Tokens of a block, with what stands around it."""
-        return view.count({"role": "user", "content": f"\n\n{self._block(view, passages)}"})
-
-    def _block(self, view: View, passages: list[Passage]) -> str:
-        name = self.source.name if self.source is not None else "passages"
-        return block_of(view, name, passages)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,225 @@
+"""Feeding: an index is given what a store has and it has not, by a worker beside the application.
+
+A build would notice what is missing, too, and embed it then; what was fed is there already. The
+store's outbox says what there is to do, and keeps saying it until the vectors are stored: a crash
+at any moment leaves an entry that is done again, which finds what is there and adds the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Collection, Generator
+from dataclasses import dataclass, field
+from functools import partial
+from random import SystemRandom
+from typing import Any
+
+from contextkit.budget import whole_number
+from contextkit.errors import ContextKitError, InputError
+from contextkit.retrieval.corpus import Corpus
+from contextkit.retrieval.documents import passages_of_document
+from contextkit.retrieval.index import Index
+from contextkit.retrieval.passages import Passage, passage_of
+from contextkit.retrieval.recall import message_of
+from contextkit.scope import Scope
+from contextkit.store import Pending, RecallStore, needs_documents, needs_recall
+
+log = logging.getLogger("contextkit")
+
+BATCH = 64
+"""Texts that are embedded and stored at once: so much is done again after a crash, at most."""
+
+FAILURES = 5
+"""Entries that fail one after the other before the rest is left for another time: then it is the
+embedder or the index that is down, not one text that it does not take."""
+
+_PAGE = 1_000  # entries that are asked for at once
+
+Steps = Generator[Callable[[], Any], Any, None]
+"""Yields what is to be called, and is sent what came, or has thrown into it what was raised."""
+
+
+@dataclass(slots=True)
+class Fed:
+    """What one feeding came to.
+
+    Attributes:
+        entries: conversations and documents that the index now holds, up to what they were.
+        vectors: that were embedded and stored.
+        left: entries that failed, and stay in the outbox.
+        error: the last failure.
+    """
+
+    entries: int = 0
+    vectors: int = 0
+    left: int = 0
+    error: Exception | None = field(default=None, repr=False)
+
+
+def feed(
+    store: RecallStore,
+    index: Index,
+    *,
+    roles: Collection[str] = ("user", "assistant"),
+    language: str | None = None,
+    words: bool = True,
+    batch: int = BATCH,
+    limit: int | None = None,
+) -> Fed:
+    """Embed what the store's outbox names and the index does not hold, and take it out there.
+
+    Call it again and again, in a worker beside the application, after turns or every few seconds;
+    with nothing to do it costs one question to the store. Several workers do no harm: what two of
+    them do at once is there once. An entry that fails stays, and the others go on.
+
+    Args:
+        store: keeps the conversations, and documents if it can: `SQLiteStore`.
+        index: keeps the vectors; `index.embed` makes them.
+        roles: whose messages, as `Retrieve` has them.
+        language: of the texts, as `Retrieve` has it.
+        words: also the single words, by which `Retrieve` finds what is said in other words.
+        batch: texts that are embedded and stored at once.
+        limit: the most entries; None for all.
+
+    Raises:
+        InputError: the store has no outbox, or embedder or index are async: `afeed` takes them.
+        StoreError: the outbox cannot be read.
+    """
+    fed = Fed()
+    steps = _Feeding(store, index, roles, language, words, batch, limit).steps(fed)
+    try:
+        call = next(steps)
+        while True:
+            try:
+                result = call()
+            except Exception as error:  # noqa: BLE001 - the steps decide what it means
+                call = steps.throw(error)
+                continue
+            if inspect.isawaitable(result):
+                if inspect.iscoroutine(result):
+                    result.close()
+                raise InputError("is async: use afeed, not feed", place="index")
+            call = steps.send(result)
+    except StopIteration:
+        return fed
+    finally:
+        steps.close()
+
+
+async def afeed(
+    store: RecallStore,
+    index: Index,
+    *,
+    roles: Collection[str] = ("user", "assistant"),
+    language: str | None = None,
+    words: bool = True,
+    batch: int = BATCH,
+    limit: int | None = None,
+) -> Fed:
+    """Same as `feed`, with an embedder and an index that may be async; what blocks has a thread."""
+    fed = Fed()
+    steps = _Feeding(store, index, roles, language, words, batch, limit).steps(fed)
+    try:
+        call = next(steps)
+        while True:
+            try:
+                result = await asyncio.to_thread(call)
+                if inspect.isawaitable(result):
+                    result = await result
+            except Exception as error:  # noqa: BLE001 - the steps decide what it means
+                call = steps.throw(error)
+                continue
+            call = steps.send(result)
+    except StopIteration:
+        return fed
+    finally:
+        steps.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Feeding:
+    """What `feed` was given, checked; the steps that are completed in sync and async code."""
+
+    store: RecallStore
+    index: Index
+    roles: Collection[str]
+    language: str | None
+    words: bool
+    batch: int
+    limit: int | None
+
+    def __post_init__(self) -> None:
+        needs_recall(self.store, "feed")
+        if not hasattr(self.index, "vectors"):
+            raise InputError(f"is an index, not {type(self.index).__name__}", place="index")
+        if isinstance(self.roles, str) or not {"user", "assistant", "tool"}.issuperset(self.roles):
+            raise InputError(
+                f"are some of user, assistant and tool, not {self.roles!r:.60}", place="roles"
+            )
+        whole_number("feed.batch", self.batch, least=1)
+        if self.limit is not None:
+            whole_number("feed.limit", self.limit, least=1)
+
+    def steps(self, fed: Fed) -> Steps:
+        """All entries of the outbox, or as many as are asked for."""
+        asked, last, failed = 0, None, 0
+        while self.limit is None or asked < self.limit:
+            wanted = _PAGE if self.limit is None else min(_PAGE, self.limit - asked)
+            page: list[Pending] = yield partial(self.store.pending, wanted, last)
+            if not page:
+                return
+            asked += len(page)
+            last = page[-1]
+            # In no order: so several workers share the work, and what always fails holds up
+            # nothing else.
+            SystemRandom().shuffle(page)
+            for entry in page:
+                try:
+                    yield from self._entry(fed, entry)
+                except Exception as error:  # noqa: BLE001 - it stays in the outbox, and is told
+                    fed.left, fed.error, failed = fed.left + 1, error, failed + 1
+                    told = error if isinstance(error, ContextKitError) else type(error).__name__
+                    log.warning("an entry of the outbox stays there: %s", told)
+                    if failed == FAILURES:
+                        return
+                else:
+                    fed.entries, failed = fed.entries + 1, 0
+
+    def _entry(self, fed: Fed, entry: Pending) -> Steps:
+        """One conversation or document: what is missing is embedded and stored; then it is done."""
+        passages: list[Passage] = yield partial(self._passages, entry)
+        corpus = Corpus(self.language)
+        for passage in passages:
+            corpus.append(passage)
+        texts = corpus.wanted()
+        if self.words:
+            texts |= corpus.wanted_words()
+        addresses, scope = list(texts), entry.scope
+        for start in range(0, len(addresses), self.batch):
+            part = addresses[start : start + self.batch]
+            held = yield partial(self.index.vectors, scope, part)
+            missing = [address for address in part if address not in held]
+            if missing:
+                vectors = yield partial(self.index.embed, [texts[name] for name in missing])
+                yield partial(self.index.add, scope, missing, vectors)
+                fed.vectors += len(missing)
+        yield partial(self.store.done, entry)
+
+    def _passages(self, entry: Pending) -> list[Passage]:
+        """What of an entry is not indexed yet."""
+        if entry.document:
+            kept = needs_documents(self.store, "feed").document(entry.scope, entry.document)
+            if kept is None:
+                return []
+            return passages_of_document(kept, entry.scope, entry.document)
+        records = self.store.load_since(Scope(*entry.scope), entry.since)
+        passages = []
+        # No more than what is taken out of the outbox afterwards.
+        for position, record in enumerate(records[: entry.version - entry.since], entry.since):
+            if record.get("type") == "message":
+                message = message_of(record, position)
+                found = passage_of(message, position) if message.role in self.roles else None
+                passages += [found] if found else []
+        return passages
