@@ -6,7 +6,7 @@ PYTHON ?= python3
 ARGS ?=
 JOBS ?= auto
 SOAK ?= 10000
-MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier tool_loop summaries simulator_time audit_time simulator_exact forecast_exact
+MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier tool_loop summaries evidence simulator_time audit_time simulator_exact forecast_exact
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -65,7 +65,8 @@ notebooks: $(READY)  ## execute the notebooks and keep their outputs in them
 
 soak: $(READY)  ## the promises over SOAK generated conversations each (10000)
 	CONTEXTKIT_SOAK=$(SOAK) $(BIN)/python -m pytest -n $(JOBS) --timeout=0 \
-	  tests/test_promises_summaries.py tests/test_promises.py $(ARGS)
+	  tests/test_promises_summaries.py tests/test_promises.py \
+	  tests/test_feeding_kills.py tests/test_foreign_passages.py $(ARGS)
 
 mutants: $(READY)  ## break the core in known places: each break must fail a test
 	$(BIN)/python -m tests.mutants $(ARGS)

@@ -5,8 +5,8 @@
 For each question of long dialogues the context is filled by `rank` and `fill`, beside the newest
 turns, plain BM25, plain Chroma and the fusion of these two. A turn takes the tokens (cl100k) of
 "speaker: text" and 4, and the date of a session once. Adversarial questions are left out of the
-means. Also: which questions the relevance gate lets through, and the CPU time of a question at
-10,000 turns. With `--ablations` each step of the ranking is left out in turn.
+means. Then each step of the ranking is left out in turn (in the short form with `--ablations`);
+which questions the relevance gate lets through; the CPU time of a question at 10,000 turns.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ def measure(given: argparse.Namespace) -> Outcome:
         ours[embed] = [Ours(one, embed) for one in every]
         rows.append(_asked("contextkit", every, ours[embed], shares))
     ablations = []
-    if given.ablations:
+    if given.ablations or not given.quick:
         for model, some in ours.items():
             name = "no model" if model is None else "MiniLM"
             for steps in _left_out(model):
@@ -352,30 +352,19 @@ def _asked(
 
 def table(result: Outcome) -> str:
     """The figures as Markdown tables."""
-    shares = [f"{share:,}" for share in result["shares"]]
-    shares.append(f"all of it at {shares[ALL_AT]}")
-    heads = ["evidence inside, %", *shares]
-    lines = [markdown(heads, [_row(one) for one in result["rows"]])]
     best = result["rows"][-1]
-    lines += [
-        "",
-        f"95 % by bootstrap over questions, {best['name']}: "
-        + ", ".join(f"{low} to {high}" for low, high in best["interval"])
-        + ".",
+    kinds = list(next(iter(result["let through"].values())))
+    lines = [
+        _beside(result),
         "",
         markdown(
-            [f"{best['name']}, by category", "questions", *shares],
+            [f"{best['name']}, by category", "questions", *_shares(result)],
             [
                 [name, str(one["questions"]), *map(str, one["evidence"]), str(one["all"])]
                 for name, one in best["categories"].items()
             ],
         ),
-    ]
-    for model in dict.fromkeys(one["model"] for one in result["ablations"]):
-        rows = [_row(one) for one in result["ablations"] if one["model"] == model]
-        lines += ["", markdown([f"left out, {model}", *shares], rows)]
-    kinds = list(next(iter(result["let through"].values())))
-    lines += [
+        *(["", _left(result)] if result["ablations"] else []),
         "",
         markdown(
             ["let through by the gate, %", *result["let through"]],
@@ -390,14 +379,44 @@ def table(result: Outcome) -> str:
             ],
         ),
         "",
-        (
-            f"Dialogues: {result['dialogues']}; turns: {result['turns']:,}; tokens: "
-            f"{result['tokens']:,}; questions: {best['questions']}."
-        ),
-        "",
         below(result),
     ]
     return "\n".join(lines)
+
+
+def short(result: Outcome) -> str:
+    """Ours beside the plain ones."""
+    return "\n".join([_beside(result), "", below(result)])
+
+
+def ablations(result: Outcome) -> str:
+    """What is found with a step left out."""
+    return "\n".join([_left(result), "", below(result)])
+
+
+def _beside(result: Outcome) -> str:
+    best = result["rows"][-1]
+    intervals = ", ".join(f"{low} to {high}" for low, high in best["interval"])
+    rows = [_row(one) for one in result["rows"]]
+    said = (
+        f"{result['dialogues']} dialogues of {result['turns']:,} turns and {result['tokens']:,} "
+        f"tokens, {best['questions']} questions. 95 % by bootstrap over the questions, "
+        f"{best['name']}: {intervals}."
+    )
+    return "\n".join([markdown(["evidence inside, %", *_shares(result)], rows), "", said])
+
+
+def _left(result: Outcome) -> str:
+    tables = []
+    for model in dict.fromkeys(one["model"] for one in result["ablations"]):
+        rows = [_row(one) for one in result["ablations"] if one["model"] == model]
+        tables.append(markdown([f"left out, {model}", *_shares(result)], rows))
+    return "\n\n".join(tables)
+
+
+def _shares(result: Outcome) -> list[str]:
+    shares = [f"{share:,}" for share in result["shares"]]
+    return [*shares, f"all of it at {shares[ALL_AT]}"]
 
 
 def _row(one: dict[str, Any]) -> list[str]:
@@ -415,7 +434,7 @@ def main() -> int:
             help="auto: the local model where it is installed",
         )
         parser.add_argument(
-            "--ablations", action="store_true", help="leave out each step of the ranking in turn"
+            "--ablations", action="store_true", help="in the short form too: leave out each step"
         )
 
     return command(__doc__, measure, table, data=True, quick="one dialogue alone", options=options)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import (
     build_time,
+    evidence,
     frontier,
     growth,
     policy_cost,
@@ -54,6 +55,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "policy_cost": policy_cost.table,
     "policy_cost: summary": policy_cost.summary,
     "frontier": frontier.short,
+    "evidence": evidence.short,
+    "evidence: ablations": evidence.ablations,
+    "evidence: whole": evidence.table,
     "tool_loop": tool_loop.short,
     "summaries: server": summaries.table,
     **{f"peers: {name}": table for name, table in peers.ALL.items()},

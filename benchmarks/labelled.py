@@ -1,7 +1,8 @@
 """Labelled dialogues: long ones with questions, and the turns that hold the answer to each.
 
 A data folder may hold JSON files, each a list of `{id, turns, questions}`; a turn has `id`,
-`session`, `date`, `speaker`, `text`, a question `question`, `evidence` (ids of turns), `category`.
+`session`, `date`, `speaker`, `text`, a question `question`, `evidence` (ids of turns), `category`,
+perhaps `answer`.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ MESSAGE = 4
 
 @dataclass(frozen=True)
 class Question:
-    """A question with the numbers of the passages that hold its answer."""
+    """A question with the numbers of the passages that hold its answer; it may be empty."""
 
     text: str
     evidence: tuple[int, ...]
     category: int
+    answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _dialogue(data: dict[str, Any]) -> Dialogue:
     ]
     numbers = {turn["id"]: number for number, turn in enumerate(data["turns"])}
     questions = [
-        Question(one["question"], evidence, one.get("category", 4))
+        Question(one["question"], evidence, one.get("category", 4), str(one.get("answer") or ""))
         for one in data["questions"]
         if (evidence := tuple(numbers[name] for name in one["evidence"] if name in numbers))
     ]

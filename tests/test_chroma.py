@@ -576,6 +576,7 @@ def test_an_index_that_fails_fails_no_build(
     assert any(str(error) in failure for failure in context.report.failures)
     assert again.report.failures == ()
     assert again.edits[-1].provenance["vectors"]
+    assert index.forget(SCOPE) > 10
 
 
 def test_a_closed_index_fails_no_build(index: ck.ChromaIndex) -> None:

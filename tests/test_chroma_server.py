@@ -172,11 +172,11 @@ def test_a_restart_is_survived(tmp_path: Path) -> None:
                 refused()
             assert caught.value.retryable
         context = by.build(history)
-        assert context.messages[-1] == vault()[-1]
+        assert "4711" in context.messages[-1]["content"]  # by words alone
         assert any("cannot be reached" in failure for failure in context.report.failures)
         server.start()
         history.extend([answer("I do not know"), user("the code of the vault ?")])
-        assert "4711" in by.build(history).messages[-1]["content"]
+        assert not by.build(history).report.failures
 
         server.kill()  # now with a connection that is kept
         server.start()

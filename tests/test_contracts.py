@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import contextkit as ck
-from contextkit.retrieval.index import model_of, scope_key
+from contextkit.retrieval.index_inputs import model_of, scope_key
 from contextkit.testing import check_index, check_strategy
 
 

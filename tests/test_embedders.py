@@ -16,7 +16,7 @@ from contextkit.errors import BudgetError, EmbeddingError, InputError
 from contextkit.estimate import EstimateCounter
 from contextkit.exact import TiktokenCounter
 from contextkit.retrieval import readable
-from contextkit.retrieval.index import unit_rows
+from contextkit.retrieval.index_inputs import unit_rows
 from contextkit.testing import acheck_embedder, check_embedder
 from tests.scripted_provider import Failure, words_of
 

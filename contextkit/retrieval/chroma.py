@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from contextkit.retrieval.chroma_rows import ChromaRows, collection_name, run
 from contextkit.retrieval.directory import ChromaDirectory
-from contextkit.retrieval.index import Embed, check_embed, scope_key
+from contextkit.retrieval.index import Embed
+from contextkit.retrieval.index_inputs import check_embed, scope_key
 from contextkit.retrieval.paths import directory_path
 from contextkit.scope import Scope, ScopeKey
 

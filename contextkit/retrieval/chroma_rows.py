@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from contextkit.errors import IndexCorrupt
-from contextkit.retrieval.index import (
-    Embed,
+from contextkit.retrieval.index import Embed
+from contextkit.retrieval.index_inputs import (
     check_addresses,
     check_dimension,
     check_model,

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from contextkit.errors import ContextKitError, IndexUnreachable, IndexUnusable, InputError
 from contextkit.retrieval.chroma_rows import Calls, ChromaRows, run, run_async
-from contextkit.retrieval.index import Embed, ScopeKey, check_embed, scope_key
+from contextkit.retrieval.index import Embed, ScopeKey
+from contextkit.retrieval.index_inputs import check_embed, scope_key
 from contextkit.scope import Scope
 
 Result = TypeVar("Result")

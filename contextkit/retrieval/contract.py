@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from contextkit.retrieval.index import Embed, unit_rows
+from contextkit.retrieval.index import Embed
+from contextkit.retrieval.index_inputs import unit_rows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -40,11 +40,11 @@ class Documents:
     Example:
         >>> from contextkit import Documents, Scope
         >>> handbook = Documents(of="tenant")
-        >>> handbook.add_document("# Leave\\n\\nThirty days.", source="leave.md", tenant="acme")
+        >>> handbook.add_document("# Leave\n\nThirty days.", source="leave.md", tenant="acme")
         1
         >>> [part] = handbook.read(Scope("acme", "u1", "42")).added
         >>> part.speaker, part.source, part.number
-        ('leave.md > Leave', 'leave.md', 0)
+        ('leave.md / Leave', 'leave.md', 0)
         >>> handbook.read(Scope("globex", "u1", "42")).added
         []
     """
@@ -205,7 +205,7 @@ def passages_of_document(
     return [
         Passage(
             text,
-            speaker=" > ".join([source, *headings]),
+            speaker=" / ".join([source, *headings]),
             role="document",
             session=version,
             scope=shelf,

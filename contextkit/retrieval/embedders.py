@@ -14,7 +14,7 @@ from contextkit.breaker import check_seconds
 from contextkit.budget import whole_number
 from contextkit.errors import EmbeddingError, InputError
 from contextkit.retrieval.embedding_models import EmbeddingModel, embedding_model
-from contextkit.retrieval.index import unit_rows
+from contextkit.retrieval.index_inputs import unit_rows
 from contextkit.retrieval.readable import beginning, readable
 
 if TYPE_CHECKING:

@@ -51,9 +51,16 @@ class Postings:
     def __iter__(self) -> Iterator[str]:
         return iter(self._postings)
 
-    def append(self, terms: Iterable[str]) -> None:
-        """Add a passage by its terms."""
+    def append(self, terms: Iterable[str], also: Iterable[str] = ()) -> None:
+        """Add a passage by its terms.
+
+        Args:
+            terms: of its text.
+            also: terms by which it is found too, but which make it no longer, such as its date's.
+        """
         counts = Counter(terms)
+        length = counts.total()
+        counts.update(also)
         number = len(self._held)
         for term, count in counts.items():
             posting = self._postings.get(term)
@@ -62,7 +69,6 @@ class Postings:
             posting.numbers.append(number)
             posting.counts.append(count)
         self._held.append(tuple(counts))
-        length = counts.total()
         self._lengths.append(length)
         self._total += length
 

@@ -51,6 +51,16 @@ _COURTESIES_WITHOUT_SPACES = re.compile(
 )
 """What is said to be polite or to go on, in the words themselves: it asks for nothing."""
 
+_SUBJECT = re.compile(
+    r"\b(?:are|can|could|did|do|does|had|has|have|is|might|should|was|were|will|would) "
+    r"([^\W\d_]+)\b(?!['’]|,| (?:and|or)\b)",  # noqa: RUF001 - the apostrophe that phones write
+    re.IGNORECASE,
+)
+"""Who stands behind the verb that a question begins with, alone."""
+
+_END = 2_000
+"""Characters of a message in which a question is looked for, from its end."""
+
 _BEGINNING = 400
 """Characters of a message that are looked at for a standing request."""
 
@@ -60,14 +70,17 @@ def role_asked(question: str) -> str | None:
 
     The assistant's for "what did you recommend", the user's for "I", "my", "me".
     """
-    question = question[-2_000:]
+    question = question[-_END:]
     if _OF_ASSISTANT.search(question):
         return "assistant"
     return "user" if _OF_USER.search(question) else None
 
 
 def participant_asked(question: str, participants: Iterable[str]) -> str | None:
-    """The one participant whom a question names, by the whole name or a part of it; else None."""
+    """The one participant whom a question names, by the whole name or a part of it; else None.
+
+    Where it names several, the one who is its subject: "did Jon" in "What did Jon tell Gina?".
+    """
     said = {term.key for term in terms(question, "english")}
     parts: Mapping[str, set[str]] = {
         name: {term.key for term in terms(name, "english")} for name in participants
@@ -75,6 +88,10 @@ def participant_asked(question: str, participants: Iterable[str]) -> str | None:
     named = [name for name, keys in parts.items() if keys & said]
     if len(named) > 1:  # those with a name in common are told apart by the rest of it
         named = [name for name in named if parts[name] <= said] or named
+    if len(named) > 1:
+        subject = _SUBJECT.search(question[-_END:])
+        first = subject[1].lower() if subject else None
+        named = [name for name in named if first == (words_of(name.lower()) or [""])[0]]
     return named[0] if len(named) == 1 else None
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contextkit.errors import InputError
-from contextkit.retrieval.index import (
-    Embed,
+from contextkit.retrieval.index import Embed
+from contextkit.retrieval.index_inputs import (
     check_addresses,
     check_dimension,
     check_embed,

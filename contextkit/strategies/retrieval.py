@@ -13,7 +13,8 @@ from contextkit.edits import Edit
 from contextkit.errors import BudgetError, CallsPaused, DeadlinePassed, InputError
 from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora, Kept
-from contextkit.retrieval.index import Index, unit_rows
+from contextkit.retrieval.index import Index
+from contextkit.retrieval.index_inputs import unit_rows
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import rank
@@ -137,9 +138,11 @@ class Retrieve:
 
         def read() -> None:
             self.reading.check()
+            mark = kept.mark
+            change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
             with kept.lock:
-                change: Change = source.read(scope, kept.mark)
-                kept.change(change, lambda passage: counted(view, passage))
+                if kept.mark is mark:  # else another build was first
+                    kept.change(change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
             self.reading.succeeded()
@@ -178,8 +181,13 @@ class Retrieve:
 
     def _held(self, asked: _Asked, index: Index) -> Need:
         """What is needed of the index: the vectors that this process does not have yet."""
-        wanted = list(asked.kept.corpus.wanted_by_scope(asked.question).items())
+        wanted: list[tuple[ScopeKey, dict[str, str]]] = []
         missing: list[tuple[ScopeKey, str, str]] = []
+
+        def begin(_: None) -> Iterable[Edit] | Need:
+            # Not before the breaker lets it through: of a long log that has no vectors, it is long.
+            wanted.extend(asked.kept.corpus.wanted_by_scope(asked.question).items())
+            return look(0)
 
         def look(at: int) -> Iterable[Edit] | Need:
             if at == len(wanted):
@@ -194,22 +202,28 @@ class Retrieve:
 
             return self._need(asked, lambda: index.vectors(scope, list(texts)), found, "index")
 
-        return self._need(asked, self.breaker.check, lambda _: look(0), "index")
+        return self._need(asked, self.breaker.check, begin, "index")
 
     def _embedded(
-        self, asked: _Asked, index: Index, missing: Sequence[tuple[ScopeKey, str, str]]
+        self,
+        asked: _Asked,
+        index: Index,
+        missing: Sequence[tuple[ScopeKey, str, str]],
+        begin: int = 0,
     ) -> Iterable[Edit] | Need:
         """What is needed of the embedder, batch by batch as long as there is time.
 
         The question comes first. It is no passage, so that its vector is kept nowhere.
         """
         question = QUESTION not in asked.vectors
-        if (not missing and not question) or (not question and asked.left <= 0):
+        done = begin >= len(missing)
+        if (done and not question) or (not question and asked.left <= 0):
             self.breaker.succeeded()
             return self._chosen(asked)
-        scope = missing[0][0] if missing else asked.scope
-        batch = {name: text for where, name, text in missing[:BATCH] if where == scope}
-        rest = missing[len(batch) :]
+        scope = asked.scope if done else missing[begin][0]
+        some = missing[begin : begin + BATCH]
+        batch = {name: text for where, name, text in some if where == scope}
+        end = begin + len(batch)
         if question:
             batch[QUESTION] = asked.question
 
@@ -218,11 +232,11 @@ class Retrieve:
             asked.hold(vectors)
             vectors.pop(QUESTION, None)
             if not vectors:
-                return self._embedded(asked, index, rest)
+                return self._embedded(asked, index, missing, end)
             return self._need(
                 asked,
                 lambda: index.add(scope, list(vectors), list(vectors.values())),
-                lambda _: self._embedded(asked, index, rest),
+                lambda _: self._embedded(asked, index, missing, end),
                 "index",
             )
 
