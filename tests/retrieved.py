@@ -45,10 +45,8 @@ def read_block(text: str, mark: str, name: str = "passages") -> list[Shown]:
         return []
     parts = re.split(rf"^\[{mark} ([^\n\]]*)\]\n", found[1], flags=re.MULTILINE)
     assert parts[0] == ""
-    return [
-        Shown(label, said.removesuffix("\n"))
-        for label, said in zip(parts[1::2], parts[2::2], strict=True)
-    ]
+    texts = [text.removesuffix("\n") for text in parts[2:-1:2]] + parts[-1:]
+    return [Shown(*one) for one in zip(parts[1::2], texts, strict=True)]
 
 
 def numbers(context: ck.Context, name: str = "passages") -> list[int]:
