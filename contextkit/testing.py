@@ -21,8 +21,8 @@ from contextkit.index_checks import check_index
 from contextkit.profiles import profile_for
 from contextkit.retrieval.contract import acheck_embedder, check_embedder
 from contextkit.scope import Scope
-from contextkit.store import Store, needs_documents, needs_recall
-from contextkit.store_checks import check_document_store, check_recall_store
+from contextkit.store import Store, needs_documents, needs_outbox, needs_recall
+from contextkit.store_checks import check_document_store, check_outbox_store, check_recall_store
 from contextkit.store_checks import promise as _promise
 from contextkit.store_checks import said as _said
 from contextkit.strategies.base import Strategy
@@ -131,8 +131,9 @@ def check_store(make_store: Callable[[], Store]) -> None:
     """A store keeps what the `Store` protocol promises; for stores of your own.
 
     Args:
-        make_store: gives a new store with nothing in it. What a `RecallStore` and a
-            `DocumentStore` promise is looked at where it has `conversations` or `documents`.
+        make_store: gives a new store with nothing in it. What a `RecallStore`, an
+            `OutboxStore` and a `DocumentStore` promise is looked at where it has `conversations`,
+            `pending` or `documents`.
 
     Raises:
         AssertionError: says what the store does not do.
@@ -141,6 +142,8 @@ def check_store(make_store: Callable[[], Store]) -> None:
         check(make_store())
     if hasattr(make_store(), "conversations"):
         check_recall_store(lambda: needs_recall(make_store(), "the contract"))
+    if hasattr(make_store(), "pending"):
+        check_outbox_store(lambda: needs_outbox(make_store(), "the contract"))
     if hasattr(make_store(), "documents"):
         check_document_store(lambda: needs_documents(make_store(), "the contract"))
 

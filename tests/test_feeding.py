@@ -17,9 +17,9 @@ import contextkit as ck
 from contextkit.errors import BudgetError, InputError, StoreBusy
 from contextkit.retrieval import feeding
 from contextkit.store import Pending
+from tests.recall_stores import Four
 from tests.support import builder
 from tests.test_recall import say, scope
-from tests.test_recall_store import Four
 
 LONG = "The fox is quick and it is brown. " * 30
 

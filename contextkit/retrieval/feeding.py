@@ -24,7 +24,7 @@ from contextkit.retrieval.index import Index
 from contextkit.retrieval.passages import Passage, passage_of
 from contextkit.retrieval.recall import message_of
 from contextkit.scope import Scope
-from contextkit.store import Pending, RecallStore, needs_documents, needs_recall
+from contextkit.store import OutboxStore, Pending, needs_documents, needs_outbox
 
 log = logging.getLogger("contextkit")
 
@@ -59,7 +59,7 @@ class Fed:
 
 
 def feed(
-    store: RecallStore,
+    store: OutboxStore,
     index: Index,
     *,
     roles: Collection[str] = ("user", "assistant"),
@@ -109,7 +109,7 @@ def feed(
 
 
 async def afeed(
-    store: RecallStore,
+    store: OutboxStore,
     index: Index,
     *,
     roles: Collection[str] = ("user", "assistant"),
@@ -142,7 +142,7 @@ async def afeed(
 class _Feeding:
     """What `feed` was given, checked; the steps that are completed in sync and async code."""
 
-    store: RecallStore
+    store: OutboxStore
     index: Index
     roles: Collection[str]
     language: str | None
@@ -151,7 +151,7 @@ class _Feeding:
     limit: int | None
 
     def __post_init__(self) -> None:
-        needs_recall(self.store, "feed")
+        needs_outbox(self.store, "feed")
         if not hasattr(self.index, "vectors"):
             raise InputError(f"is an index, not {type(self.index).__name__}", place="index")
         if isinstance(self.roles, str) or not {"user", "assistant", "tool"}.issuperset(self.roles):
