@@ -55,6 +55,7 @@ class Corpus:
         self._spoken: list[str | None] = []
         self._speaker_numbers: dict[str, int] = {}
         self._without_vector: dict[str, str] = {}
+        self._terms_at: dict[str, list[str]] = {}
         self._wanted: dict[str, tuple[str, list[int]]] | None = None
 
     def __len__(self) -> int:
@@ -76,8 +77,13 @@ class Corpus:
             if spoken:
                 self._languages[spoken] += 1
             for term in (*said, *dated):
-                if term.word and term.key not in self.postings:
-                    self._without_vector.setdefault(term.key, term.word)
+                if (
+                    term.word
+                    and term.key not in self.postings
+                    and term.key not in self._without_vector
+                ):
+                    self._without_vector[term.key] = term.word
+                    self._terms_at.setdefault(address_of(term.word), []).append(term.key)
             self.postings.append((term.key for term in said), (term.key for term in dated))
             self.tokens.append(passage.tokens)
             if not self.passages or self.passages[-1].session != passage.session:
@@ -93,7 +99,8 @@ class Corpus:
             self.present.extend(rows)
             if self._vectors is not None:
                 self._vectors.extend(rows)
-            self._wanted = None
+            if self._wanted is not None:
+                self._want(self._wanted, len(self) - 1)
 
     def truncate(self, count: int) -> None:
         """Keep the first passages; costs what the others cost."""
@@ -103,7 +110,8 @@ class Corpus:
             gone = self.postings.truncate(count)
             self.words.discard(gone)
             for term in gone:
-                self._without_vector.pop(term, None)
+                if word := self._without_vector.pop(term, None):
+                    self._terms_at[address_of(word)].remove(term)
             for spoken in self._spoken[count:]:
                 if spoken:
                     self._languages[spoken] -= 1
@@ -214,17 +222,18 @@ class Corpus:
             EmbeddingError: vectors of another dimension than those that are held.
         """
         with self.lock:
-            for address, (_, rows) in list(self._missing().items()):
-                if (vector := vectors.get(address)) is not None:
+            missing = self._missing()
+            for address, vector in vectors.items():
+                if address in missing:
                     matrix = self._matrix(vector)
+                    _, rows = missing.pop(address)
                     matrix[rows] = vector
                     self.present.values[rows] = True
-                    self._missing().pop(address)
-            for term, word in list(self._without_vector.items()):
-                if (vector := vectors.get(address_of(word))) is not None:
+                for term in self._terms_at.get(address, ()):
                     self._matrix(vector)
                     self.words.add(term, vector)
                     del self._without_vector[term]
+                self._terms_at.pop(address, None)
 
     def _matrix(self, vector: np.ndarray) -> np.ndarray:
         if self._vectors is None:
@@ -247,15 +256,17 @@ class Corpus:
             empty = np.flatnonzero(~self.present.values)
             owners = np.searchsorted(self.first_rows.values, empty, side="right") - 1
             for number in dict.fromkeys(owners.tolist()):
-                passage = self.passages[number]
-                for row, part in enumerate(
-                    passages_of(passage.text), int(self.first_rows.values[number])
-                ):
-                    text = f"{passage.speaker}: {part}"
-                    if part.strip() and not self.present.values[row]:
-                        missing.setdefault(address_of(text), (text, []))[1].append(row)
+                self._want(missing, number)
             self._wanted = missing
         return self._wanted
+
+    def _want(self, missing: dict[str, tuple[str, list[int]]], number: int) -> None:
+        """Add the parts of a passage that have no vector."""
+        passage = self.passages[number]
+        for row, part in enumerate(passages_of(passage.text), int(self.first_rows.values[number])):
+            text = f"{passage.speaker}: {part}"
+            if part.strip() and not self.present.values[row]:
+                missing.setdefault(address_of(text), (text, []))[1].append(row)
 
 
 def _speaker(passage: Passage) -> str:

@@ -13,19 +13,18 @@ from contextkit.edits import Edit
 from contextkit.errors import BudgetError, CallsPaused, DeadlinePassed, InputError
 from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora, Kept
-from contextkit.retrieval.excerpts import excerpt
 from contextkit.retrieval.index import Index
 from contextkit.retrieval.index_inputs import unit_rows
-from contextkit.retrieval.passages import Passage, address_of
+from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.questions import is_small_talk
-from contextkit.retrieval.ranking import fill, rank
+from contextkit.retrieval.ranking import rank
 from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
 from contextkit.retrieval.sources import Change, Source
 from contextkit.retrieval.terms import check_language
 from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
+from contextkit.strategies.choosing import Share, excerpt_key
 from contextkit.strategies.passages import (
-    block_of,
     counted,
     name_of_asker,
     next_passage,
@@ -139,9 +138,11 @@ class Retrieve:
 
         def read() -> None:
             self.reading.check()
+            mark = kept.mark
+            change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
             with kept.lock:
-                change: Change = source.read(scope, kept.mark)
-                kept.change(change, lambda passage: counted(view, passage))
+                if kept.mark is mark:  # else another build was first
+                    kept.change(change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
             self.reading.succeeded()
@@ -180,8 +181,13 @@ class Retrieve:
 
     def _held(self, asked: _Asked, index: Index) -> Need:
         """What is needed of the index: the vectors that this process does not have yet."""
-        wanted = list(asked.kept.corpus.wanted_by_scope(asked.question).items())
+        wanted: list[tuple[ScopeKey, dict[str, str]]] = []
         missing: list[tuple[ScopeKey, str, str]] = []
+
+        def begin(_: None) -> Iterable[Edit] | Need:
+            # Not before the breaker lets it through: of a long log that has no vectors, it is long.
+            wanted.extend(asked.kept.corpus.wanted_by_scope(asked.question).items())
+            return look(0)
 
         def look(at: int) -> Iterable[Edit] | Need:
             if at == len(wanted):
@@ -196,22 +202,28 @@ class Retrieve:
 
             return self._need(asked, lambda: index.vectors(scope, list(texts)), found, "index")
 
-        return self._need(asked, self.breaker.check, lambda _: look(0), "index")
+        return self._need(asked, self.breaker.check, begin, "index")
 
     def _embedded(
-        self, asked: _Asked, index: Index, missing: Sequence[tuple[ScopeKey, str, str]]
+        self,
+        asked: _Asked,
+        index: Index,
+        missing: Sequence[tuple[ScopeKey, str, str]],
+        begin: int = 0,
     ) -> Iterable[Edit] | Need:
         """What is needed of the embedder, batch by batch as long as there is time.
 
         The question comes first. It is no passage, so that its vector is kept nowhere.
         """
         question = QUESTION not in asked.vectors
-        if (not missing and not question) or (not question and asked.left <= 0):
+        done = begin >= len(missing)
+        if (done and not question) or (not question and asked.left <= 0):
             self.breaker.succeeded()
             return self._chosen(asked)
-        scope = missing[0][0] if missing else asked.scope
-        batch = {name: text for where, name, text in missing[:BATCH] if where == scope}
-        rest = missing[len(batch) :]
+        scope = asked.scope if done else missing[begin][0]
+        some = missing[begin : begin + BATCH]
+        batch = {name: text for where, name, text in some if where == scope}
+        end = begin + len(batch)
         if question:
             batch[QUESTION] = asked.question
 
@@ -220,11 +232,11 @@ class Retrieve:
             asked.hold(vectors)
             vectors.pop(QUESTION, None)
             if not vectors:
-                return self._embedded(asked, index, rest)
+                return self._embedded(asked, index, missing, end)
             return self._need(
                 asked,
                 lambda: index.add(scope, list(vectors), list(vectors.values())),
-                lambda _: self._embedded(asked, index, rest),
+                lambda _: self._embedded(asked, index, missing, end),
                 "index",
             )
 
@@ -274,61 +286,30 @@ class Retrieve:
             scores = rank(corpus, asked.question, vector=question, words=asked.vectors, asker=asker)
             shown = shown_keys(view)
             allowed = asked.kept.open(shown, own_key(view))
-            room = self.share - self._taken(view, [])
-            numbers = fill(scores, corpus.tokens.values, room, among=allowed)
-            if not numbers and (scores * allowed).any():
-                numbers = [int((scores * allowed).argmax())]
-            chosen = [(float(scores[n]), corpus.passages[n]) for n in numbers]
             weights = corpus.term_weights(asked.question)
-        while len(chosen) > 1 and self._taken(view, [p for _, p in chosen]) > self.share:
-            chosen.remove(min(chosen, key=lambda found: (found[0], -found[1].number)))
-        keys = [passage.key for _, passage in chosen]
-        if chosen and self._taken(view, [chosen[0][1]]) > self.share:
-            chosen = self._excerpt(view, chosen[0], weights)
-            # Another question may want another part of it.
-            keys = [(*passage.key[:3], address_of(passage.text)) for _, passage in chosen]
-        if not chosen or shown.issuperset(keys):
+            name = self.source.name if self.source is not None else "passages"
+            share = Share(view, name, self.share, self.language)
+            chosen = share.choose(corpus, scores, allowed, shown, weights)
+            whole = [corpus.passages[number] for number, _ in chosen]
+        if not chosen:
             return []
         passages = [passage for _, passage in chosen]
+        keys = [
+            one.key if one is passage else excerpt_key(passage)
+            for one, passage in zip(whole, passages, strict=True)
+        ]
         return [
             view.insert(
-                self._block(view, passages),
+                share.block(passages),
                 reason=f"{len(passages):,} of {int(allowed.sum()):,} passages answer the message",
                 by=type(self).__name__,
                 provenance={
                     "passages": [[source, [*scope], *rest] for source, scope, *rest in keys],
-                    "scores": [score for score, _ in chosen],
+                    "scores": [float(scores[number]) for number, _ in chosen],
                     "vectors": question is not None,
                 },
             )
         ]
-
-    def _excerpt(
-        self, view: View, found: tuple[float, Passage], weights: Mapping[str, float]
-    ) -> list[tuple[float, Passage]]:
-        """What of a passage that is larger than the whole share answers best."""
-        score, passage = found
-        room = self.share - self._taken(view, [replace(passage, text="")])
-        frame = view.count({"role": "user", "content": ""})
-
-        def count(text: str) -> int:
-            return view.count({"role": "user", "content": text}) - frame
-
-        while room > 0:
-            text = excerpt(passage.text, weights, room, count, language=self.language)
-            shown = replace(passage, text=text)
-            if not text or self._taken(view, [shown]) <= self.share:
-                return [(score, shown)] if text else []
-            room = room * 3 // 4  # pieces may count more together than one by one
-        return []
-
-    def _taken(self, view: View, passages: list[Passage]) -> int:
-        """Tokens of a block, with what stands around it."""
-        return view.count({"role": "user", "content": f"\n\n{self._block(view, passages)}"})
-
-    def _block(self, view: View, passages: list[Passage]) -> str:
-        name = self.source.name if self.source is not None else "passages"
-        return block_of(view, name, passages)
 
 
 @dataclass(slots=True)
