@@ -276,7 +276,7 @@ def test_passages_stand_in_the_order_in_which_they_were_said(way: str) -> None:
 def test_a_label_says_who_when_and_which_message() -> None:
     history = ck.History(scope=SCOPE)
     history.append(user("the code of the vault is 4711", name="Zoë"), time=1_700_000_000)
-    history.append(answer("noted, the vault"), time=1_700_000_060.5)
+    history.append(answer("the code of the vault is noted"), time=1_700_000_060.5)
     history.extend(talk([]))
     history.append(user(VAULT))
     labels = [one.label for one in shown(made().build(history))]
@@ -709,7 +709,7 @@ def test_a_source_that_fails_leaves_the_others_alone() -> None:
     context = builder(560, tail=tail).build(asking())
 
     assert "4711" in content(context)
-    assert context.report.failures == ("Retrieve: OSError: no such file",)
+    assert context.report.failures == ("Retrieve (notes): OSError: no such file",)
 
 
 def test_a_source_reads_by_scope() -> None:
