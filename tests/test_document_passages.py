@@ -21,7 +21,7 @@ from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.documents import InMemory
 from contextkit.retrieval.ranking import rank
-from contextkit.store_checks import check_document_store
+from contextkit.testing.stores import check_document_store
 from tests.support import builder
 from tests.test_recall_store import Four
 

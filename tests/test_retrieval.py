@@ -334,7 +334,7 @@ def test_system_messages_never_come_back(way: str) -> None:
     context = builder(600, tail=tail, pin=lambda message: False).build(history)
 
     assert numbers(context)
-    assert "471" not in content(context)
+    assert "vault is 471" not in content(context)
 
 
 def test_text_parts_come_back_and_media_do_not() -> None:

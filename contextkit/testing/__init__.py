@@ -17,17 +17,17 @@ from contextkit.errors import (
     StoreConflict,
 )
 from contextkit.history import History
-from contextkit.index_checks import check_index
 from contextkit.profiles import profile_for
-from contextkit.retrieval.contract import acheck_embedder, check_embedder
 from contextkit.scope import Scope
 from contextkit.store import Store, needs_documents, needs_recall
-from contextkit.store_checks import check_document_store, check_recall_store
-from contextkit.store_checks import promise as _promise
-from contextkit.store_checks import said as _said
 from contextkit.strategies.base import Strategy
 from contextkit.summarizing.kept import hidden_numbers, kept_of, said_by
 from contextkit.summarizing.mention import FactKind
+from contextkit.testing.embedders import acheck_embedder, check_embedder
+from contextkit.testing.indexes import check_index
+from contextkit.testing.stores import check_document_store, check_recall_store
+from contextkit.testing.stores import promise as _promise
+from contextkit.testing.stores import said as _said
 from contextkit.view import fold
 
 __all__ = [
