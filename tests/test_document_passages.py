@@ -22,8 +22,8 @@ from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.documents import InMemory
 from contextkit.retrieval.ranking import rank
 from contextkit.testing.stores import check_document_store
+from tests.recall_stores import Four
 from tests.support import builder
-from tests.test_recall_store import Four
 
 ASKS = ck.Scope("acme", "u1", "42")
 COUNT = EstimateCounter().count

@@ -17,9 +17,9 @@ import contextkit as ck
 from contextkit.errors import BudgetError, InputError, StoreBusy
 from contextkit.retrieval import feeding
 from contextkit.store import Pending
+from tests.recall_stores import Four
 from tests.support import builder
 from tests.test_recall import say, scope
-from tests.test_recall_store import Four
 
 LONG = "The fox is quick and it is brown. " * 30
 
@@ -102,6 +102,21 @@ def test_a_build_finds_what_was_fed(store: ck.SQLiteStore) -> None:
     texts = set(embed.texts)
     assert question in texts
     assert all(text in question for text in texts), "words of the question at most"
+
+
+def test_long_term_recall_finds_what_was_fed_for_it(store: ck.SQLiteStore) -> None:
+    embed = Embedder()
+    index = ck.VectorIndex(embed)
+    say(store, "41", "My cat is called Mia.", {"role": "assistant", "content": "A fine name."})
+    say(store, "42", "The weather is fine.")
+    ck.feed(store, index, recall=True)
+    assert len(set(embed.texts)) == len(embed.texts) - 1, "no word twice but in two conversations"
+    embed.batches.clear()
+    builds = builder(900, store=store, tail=[ck.Retrieve(index, ck.Recall(store), share=300)])
+    sent = builds.build(ck.History(["What is my cat called?"], scope=scope("43")))
+    assert "Mia" in str(sent.request()["messages"])
+    assert embed.texts[0] == "What is my cat called?"
+    assert all(text in "What is my cat called?" for text in embed.texts)
 
 
 @pytest.mark.parametrize("fails", ["bad", "user"])

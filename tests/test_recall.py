@@ -17,8 +17,8 @@ from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Change, changed
+from tests.recall_stores import Four
 from tests.support import builder
-from tests.test_recall_store import Four
 
 
 class Counting(ck.SQLiteStore):
@@ -69,7 +69,7 @@ def test_a_passage_says_who_said_it_when_and_where(store: Counting) -> None:
         (2, "assistant", "assistant", "Noted."),
         (3, "user", "user", "And a dog."),
     ]
-    assert [p.date for p in found] == ["2023-11-14 22:13", "2023-11-14 22:14", ""]
+    assert [p.date for p in found] == ["2023-11-14 22:13 UTC", "2023-11-14 22:14 UTC", ""]
     assert {(p.source, p.scope) for p in found} == {("41", ("acme", "u1", "41"))}
     assert len({p.session for p in found}) == 1
 
