@@ -26,7 +26,7 @@ from contextkit.records import record_to_json
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Change
 from contextkit.strategies.blocks import delimiter_mark, label_of
-from contextkit.testing import check_index, check_strategy
+from contextkit.testing import check_index, check_source, check_strategy
 from tests.retrieved import (
     FACTS,
     GARDENER,
@@ -751,6 +751,65 @@ def test_it_keeps_the_contract_of_strategies(way: str) -> None:
     check_strategy(retrieve(way, share=200), "tail")
     if way == "vectors":
         check_index(lambda: ck.VectorIndex(Embedder()))
+
+
+NOTE = Passage("the vault is in the cellar", role="document", source="note", scope=("a",))
+
+
+class Breaking(Given):
+    """A source that breaks one promise."""
+
+    def __init__(self, fault: str, *passages: Passage) -> None:
+        found = passages or (NOTE, replace(NOTE, number=1))
+        super().__init__({("tenant", "user"): found, ("tenant, another", "user, another"): found})
+        self.fault = fault
+        if fault == "name":
+            self.name = "no\nname"
+
+    def owner(self, scope: ck.Scope) -> Any:
+        if self.fault == "owner":
+            return "tenant"
+        return super().owner(scope)
+
+    def read(self, scope: ck.Scope, since: Any = None) -> Change:
+        found = super().read(scope, since)
+        if self.fault == "everything again":
+            return replace(found, kept=0, added=self.passages["tenant", "user"])
+        if self.fault == "kept":
+            return replace(found, kept=1)
+        if self.fault != "stranger" and scope.tenant != "tenant":
+            return Change(0, (), ())
+        return found
+
+
+@pytest.mark.parametrize(
+    ("fault", "passages", "told"),
+    [
+        ("name", (), "a word or a few words"),
+        ("owner", (), "an owner is a tuple"),
+        ("everything again", (), "all is kept"),
+        ("kept", (), "nothing is kept"),
+        ("stranger", (), "another owner"),
+        ("", (NOTE, NOTE), "the same place"),
+        ("", (replace(NOTE, scope=()),), "in whose scope"),
+        ("", (replace(NOTE, text=" "),), "has a text"),
+    ],
+)
+def test_the_contract_of_sources_finds_what_breaks_it(
+    fault: str, passages: tuple[Passage, ...], told: str
+) -> None:
+    with pytest.raises((AssertionError, InputError), match=told):
+        check_source(Breaking(fault, *passages), SCOPE)
+
+
+def test_sources_keep_the_contract_of_sources() -> None:
+    with ck.SQLiteStore(":memory:") as store:
+        stored(store, ck.Scope("tenant", "user", "1"), user("one"), answer("two"))
+        personal, common = ck.Documents(store), ck.Documents(store, of="tenant")
+        personal.add_document("# A\n\nb\n\n# C\n\nd", source="a", tenant="tenant", user="user")
+        common.add_document("b", source="a", tenant="tenant")
+        for source in (ck.Recall(store), personal, common, Breaking("")):
+            check_source(source, SCOPE)
 
 
 @pytest.mark.parametrize(
