@@ -66,7 +66,9 @@ notebooks: $(READY)  ## execute the notebooks and keep their outputs in them
 soak: $(READY)  ## the promises over SOAK generated conversations each (10000)
 	CONTEXTKIT_SOAK=$(SOAK) $(BIN)/python -m pytest -n $(JOBS) --timeout=0 \
 	  tests/test_promises_summaries.py tests/test_promises.py \
-	  tests/test_feeding_kills.py tests/test_foreign_passages.py $(ARGS)
+	  tests/test_feeding_kills.py tests/test_foreign_passages.py \
+	  tests/test_index_crashes.py tests/test_index_scopes.py tests/test_sqlite_index.py \
+	  tests/test_chroma_server.py tests/test_retrieval_hostile.py $(ARGS)
 
 mutants: $(READY)  ## break the core in known places: each break must fail a test
 	$(BIN)/python -m tests.mutants $(ARGS)

@@ -397,19 +397,13 @@ def ablations(result: Outcome) -> str:
 def _beside(result: Outcome) -> str:
     best = result["rows"][-1]
     intervals = ", ".join(f"{low} to {high}" for low, high in best["interval"])
-    return "\n".join(
-        [
-            markdown(
-                ["evidence inside, %", *_shares(result)], [_row(one) for one in result["rows"]]
-            ),
-            "",
-            (
-                f"{result['dialogues']} dialogues of {result['turns']:,} turns and "
-                f"{result['tokens']:,} tokens, {best['questions']} questions. 95 % by bootstrap "
-                f"over the questions, {best['name']}: {intervals}."
-            ),
-        ]
+    rows = [_row(one) for one in result["rows"]]
+    said = (
+        f"{result['dialogues']} dialogues of {result['turns']:,} turns and {result['tokens']:,} "
+        f"tokens, {best['questions']} questions. 95 % by bootstrap over the questions, "
+        f"{best['name']}: {intervals}."
     )
+    return "\n".join([markdown(["evidence inside, %", *_shares(result)], rows), "", said])
 
 
 def _left(result: Outcome) -> str:

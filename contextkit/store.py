@@ -1,11 +1,11 @@
-"""Store: where conversations and decisions are kept; a protocol of four methods, and two beside it.
+"""Store: where conversations and decisions are kept: four methods, and protocols beyond them.
 
 A store keeps two things under a scope: the *log*, records in order with a version, and the
 *decisions*, each addressed by the prefix hash of its decision point, where the first writer wins.
 Records and decisions are JSON data, as `records.record_to_json` and `Decision.to_json` make them.
 
-That is all that conversations need. A `RecallStore` says besides which conversations a user has and
-what of them is not in an index yet; a `DocumentStore` keeps documents.
+That is all that conversations need. A `RecallStore` says besides which conversations a user has, an
+`OutboxStore` what of them is not in an index yet; a `DocumentStore` keeps documents.
 """
 
 from __future__ import annotations
@@ -76,11 +76,7 @@ class Pending:
 
 
 class RecallStore(Store, Protocol):
-    """A store that long-term recall and the feeding of an index can work with.
-
-    It has an *outbox*: each `append` that holds messages (records of type `message`) enters its
-    conversation there, in the same transaction, so that no crash can come between the two.
-    """
+    """A store that long-term recall can work with."""
 
     def conversations(self, scope: Scope) -> list[tuple[str, int]]:
         """All conversations of the user of a scope with their versions, the scope's own too.
@@ -91,6 +87,14 @@ class RecallStore(Store, Protocol):
 
     def load_since(self, scope: Scope, version: int) -> list[dict[str, Any]]:
         """The records behind the first `version` ones; empty where there are no more."""
+
+
+class OutboxStore(RecallStore, Protocol):
+    """A store that an index can be fed from.
+
+    Each `append` that holds messages (records of type `message`) enters its conversation into the
+    *outbox*, in the same transaction, so that no crash can come between the two.
+    """
 
     def pending(self, limit: int, after: Pending | None = None) -> list[Pending]:
         """What the outbox holds, in one order, at most `limit`; those behind `after`, if given."""
@@ -126,12 +130,21 @@ class DocumentStore(Protocol):
 
 
 def needs_recall(store: Any, purpose: str) -> RecallStore:
-    """The store, if it can do what recall and feeding need.
+    """The store, if it says which conversations a user has.
 
     Raises:
         InputError: names what it lacks.
     """
-    names = ("load", "append", "conversations", "load_since", "pending", "done", "pend_all")
+    return _with_methods(store, ("conversations", "load_since"), purpose)  # type: ignore[no-any-return]  # has the methods
+
+
+def needs_outbox(store: Any, purpose: str) -> OutboxStore:
+    """The store, if it says what no index has yet.
+
+    Raises:
+        InputError: names what it lacks.
+    """
+    names = ("conversations", "load_since", "pending", "done", "pend_all")
     return _with_methods(store, names, purpose)  # type: ignore[no-any-return]  # has the methods
 
 

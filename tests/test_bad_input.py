@@ -33,6 +33,7 @@ from contextkit.log_lines import write_lines
 from contextkit.profiles import Price
 from contextkit.strategies.blocks import delimiter_mark
 from contextkit.summarizing.model import ModelSummarizer
+from tests.recall_stores import Four
 from tests.support import (
     SCOPE,
     Characters,
@@ -395,6 +396,12 @@ def store_refuses(ask: Callable[[ck.SQLiteStore], Any]) -> Case:
             return outcome_of(error)
 
     return case
+
+
+def added(**given: Any) -> int:
+    """A document, of which something is wrong."""
+    good = {"text": "Text.", "source": "a.md", "tenant": "acme", "user": "u1"}
+    return ck.Documents().add_document(**{**good, **given})
 
 
 def closed_store() -> Outcome:
@@ -1064,6 +1071,31 @@ CASES: dict[str, Case] = {
         lambda store: store.append(SCOPE, [{"b": 1}], expected=0)
     ),
     "store that was closed": closed_store,
+    "store of four methods": raises(
+        lambda: ck.Recall(Four()),  # type: ignore[arg-type]
+        lambda: ck.feed(Four(), ck.VectorIndex(len)),  # type: ignore[arg-type]
+        lambda: ck.Documents(Four()),  # type: ignore[arg-type]
+    ),
+    "time that is none": raises(
+        *(
+            lambda odd=odd: ck.History().append("Hello", time=odd)
+            for odd in ("now", NAN, -1, 1.7e12, True)
+        )
+    ),
+    "document that is none": raises(
+        *(lambda odd=odd: added(text=odd) for odd in ("", " ", None, "\ud800", 5)),
+        *(lambda odd=odd: added(source=odd) for odd in ("", "a\nb", None, "\ud800", 5)),
+    ),
+    "document of nobody": raises(
+        *(lambda odd=odd: added(tenant=odd) for odd in ("", None, 5, {"$ne": ""})),
+        *(lambda odd=odd: added(user=odd) for odd in ("", None, 5, {"$ne": ""})),
+    ),
+    "scope to recall from that is none": raises(
+        *(
+            lambda odd=odd: ck.Documents().read(odd)
+            for odd in (None, "acme", {"tenant": {"$ne": ""}}, ("acme", "u1", "42"))
+        )
+    ),
 }
 
 

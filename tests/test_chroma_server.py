@@ -112,7 +112,7 @@ client = chromadb.HttpClient("127.0.0.1", int(sys.argv[1]))
 index, me = ck.ChromaServerIndex(len, client), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.readline()
-for number in range(15):
+for number in range(8):
     for tenant in (f"tenant {number}", "t"):  # most are new to all of them
         scope = (tenant, "u", "c")
         index.add(scope, ["shared", f"{me}-{number}"], [[1.0, 2.0], [1.0, number]])
@@ -132,10 +132,10 @@ def test_processes_write_and_read_at_once(index: ck.ChromaServerIndex, server: A
         writer.communicate(timeout=120)
     assert [writer.returncode for writer in writers] == [0] * 3
 
-    names = [f"{me}-{number}" for me in range(3) for number in range(15)]
+    names = [f"{me}-{number}" for me in range(3) for number in range(8)]
     assert held(index, ("t", "u", "c"), names) == names
-    assert index.forget(("t", "u", "c")) == 46  # nothing twice
-    for number in range(15):
+    assert index.forget(("t", "u", "c")) == 25  # nothing twice
+    for number in range(8):
         assert index.forget((f"tenant {number}", "u", "c")) == 4
 
 
@@ -328,6 +328,6 @@ def test_neither_texts_nor_names_are_on_the_server(tmp_path: Path) -> None:
         builder(500, tail=[ck.Retrieve(index, share=120)]).build(history)
         kept = b"".join(file.read_bytes() for file in server.path.rglob("*") if file.is_file())
 
-    assert b"contextkit-1-" in kept
+    assert b"contextkit-2-" in kept
     for word in (*scope.key, history.id, "4711", "filler"):
         assert word.encode() not in kept

@@ -94,6 +94,7 @@ def test_names_of_every_hostile_class_see_their_own_alone(store: ck.SQLiteStore)
         fill(store, scope)
     found = sources(store)
     for scope in scopes:
+        assert store.conversations(scope) == [("1", 1)]
         check(found, scope, {"1"})
         # A conversation of any name asks, too.
         check(found, ck.Scope(scope.tenant, scope.user, "%"), {"1"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.evidence import Ours
-from benchmarks.labelled import ADVERSARIAL, SAMPLE, dialogues
+from benchmarks.labelled import ADVERSARIAL, ROLES, SAMPLE, Dialogue, dialogues
 from contextkit.errors import EmbeddingError
 from contextkit.retrieval import words
 from contextkit.retrieval.corpus import Corpus
+from contextkit.retrieval.excerpts import passages_of
 from contextkit.retrieval.passages import Passage, address_of
+from contextkit.retrieval.questions import is_standing, participant_asked, role_asked
 from contextkit.retrieval.ranking import STEPS, fill, rank, session_best
 from contextkit.retrieval.relevance import is_relevant
+from contextkit.retrieval.terms import date_terms, terms
 
 DIMENSION = 16
 
@@ -275,6 +280,11 @@ def test_what_was_taken_away_again_leaves_no_trace(kept: Any, gone: Any, early: 
     with_vectors(other)
 
     assert len(one) == len(kept)
+    assert len(one.words) == len(other.words)
+    assert one.wanted_words() == other.wanted_words() == {}
+    for passage in reversed(gone):  # without vectors: what was there before must not show
+        one.append(passage)
+        other.append(passage)
     assert one.spoken == other.spoken
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(words, "FEWEST", 1)
@@ -380,6 +390,137 @@ def test_the_best_three_of_a_session_are_what_a_plain_loop_finds(rows: Any) -> N
         assert found[number] == pytest.approx(sum(three) / len(three))
 
 
+# -- the whole, beside the formulas as they are written down ---------------------------------------
+
+
+def plainly(dialogue: Dialogue, question: str, near: bool) -> list[float]:
+    """`rank` in loops: lists and dicts, every passage and term looked at."""
+    passages = dialogue.passages
+    count = len(passages)
+    names = {term.key for name in dialogue.speakers if name not in ROLES for term in terms(name)}
+    own = [Counter(term.key for term in terms(one.text)) for one in passages]
+    lengths = [sum(one.values()) for one in own]
+    counts = [
+        one + Counter(t.key for t in date_terms(p.date))
+        for one, p in zip(own, passages, strict=True)
+    ]
+    mean = sum(lengths) / count
+    asked = {term.key: term.word for term in terms(question) if term.key not in names}
+    said: dict[str, str] = {}
+    for passage in passages:
+        for term in (*terms(passage.text), *date_terms(passage.date)):
+            if term.word:
+                said.setdefault(term.key, term.word)
+
+    def idf(term: str) -> float:
+        holding = sum(term in one for one in counts)
+        return math.log(1 + (count - holding + 0.5) / (holding + 0.5))
+
+    def weight(term: str, at: int) -> float:
+        times = counts[at][term]
+        return idf(term) * times * 2.6 / (times + 1.6 * (0.4 + 0.6 * lengths[at] / mean))
+
+    center = sum(vector_of(word).astype(float) for word in said.values()) / len(said)
+
+    def cosine(one: str, other: str) -> float:
+        a, b = vector_of(one) - center, vector_of(other) - center
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    def together(at: int, other: int) -> bool:
+        return 0 <= other < count and passages[other].session == passages[at].session
+
+    def with_session(scores: list[float], share: float) -> list[float]:
+        best = {
+            one.session: sorted(
+                s for s, p in zip(scores, passages, strict=True) if p.session == one.session
+            )[-3:]
+            for one in passages
+        }
+        return [
+            score + share * sum(best[one.session]) / len(best[one.session])
+            for score, one in zip(scores, passages, strict=True)
+        ]
+
+    def scaled(scores: list[float]) -> list[float]:
+        low, high = min(scores), max(scores)
+        return [
+            (score - low) / (high - low) if high > low else float(score > 0) for score in scores
+        ]
+
+    total = [0.0] * count
+    for term, word in asked.items():
+        matches = [(term, 1.0)]
+        if near and word:
+            own_word = said.get(term, word)  # of those with a stem in common the first said
+            ranked = sorted(((cosine(own_word, said[one]), one) for one in said), reverse=True)
+            ranked = [(score, one) for score, one in ranked if one != term][:20]
+            matches += [
+                (one, (score - 0.2) / 0.8 * min(1.0, idf(term) / idf(one)))
+                for score, one in ranked
+                if score > 0.2 and one not in names
+            ]
+        held = [max(share * weight(one, at) for one, share in matches) for at in range(count)]
+        for at in range(count):
+            shares = {0: 1.0, -1: 0.5, 1: 0.5, -2: 0.4, 2: 0.4}
+            total[at] += max(
+                share * held[at + by] for by, share in shares.items() if together(at, at + by)
+            )
+    named = participant_asked(question, [n for n in dialogue.speakers if n not in ROLES])
+    chat = "assistant" in dialogue.speakers
+    meant = named or (role_asked(question) if chat else None)
+    mine = [float(one.speaker == meant) for one in passages]
+    total = [
+        score * (1 + 0.5 * is_mine) + 1.5 * is_mine
+        for score, is_mine in zip(total, mine, strict=True)
+    ]
+    scores = scaled(with_session(total, 0.3))
+    if near:
+        vector = vector_of(question)
+        cosines = [
+            max(
+                0.0,
+                *(
+                    float(vector @ vector_of(f"{p.speaker}: {part}"))
+                    for part in passages_of(p.text)
+                ),
+            )
+            for p in passages
+        ]
+        summed = [
+            cosines[at]
+            + (0.1 * cosines[at - 1] if together(at, at - 1) else 0)
+            + (0.2 * cosines[at + 1] if together(at, at + 1) else 0)
+            for at in range(count)
+        ]
+        dense = [
+            score + 0.05 * is_mine
+            for score, is_mine in zip(with_session(summed, 0.15), mine, strict=True)
+        ]
+        scores = [0.6 * a + 0.4 * b for a, b in zip(scores, scaled(dense), strict=True)]
+    standing = [0.15 * (chat and p.role == "user" and is_standing(p.text)) for p in passages]
+    return [score + more for score, more in zip(scores, standing, strict=True)]
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_scores_are_what_the_formulas_say(near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "FEWEST", 20)
+    for dialogue in dialogues(None):
+        corpus = Corpus("english")
+        for passage in dialogue.passages:
+            corpus.append(passage)
+        if near:
+            with_vectors(corpus)
+        for question in dialogue.questions:
+            given = {
+                address: vector_of(word)
+                for address, word in corpus.wanted_words(question.text).items()
+            }
+            vector = vector_of(question.text) if near else None
+            scores = rank(corpus, question.text, vector=vector, words=given)
+
+            assert scores == pytest.approx(plainly(dialogue, question.text, near), abs=2e-5)
+
+
 # -- relevance -----------------------------------------------------------------------------------
 
 
@@ -398,6 +539,14 @@ def test_what_was_never_spoken_of_finds_nothing() -> None:
 
     assert is_relevant(corpus, "What sold best at the opening of the bakery?")
     assert not is_relevant(corpus, "Which sorting algorithm has a quadratic worst case?")
+
+
+def test_a_word_that_everybody_says_is_no_evidence() -> None:
+    corpus = corpus_of(*(f"The dog again, number {number}." for number in range(40)))
+    corpus.append(Passage("The greyhound, at last."))
+
+    assert not is_relevant(corpus, "dog?")
+    assert is_relevant(corpus, "greyhound?")
 
 
 def test_a_near_vector_is_relevant_without_a_word_in_common() -> None:

@@ -13,8 +13,9 @@ from contextkit import Scope, SQLiteStore
 from contextkit.errors import InputError, StoreConflict, StoreCorrupt, StoreUnreadable
 from contextkit.scope import ScopeKey
 from contextkit.storage import outbox
-from contextkit.store import Pending, needs_documents, needs_recall
+from contextkit.store import Pending, needs_documents, needs_outbox, needs_recall
 from contextkit.testing import check_store
+from tests.recall_stores import Four
 from tests.test_store import raw
 
 SCOPE = Scope("acme", "u1", "42")
@@ -370,25 +371,11 @@ def test_a_migration_that_breaks_off_leaves_the_older_file(
 # -- a store of one's own with four methods --------------------------------------------------
 
 
-class Four:
-    """What the `Store` protocol asks for, and no more."""
-
-    def load(self, scope: Any) -> list[Any]:
-        return []
-
-    def append(self, scope: Any, records: Any, **_: Any) -> int:
-        return len(records)
-
-    def decisions(self, *_: Any) -> dict[str, Any]:
-        return {}
-
-    def decide(self, scope: Any, view: str, prefix_hash: str, decision: Any) -> Any:
-        return decision
-
-
 def test_a_store_of_four_methods_is_told_what_recall_lacks() -> None:
-    with pytest.raises(InputError, match=r"Four has no conversations\(\), load_since\(\), pending"):
+    with pytest.raises(InputError, match=r"Four has no conversations\(\), load_since\(\), which"):
         needs_recall(Four(), "Recall")
+    with pytest.raises(InputError, match=r"load_since\(\), pending\(\), done\(\), pend_all"):
+        needs_outbox(Four(), "feed")
     with pytest.raises(InputError, match=r"Four has no documents\(\).*SQLiteStore has all"):
         needs_documents(Four(), "Documents")
     with pytest.raises(InputError):

@@ -151,7 +151,8 @@ def test_threads_share_one_index(index: ck.SQLiteIndex) -> None:
         shown = []
         for turn in range(3):
             history.append(f"the vault ? {turn}")
-            context = builder(500, tail=[ck.Retrieve(index, share=120)]).build(history)
+            strategy = ck.Retrieve(index, share=120, seconds=60)
+            context = builder(500, tail=[strategy]).build(history)
             assert not context.report.failures
             shown.append(wire(context))
             history.append(answer("so"))

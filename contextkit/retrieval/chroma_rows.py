@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from zlib import crc32
 
 from contextkit.errors import IndexCorrupt
 from contextkit.retrieval.index import Embed
@@ -30,7 +31,7 @@ Result = TypeVar("Result")
 Calls = Generator[Any, Any, Result]
 """Yields what a call of a client gave, which an async client has to be awaited for."""
 
-PREFIX = "contextkit-1-"  # 1: the layout of what is in a collection
+PREFIX = "contextkit-2-"  # 2: the layout of what is in a collection
 _PAGE = 100  # collections listed at once
 _BYTES = 4_000_000  # of vectors at once: a server takes bodies of 40 MiB, and JSON is longer
 
@@ -100,7 +101,7 @@ class ChromaRows:
                 if row not in ids or not metadata or metadata.get("scope") != owner:
                     raise self._corrupt(collection, "holds what is of another scope")
                 vector = np.asarray(given, np.float32)
-                if vector.shape != (dimension,) or not abs(float(vector @ vector) - 1) < 1e-3:
+                if vector.shape != (dimension,) or metadata.get("checksum") != _sum(row, vector):
                     raise self._corrupt(collection, "holds a vector that was not stored here")
                 found[ids[row]] = vector
         return {address: found[address] for address in ids.values() if address in found}
@@ -111,18 +112,23 @@ class ChromaRows:
         if not addresses:
             return
         rows = {row: at for at, row in enumerate(row_ids(scope, addresses))}
-        collection = yield from self._collection(scope)
-        dimension = None if collection is None else self._dimension(collection)
-        units = unit_rows(vectors, len(addresses), dimension)
-        if collection is None:
+        units = unit_rows(vectors, len(addresses), None)
+        collection = yield from self._collection(scope, units.shape[1])
+        if collection is not None:
+            check_dimension(units.shape[1], self._dimension(collection))
+        else:
             collection = yield from self._created(scope, units.shape[1])
         owner = scope_id(scope)
         most = yield self.client.get_max_batch_size()
         for part in _parts(most, units.shape[1], list(rows)):
+            embeddings = units[[rows[row] for row in part]]
             yield collection.upsert(
                 ids=part,
-                embeddings=units[[rows[row] for row in part]],
-                metadatas=[{"scope": owner} for _ in part],
+                embeddings=embeddings,
+                metadatas=[
+                    {"scope": owner, "checksum": _sum(row, unit)}
+                    for row, unit in zip(part, embeddings, strict=True)
+                ],
             )
 
     def forget(self, scope: ScopeKey) -> Calls[int]:
@@ -158,9 +164,19 @@ class ChromaRows:
         except NotFoundError:
             return None
 
-    def _collection(self, scope: ScopeKey) -> Calls[Any]:
-        """The collection, if its vectors are of our embedder."""
-        if (collection := (yield from self._found(scope))) is not None:
+    def _collection(self, scope: ScopeKey, given: int | None = None) -> Calls[Any]:
+        """The collection, if its vectors are of our embedder; none, where it has none of any.
+
+        Args:
+            given: the dimension of vectors that are to be added.
+        """
+        if (collection := (yield from self._found(scope))) is None:
+            return None
+        other = given is not None and given != self._dimension(collection)
+        if other or _model(collection) != model_of(self.embed):
+            if not (yield collection.count()):  # what another embedder had here is forgotten
+                yield self.client.delete_collection(collection.name)
+                return None
             check_model(_model(collection), self.embed, self.where)
         return collection
 
@@ -202,6 +218,11 @@ def collection_name(scope: ScopeKey) -> str:
 
 def _model(collection: Any) -> str:
     return str((collection.metadata or {}).get("embedder", ""))
+
+
+def _sum(row: str, vector: np.ndarray) -> int:
+    """A checksum: damaged files of Chroma's graph may give another vector, as if it were right."""
+    return crc32(vector.astype("<f4", copy=False).tobytes(), crc32(row.encode()))
 
 
 def _parts(most: int, dimension: int, ids: list[str]) -> Iterator[list[str]]:

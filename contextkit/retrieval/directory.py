@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 from collections.abc import Iterator
@@ -11,13 +12,20 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from contextkit.errors import ContextKitError, IndexLocked, IndexUnusable, MissingExtra
+from contextkit.errors import (
+    ContextKitError,
+    IndexCorrupt,
+    IndexLocked,
+    IndexUnusable,
+    MissingExtra,
+)
+from contextkit.retrieval.chroma_probe import crashes
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
     from filelock import BaseFileLock
 
-_LOCK, _HOLDER = "contextkit.lock", "contextkit.pid"
+_LOCK, _HOLDER, _INSIDE = "contextkit.lock", "contextkit.pid", "contextkit.inside"
 
 # Chroma 1.5.9 does not let go of a collection that it has touched: some 2.6 MB and 4 open files
 # each (384 dimensions, measured 2026-11-22). At so many its client is opened anew, in some 10 ms,
@@ -53,8 +61,10 @@ class ChromaDirectory:
         _all.add(self)
         self._guard = _locked(self.path)
         try:
-            with _typed_errors(self.path):
-                self._client = _opened(self.path)
+            if Path(self.path, _INSIDE).exists() and crashes(self.path):
+                raise IndexCorrupt(self.path, "makes Chroma crash")
+            with _typed_errors(self.path), _marked(self.path):
+                self._client = opened(self.path)
         except BaseException:
             self.close()
             raise
@@ -94,14 +104,14 @@ class ChromaDirectory:
         with self._thread:
             if self._guard is None:
                 raise IndexUnusable(self.path, "was closed: make another ChromaIndex")
-            with _typed_errors(self.path):
+            with _typed_errors(self.path), _marked(self.path):
                 if self._client is not None and len(self.touched) >= _MOST_TOUCHED:
                     client, self._client = self._client, None
                     self.touched.clear()
                     client.close()
                     _give_back()
                 if self._client is None:  # also where opening it anew has failed before
-                    self._client = _opened(self.path)
+                    self._client = opened(self.path)
                 yield self._client
 
 
@@ -123,6 +133,18 @@ def _locked(path: str) -> BaseFileLock:
     return guard
 
 
+@contextmanager
+def _marked(path: str) -> Iterator[None]:
+    """A mark that stays where the process dies inside of Chroma, maybe of it."""
+    mark = Path(path, _INSIDE)
+    mark.touch()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            mark.unlink()
+
+
 def _holder(path: str) -> int | None:
     try:
         return int(Path(path, _HOLDER).read_text("ascii"))
@@ -130,7 +152,8 @@ def _holder(path: str) -> int | None:
         return None
 
 
-def _opened(path: str) -> Client:
+def opened(path: str) -> Client:
+    """A client, whose directory is locked."""
     import chromadb
     from chromadb.config import Settings
 
@@ -181,6 +204,13 @@ def _after_fork() -> None:
     for directory in list(_all):
         if directory._client is not None:  # noqa: SLF001 - of this module
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(directory._client))  # noqa: SLF001
+
+
+@atexit.register
+def _at_exit() -> None:
+    for directory in list(_all):
+        with suppress(ContextKitError):
+            directory.close()
 
 
 if hasattr(os, "register_at_fork"):

@@ -40,11 +40,11 @@ class Documents:
     Example:
         >>> from contextkit import Documents, Scope
         >>> handbook = Documents(of="tenant")
-        >>> handbook.add_document("# Leave\\n\\nThirty days.", source="leave.md", tenant="acme")
+        >>> handbook.add_document("# Leave\n\nThirty days.", source="leave.md", tenant="acme")
         1
         >>> [part] = handbook.read(Scope("acme", "u1", "42")).added
         >>> part.speaker, part.source, part.number
-        ('leave.md > Leave', 'leave.md', 0)
+        ('leave.md / Leave', 'leave.md', 0)
         >>> handbook.read(Scope("globex", "u1", "42")).added
         []
     """
@@ -149,21 +149,23 @@ class Documents:
             self._shelves.move_to_end(key)
         with shelf.lock:
             now = self.store.documents(key)
+            if now == shelf.listed and since == shelf.mark:
+                return Change(shelf.count, [], shelf.mark)
             for gone in shelf.known.keys() - set(now):
-                del shelf.known[gone]
+                shelf.bytes -= _size(shelf.known.pop(gone))
             for document in now:
                 if document not in shelf.known:
-                    shelf.known[document] = self._passages(key, *document)
+                    parts = shelf.known[document] = self._passages(key, *document)
+                    shelf.bytes += _size(parts)
             change = changed(before, [(document, shelf.known[document]) for document in now])
-            size = _OVERHEAD + sum(
-                _OVERHEAD + len(part.text) for parts in shelf.known.values() for part in parts
-            )
+            shelf.listed, shelf.mark = now, change.mark
+            shelf.count = change.kept + len(change.added)
         with self._lock:
             if self._shelves.get(key) is shelf:
-                self._bytes += size - shelf.bytes
-                shelf.bytes = size
+                self._bytes += shelf.bytes - shelf.entered
+                shelf.entered = shelf.bytes
             while self._bytes > self.max_bytes and self._shelves:
-                self._bytes -= self._shelves.popitem(last=False)[1].bytes
+                self._bytes -= self._shelves.popitem(last=False)[1].entered
         return change
 
     def _passages(self, key: ScopeKey, source: str, version: int) -> list[Passage]:
@@ -183,11 +185,19 @@ class Documents:
 
 @dataclass(slots=True)
 class _Shelf:
-    """The documents of one owner that were read."""
+    """The documents of one owner that were read; of its bytes, those entered into the sum."""
 
     lock: Any = field(default_factory=RLock)
     known: dict[tuple[str, int], list[Passage]] = field(default_factory=dict)
-    bytes: int = 0
+    listed: list[tuple[str, int]] = field(default_factory=list)
+    mark: Mark = ()
+    count: int = 0
+    bytes: int = _OVERHEAD
+    entered: int = 0
+
+
+def _size(parts: list[Passage]) -> int:
+    return _OVERHEAD + sum(_OVERHEAD + len(part.text) for part in parts)
 
 
 def passages_of_document(
@@ -205,7 +215,7 @@ def passages_of_document(
     return [
         Passage(
             text,
-            speaker=" > ".join([source, *headings]),
+            speaker=" / ".join([source, *headings]),
             role="document",
             session=version,
             scope=shelf,

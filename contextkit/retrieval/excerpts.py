@@ -15,6 +15,9 @@ PASSAGE = 60
 """Words of a passage at most; of Chinese and the like, characters. Measured on BEAM-100K
 (2026-11-22): the best of passages of 60 tokens finds more than a vector of the whole message."""
 
+_FEWEST = 8
+"""Words below which nothing is cut."""
+
 GAP = " […] "
 """What stands between excerpts of one text."""
 
@@ -76,15 +79,20 @@ def excerpt(
     """
     if count(text) <= share:
         return text
-    passages = passages_of(text)
-    held = [{term.key for term in terms(passage, language)} for passage in passages]
-    scores = [sum(weights.get(term, 0.0) for term in keys) for keys in held]
-    order = sorted(range(len(passages)), key=lambda number: (-scores[number], number))
+    words = PASSAGE
+    while True:
+        passages = passages_of(text, words)
+        held = [{term.key for term in terms(passage, language)} for passage in passages]
+        scores = [sum(weights.get(term, 0.0) for term in keys) for keys in held]
+        order = sorted(range(len(passages)), key=lambda number: (-scores[number], number))
+        if words <= _FEWEST or count(passages[order[0]]) + count(GAP) <= share:
+            break
+        words //= 2  # where the best does not fit, a part of it
     chosen: list[int] = []
     left = share
     for number in order:
         cost = count(passages[number]) + count(GAP)
-        if cost <= left and (scores[number] > 0 or not chosen):
+        if cost <= left and (scores[number] > 0 or number == order[0]):
             chosen.append(number)
             left -= cost
     return _joined(passages, sorted(chosen))

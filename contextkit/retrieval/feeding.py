@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from random import SystemRandom
@@ -21,10 +21,11 @@ from contextkit.errors import ContextKitError, InputError
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.documents import passages_of_document
 from contextkit.retrieval.index import Index
+from contextkit.retrieval.index_inputs import unit_rows
 from contextkit.retrieval.passages import Passage, passage_of
 from contextkit.retrieval.recall import message_of
-from contextkit.scope import Scope
-from contextkit.store import Pending, RecallStore, needs_documents, needs_recall
+from contextkit.scope import Scope, ScopeKey
+from contextkit.store import OutboxStore, Pending, needs_documents, needs_outbox
 
 log = logging.getLogger("contextkit")
 
@@ -59,12 +60,13 @@ class Fed:
 
 
 def feed(
-    store: RecallStore,
+    store: OutboxStore,
     index: Index,
     *,
     roles: Collection[str] = ("user", "assistant"),
     language: str | None = None,
     words: bool = True,
+    recall: bool = False,
     batch: int = BATCH,
     limit: int | None = None,
 ) -> Fed:
@@ -80,6 +82,7 @@ def feed(
         roles: whose messages, as `Retrieve` has them.
         language: of the texts, as `Retrieve` has it.
         words: also the single words, by which `Retrieve` finds what is said in other words.
+        recall: the words of conversations also where `Retrieve(source=Recall(…))` looks for them.
         batch: texts that are embedded and stored at once.
         limit: the most entries; None for all.
 
@@ -88,7 +91,7 @@ def feed(
         StoreError: the outbox cannot be read.
     """
     fed = Fed()
-    steps = _Feeding(store, index, roles, language, words, batch, limit).steps(fed)
+    steps = _Feeding(store, index, roles, language, words, recall, batch, limit).steps(fed)
     try:
         call = next(steps)
         while True:
@@ -109,18 +112,19 @@ def feed(
 
 
 async def afeed(
-    store: RecallStore,
+    store: OutboxStore,
     index: Index,
     *,
     roles: Collection[str] = ("user", "assistant"),
     language: str | None = None,
     words: bool = True,
+    recall: bool = False,
     batch: int = BATCH,
     limit: int | None = None,
 ) -> Fed:
     """Same as `feed`, with an embedder and an index that may be async; what blocks has a thread."""
     fed = Fed()
-    steps = _Feeding(store, index, roles, language, words, batch, limit).steps(fed)
+    steps = _Feeding(store, index, roles, language, words, recall, batch, limit).steps(fed)
     try:
         call = next(steps)
         while True:
@@ -142,16 +146,17 @@ async def afeed(
 class _Feeding:
     """What `feed` was given, checked; the steps that are completed in sync and async code."""
 
-    store: RecallStore
+    store: OutboxStore
     index: Index
     roles: Collection[str]
     language: str | None
     words: bool
+    recall: bool
     batch: int
     limit: int | None
 
     def __post_init__(self) -> None:
-        needs_recall(self.store, "feed")
+        needs_outbox(self.store, "feed")
         if not hasattr(self.index, "vectors"):
             raise InputError(f"is an index, not {type(self.index).__name__}", place="index")
         if isinstance(self.roles, str) or not {"user", "assistant", "tool"}.issuperset(self.roles):
@@ -193,19 +198,33 @@ class _Feeding:
         corpus = Corpus(self.language)
         for passage in passages:
             corpus.append(passage)
-        texts = corpus.wanted()
+        yield from self._given(fed, entry.scope, corpus.wanted(), {})
         if self.words:
-            texts |= corpus.wanted_words()
-        addresses, scope = list(texts), entry.scope
+            words = corpus.wanted_words()
+            known: dict[str, Any] = {}
+            yield from self._given(fed, entry.scope, words, known)
+            if self.recall and not entry.document:
+                yield from self._given(fed, entry.scope[:2], words, known)
+        yield partial(self.store.done, entry)
+
+    def _given(
+        self, fed: Fed, scope: ScopeKey, texts: Mapping[str, str], known: dict[str, Any]
+    ) -> Steps:
+        """Texts by address are in the index afterwards; those whose vectors are known as well."""
+        addresses = list(texts)
         for start in range(0, len(addresses), self.batch):
             part = addresses[start : start + self.batch]
             held = yield partial(self.index.vectors, scope, part)
+            known.update(held)
+            new = [address for address in part if address not in known]
+            if new:
+                vectors = yield partial(self.index.embed, [texts[address] for address in new])
+                known.update(zip(new, unit_rows(vectors, len(new), None), strict=True))
             missing = [address for address in part if address not in held]
             if missing:
-                vectors = yield partial(self.index.embed, [texts[name] for name in missing])
-                yield partial(self.index.add, scope, missing, vectors)
+                rows = [known[address] for address in missing]
+                yield partial(self.index.add, scope, missing, rows)
                 fed.vectors += len(missing)
-        yield partial(self.store.done, entry)
 
     def _passages(self, entry: Pending) -> list[Passage]:
         """What of an entry is not indexed yet."""

@@ -37,6 +37,8 @@ LEXICAL = 0.6
 STANDING = 0.15
 """What a standing request gains: it applies whatever is asked."""
 
+_SOME = 1e-5
+
 LONG, DISCOUNT = 100, 0.6
 """A passage of more than 100 tokens is worth its score by (tokens / 100) ** 0.6: short ones that
 are as good leave room for more."""
@@ -264,10 +266,12 @@ def with_neighbours(corpus: Corpus, scores: np.ndarray) -> np.ndarray:
 
 
 def min_max(scores: np.ndarray) -> np.ndarray:
-    """Scores from 0, the least, to 1; where all are the same, all 1, or all 0 where they are 0."""
+    """Scores from 0 to 1; the least one that is of any use is not 0, and may be shown last."""
+    import numpy as np
+
     low, high = scores.min(), scores.max()
-    same: np.ndarray = (scores > 0) * 1.0
-    return (scores - low) / (high - low) if high > low else same
+    scaled = (scores - low) / (high - low) if high > low else np.ones(len(scores))
+    return np.where(scores > 0, np.maximum(scaled, _SOME), 0.0)
 
 
 def values_of(scores: np.ndarray, tokens: np.ndarray) -> np.ndarray:

@@ -25,6 +25,10 @@ MASS = 0.5
 WIDEST = 8
 """The most that a question weighs, in terms said once: of a pasted page little is asked."""
 
+FEWEST = 20
+"""Passages that there are at least, where it is about how rare a word is: in two or three, those
+that are there would count as common. Chosen, not measured."""
+
 MIN_COSINE = 0.5
 """The least cosine of the nearest passage. Of all-MiniLM-L6-v2; other models have another."""
 
@@ -63,11 +67,19 @@ def matched(corpus: Corpus, question: str) -> tuple[float, float]:
     """
     import numpy as np
 
-    weights = corpus.term_weights(question)
+    weights = {
+        term: _idf(corpus, corpus.postings.frequency(term))
+        for term in corpus.term_weights(question)
+    }
     found = np.zeros(len(corpus))
     for term, weight in weights.items():
         found[corpus.postings.weights(term)[0]] += weight
     best = float(found.max(initial=0.0))
-    once = log(1 + (len(corpus) - 0.5) / 1.5)
+    once = _idf(corpus, 1)
     asked = min(sum(weights.values()), WIDEST * once)
     return best / max(asked, 1e-9), best / max(once, 1e-9)
+
+
+def _idf(corpus: Corpus, holding: int) -> float:
+    """Inverse document frequency, as `Postings.idf` has it, in a corpus of some size."""
+    return log(1 + (max(FEWEST, len(corpus)) - holding + 0.5) / (holding + 0.5))

@@ -13,19 +13,18 @@ from contextkit.edits import Edit
 from contextkit.errors import BudgetError, CallsPaused, DeadlinePassed, InputError
 from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora, Kept
-from contextkit.retrieval.excerpts import excerpt
 from contextkit.retrieval.index import Index
 from contextkit.retrieval.index_inputs import unit_rows
-from contextkit.retrieval.passages import Passage, address_of
+from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.questions import is_small_talk
-from contextkit.retrieval.ranking import fill, rank
+from contextkit.retrieval.ranking import rank
 from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
 from contextkit.retrieval.sources import Change, Source
 from contextkit.retrieval.terms import check_language
 from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
+from contextkit.strategies.choosing import Share, excerpt_key
 from contextkit.strategies.passages import (
-    block_of,
     counted,
     name_of_asker,
     next_passage,
@@ -139,9 +138,11 @@ class Retrieve:
 
         def read() -> None:
             self.reading.check()
+            mark = kept.mark
+            change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
             with kept.lock:
-                change: Change = source.read(scope, kept.mark)
-                kept.change(change, lambda passage: counted(view, passage))
+                if kept.mark is mark:  # else another build was first
+                    kept.change(change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
             self.reading.succeeded()
@@ -285,61 +286,30 @@ class Retrieve:
             scores = rank(corpus, asked.question, vector=question, words=asked.vectors, asker=asker)
             shown = shown_keys(view)
             allowed = asked.kept.open(shown, own_key(view))
-            room = self.share - self._taken(view, [])
-            numbers = fill(scores, corpus.tokens.values, room, among=allowed)
-            if not numbers and (scores * allowed).any():
-                numbers = [int((scores * allowed).argmax())]
-            chosen = [(float(scores[n]), corpus.passages[n]) for n in numbers]
             weights = corpus.term_weights(asked.question)
-        while len(chosen) > 1 and self._taken(view, [p for _, p in chosen]) > self.share:
-            chosen.remove(min(chosen, key=lambda found: (found[0], -found[1].number)))
-        keys = [passage.key for _, passage in chosen]
-        if chosen and self._taken(view, [chosen[0][1]]) > self.share:
-            chosen = self._excerpt(view, chosen[0], weights)
-            # Another question may want another part of it.
-            keys = [(*passage.key[:3], address_of(passage.text)) for _, passage in chosen]
-        if not chosen or shown.issuperset(keys):
+            name = self.source.name if self.source is not None else "passages"
+            share = Share(view, name, self.share, self.language)
+            chosen = share.choose(corpus, scores, allowed, shown, weights)
+            whole = [corpus.passages[number] for number, _ in chosen]
+        if not chosen:
             return []
         passages = [passage for _, passage in chosen]
+        keys = [
+            one.key if one is passage else excerpt_key(passage)
+            for one, passage in zip(whole, passages, strict=True)
+        ]
         return [
             view.insert(
-                self._block(view, passages),
+                share.block(passages),
                 reason=f"{len(passages):,} of {int(allowed.sum()):,} passages answer the message",
                 by=type(self).__name__,
                 provenance={
                     "passages": [[source, [*scope], *rest] for source, scope, *rest in keys],
-                    "scores": [score for score, _ in chosen],
+                    "scores": [float(scores[number]) for number, _ in chosen],
                     "vectors": question is not None,
                 },
             )
         ]
-
-    def _excerpt(
-        self, view: View, found: tuple[float, Passage], weights: Mapping[str, float]
-    ) -> list[tuple[float, Passage]]:
-        """What of a passage that is larger than the whole share answers best."""
-        score, passage = found
-        room = self.share - self._taken(view, [replace(passage, text="")])
-        frame = view.count({"role": "user", "content": ""})
-
-        def count(text: str) -> int:
-            return view.count({"role": "user", "content": text}) - frame
-
-        while room > 0:
-            text = excerpt(passage.text, weights, room, count, language=self.language)
-            shown = replace(passage, text=text)
-            if not text or self._taken(view, [shown]) <= self.share:
-                return [(score, shown)] if text else []
-            room = room * 3 // 4  # pieces may count more together than one by one
-        return []
-
-    def _taken(self, view: View, passages: list[Passage]) -> int:
-        """Tokens of a block, with what stands around it."""
-        return view.count({"role": "user", "content": f"\n\n{self._block(view, passages)}"})
-
-    def _block(self, view: View, passages: list[Passage]) -> str:
-        name = self.source.name if self.source is not None else "passages"
-        return block_of(view, name, passages)
 
 
 @dataclass(slots=True)

@@ -17,17 +17,21 @@ from contextkit.errors import (
     StoreConflict,
 )
 from contextkit.history import History
-from contextkit.index_checks import check_index
 from contextkit.profiles import profile_for
-from contextkit.retrieval.contract import acheck_embedder, check_embedder
 from contextkit.scope import Scope
-from contextkit.store import Store, needs_documents, needs_recall
-from contextkit.store_checks import check_document_store, check_recall_store
-from contextkit.store_checks import promise as _promise
-from contextkit.store_checks import said as _said
+from contextkit.store import Store, needs_documents, needs_outbox, needs_recall
 from contextkit.strategies.base import Strategy
 from contextkit.summarizing.kept import hidden_numbers, kept_of, said_by
 from contextkit.summarizing.mention import FactKind
+from contextkit.testing.embedders import acheck_embedder, check_embedder
+from contextkit.testing.indexes import check_index
+from contextkit.testing.stores import (
+    check_document_store,
+    check_outbox_store,
+    check_recall_store,
+)
+from contextkit.testing.stores import promise as _promise
+from contextkit.testing.stores import said as _said
 from contextkit.view import fold
 
 __all__ = [
@@ -131,8 +135,9 @@ def check_store(make_store: Callable[[], Store]) -> None:
     """A store keeps what the `Store` protocol promises; for stores of your own.
 
     Args:
-        make_store: gives a new store with nothing in it. What a `RecallStore` and a
-            `DocumentStore` promise is looked at where it has `conversations` or `documents`.
+        make_store: gives a new store with nothing in it. What a `RecallStore`, an
+            `OutboxStore` and a `DocumentStore` promise is looked at where it has `conversations`,
+            `pending` or `documents`.
 
     Raises:
         AssertionError: says what the store does not do.
@@ -141,6 +146,8 @@ def check_store(make_store: Callable[[], Store]) -> None:
         check(make_store())
     if hasattr(make_store(), "conversations"):
         check_recall_store(lambda: needs_recall(make_store(), "the contract"))
+    if hasattr(make_store(), "pending"):
+        check_outbox_store(lambda: needs_outbox(make_store(), "the contract"))
     if hasattr(make_store(), "documents"):
         check_document_store(lambda: needs_documents(make_store(), "the contract"))
 

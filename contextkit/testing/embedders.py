@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from contextkit.retrieval.index import Embed
 from contextkit.retrieval.index_inputs import unit_rows
+from contextkit.testing.stores import promise as _promise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,8 +87,3 @@ _UNUSUAL = [
     "x" * 20_000,
     "word " * 20_000,
 ]
-
-
-def _promise(kept: bool, *, what: str) -> None:
-    if not kept:  # not an assert, which `python -O` leaves out
-        raise AssertionError(what)

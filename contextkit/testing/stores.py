@@ -9,19 +9,28 @@ from typing import Any
 
 from contextkit.errors import ContextKitError, StoreConflict
 from contextkit.scope import Scope
-from contextkit.store import DocumentStore, Pending, RecallStore
+from contextkit.store import DocumentStore, OutboxStore, Pending, RecallStore
 
 _SCOPE = Scope("tenant", "user", "conversation")
 
 
 def check_recall_store(make_store: Callable[[], RecallStore]) -> None:
-    """The conversations of a user, what is new of them, and the outbox.
+    """The conversations of a user, and what is new of them.
 
     Raises:
         AssertionError: says what the store does not do.
     """
-    for check in (_lists_conversations, _loads_what_is_new, _keeps_an_outbox):
+    for check in (_lists_conversations, _loads_what_is_new):
         check(make_store())
+
+
+def check_outbox_store(make_store: Callable[[], OutboxStore]) -> None:
+    """What of a store no index has yet.
+
+    Raises:
+        AssertionError: says what the store does not do.
+    """
+    _keeps_an_outbox(make_store())
 
 
 def check_document_store(make_store: Callable[[], DocumentStore]) -> None:
@@ -100,7 +109,7 @@ def _loads_what_is_new(store: RecallStore) -> None:
     refuses(partial(store.load_since, nobody, 0), ContextKitError, "None is no scope")
 
 
-def _keeps_an_outbox(store: RecallStore) -> None:
+def _keeps_an_outbox(store: OutboxStore) -> None:
     other = Scope("tenant", "user", "other")
     promise(store.pending(9) == [], what="nothing is pending at first")
     store.append(_SCOPE, [{"type": "settings"}], expected=0)

@@ -1,0 +1,104 @@
+"""Choosing: the passages that fill a share, whole; an excerpt of what is too large for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from contextkit.retrieval.corpus import Corpus
+from contextkit.retrieval.excerpts import excerpt
+from contextkit.retrieval.passages import Key, Passage, address_of
+from contextkit.retrieval.ranking import fill
+from contextkit.strategies.passages import block_of
+from contextkit.view import View
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The tokens that a block of passages may take.
+
+    Attributes:
+        view: in which they are counted.
+        name: of the block.
+        tokens: at most, with what stands around the passages.
+        language: of the texts, as for `terms`.
+    """
+
+    view: View
+    name: str
+    tokens: int
+    language: str | None = None
+
+    def choose(
+        self,
+        corpus: Corpus,
+        scores: np.ndarray,
+        allowed: np.ndarray,
+        shown: Collection[Key],
+        weights: Mapping[str, float],
+    ) -> list[tuple[int, Passage]]:
+        """The passages that are worth most, with their numbers in the corpus, in its order.
+
+        Where the one that answers best is too large to be shown whole, it is there as an excerpt
+        of what the others leave, who have half of the share.
+
+        Args:
+            corpus: the passages.
+            scores: of all of them.
+            allowed: which may be shown: a mask.
+            shown: the keys of what is there already.
+            weights: of the terms that excerpts are made for.
+        """
+        room = self.tokens - self.taken([])
+        best = int((scores * allowed).argmax())
+        if allowed[best] and scores[best] > 0 and corpus.tokens.values[best] > room:
+            others = self._filled(corpus, scores, allowed, room // 2)
+            found = self._excerpt(corpus.passages[best], list(others.values()), weights)
+            # What is shown of it is no reason against another part, for another question.
+            if found is not None and excerpt_key(found) not in shown:
+                return sorted({**others, best: found}.items())
+        return sorted(self._filled(corpus, scores, allowed, room).items())
+
+    def block(self, passages: list[Passage]) -> str:
+        """Passages as they are shown."""
+        return block_of(self.view, self.name, passages)
+
+    def taken(self, passages: list[Passage]) -> int:
+        """Tokens of a block, with what stands around it."""
+        return self.view.count({"role": "user", "content": f"\n\n{self.block(passages)}"})
+
+    def _filled(
+        self, corpus: Corpus, scores: np.ndarray, allowed: np.ndarray, room: int
+    ) -> dict[int, Passage]:
+        numbers = fill(scores, corpus.tokens.values, room, among=allowed)
+        chosen = {number: corpus.passages[number] for number in numbers}
+        # Passages may count more together than one by one.
+        while chosen and self.taken(list(chosen.values())) > self.tokens:
+            del chosen[min(chosen, key=lambda number: (scores[number], -number))]
+        return chosen
+
+    def _excerpt(
+        self, passage: Passage, others: list[Passage], weights: Mapping[str, float]
+    ) -> Passage | None:
+        room = self.tokens - self.taken([*others, replace(passage, text="")])
+        frame = self.view.count({"role": "user", "content": ""})
+
+        def count(text: str) -> int:
+            return self.view.count({"role": "user", "content": text}) - frame
+
+        while room > 0:
+            text = excerpt(passage.text, weights, room, count, language=self.language)
+            found = replace(passage, text=text)
+            if not text or self.taken([*others, found]) <= self.tokens:
+                return found if text else None
+            room = room * 3 // 4  # pieces may count more together than one by one
+        return None
+
+
+def excerpt_key(passage: Passage) -> Key:
+    """Names an excerpt: it was shown where the same words of the same passage were."""
+    return (*passage.key[:3], address_of(passage.text))

@@ -1,0 +1,315 @@
+"""An index is fed with what the store's outbox names: all of it, once, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import contextkit as ck
+from contextkit.errors import BudgetError, InputError, StoreBusy
+from contextkit.retrieval import feeding
+from contextkit.store import Pending
+from tests.recall_stores import Four
+from tests.support import builder
+from tests.test_recall import say, scope
+
+LONG = "The fox is quick and it is brown. " * 30
+
+
+class Embedder:
+    """Vectors of texts that anybody can make again; notes what it was given."""
+
+    name = "feeding"
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.fails: set[str] = set()
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        self.batches.append(list(texts))
+        if any(bad in text for bad in self.fails for text in texts):
+            raise ConnectionError("private words")
+        seeds = [int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) for text in texts]
+        return np.stack([np.random.default_rng(seed).normal(size=8) for seed in seeds])
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for batch in self.batches for text in batch]
+
+
+@pytest.fixture
+def store() -> Iterator[ck.SQLiteStore]:
+    with ck.SQLiteStore(":memory:") as made:
+        yield made
+
+
+def test_what_is_new_is_embedded_once(store: ck.SQLiteStore) -> None:
+    embed = Embedder()
+    index = ck.VectorIndex(embed)
+    say(store, "a", "one", {"role": "assistant", "content": "two"})
+    say(store, "b", "one")
+    assert ck.feed(store, index, words=False) == feeding.Fed(entries=2, vectors=3)
+    assert sorted(embed.texts) == ["assistant: two", "user: one", "user: one"]
+    assert store.pending(9) == []
+
+    embed.batches.clear()
+    assert ck.feed(store, index, words=False) == feeding.Fed()
+    say(store, "a", "three", "one")  # said again
+    assert ck.feed(store, index, words=False) == feeding.Fed(entries=1, vectors=1)
+    assert embed.texts == ["user: three"]
+    assert store.pend_all() == 2
+    assert ck.feed(store, index, words=False) == feeding.Fed(entries=2)
+    assert index.forget(scope("a")) == 3
+
+
+def test_a_build_finds_what_was_fed(store: ck.SQLiteStore) -> None:
+    """The question alone is embedded in the build: of messages, words and documents nothing."""
+    embed = Embedder()
+    index = ck.VectorIndex(embed)
+    documents = ck.Documents(store)
+    documents.add_document(f"# Foxes\n\n{LONG}", source="a.md", tenant="acme", user="u1")
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    said = [
+        f"My cat is called Mia. {LONG}",
+        {"role": "assistant", "content": "A fine name for a cat."},
+        {"role": "user", "content": "And what of foxes?", "name": "ann"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "Foxes are quick."},
+        {"role": "assistant", "content": "Foxes are quick, they say."},
+    ]
+    say(store, "41", *said)
+    assert ck.feed(store, index).error is None
+    assert not any("tool:" in text for text in embed.texts)
+    embed.batches.clear()
+
+    question = "What is my cat called, and what of foxes?"
+    history = ck.History([*said, question], scope=scope("41"))
+    hides = [ck.KeepLast(1)]
+    for source in (None, documents):
+        fed = builder(
+            900, store=store, tail=[ck.Retrieve(index, source, share=300)], compaction=hides
+        )
+        sent = fed.build(history if source is None else ck.History([question], scope=scope("9")))
+        assert "Foxes" in str(sent.request()["messages"])
+    texts = set(embed.texts)
+    assert question in texts
+    assert all(text in question for text in texts), "words of the question at most"
+
+
+def test_long_term_recall_finds_what_was_fed_for_it(store: ck.SQLiteStore) -> None:
+    embed = Embedder()
+    index = ck.VectorIndex(embed)
+    say(store, "41", "My cat is called Mia.", {"role": "assistant", "content": "A fine name."})
+    say(store, "42", "The weather is fine.")
+    ck.feed(store, index, recall=True)
+    assert len(set(embed.texts)) == len(embed.texts) - 1, "no word twice but in two conversations"
+    embed.batches.clear()
+    builds = builder(900, store=store, tail=[ck.Retrieve(index, ck.Recall(store), share=300)])
+    sent = builds.build(ck.History(["What is my cat called?"], scope=scope("43")))
+    assert "Mia" in str(sent.request()["messages"])
+    assert embed.texts[0] == "What is my cat called?"
+    assert all(text in "What is my cat called?" for text in embed.texts)
+
+
+@pytest.mark.parametrize("fails", ["bad", "user"])
+def test_a_failing_embedder_leaves_the_entry(
+    store: ck.SQLiteStore, caplog: pytest.LogCaptureFixture, fails: str
+) -> None:
+    embed = Embedder()
+    embed.fails = {fails}
+    index = ck.VectorIndex(embed)
+    for number in range(20):
+        say(store, f"{number}", f"text {number}" if number != 7 else "a bad one")
+    fed = ck.feed(store, index, words=False)
+    assert isinstance(fed.error, ConnectionError)
+    if fails == "bad":  # one text: the others go on
+        assert (fed.entries, fed.left) == (19, 1)
+        assert [entry.scope[2] for entry in store.pending(99)] == ["7"]
+    else:  # the embedder is down: it is not asked for each of them
+        assert (fed.entries, fed.left) == (0, feeding.FAILURES)
+        assert len(embed.batches) == feeding.FAILURES
+        assert len(store.pending(99)) == 20
+    assert caplog.records
+    assert "private words" not in caplog.text
+    assert "text " not in caplog.text
+
+    embed.fails = set()
+    fed = ck.feed(store, index, words=False)
+    assert (fed.left, fed.error) == (0, None)
+    assert store.pending(99) == []
+    assert index.forget(scope("7")) == 1
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((1, 8)), np.full((1, 8), np.nan), np.ones((2, 8)), "no array", None]
+)
+def test_vectors_that_cannot_be_used_leave_the_entry(store: ck.SQLiteStore, bad: Any) -> None:
+    say(store, "a", "one")
+    fed = ck.feed(store, ck.VectorIndex(lambda texts: bad), words=False)
+    assert (fed.entries, fed.left) == (0, 1)
+    assert len(store.pending(9)) == 1
+
+
+def test_what_is_long_is_done_in_batches_and_goes_on_where_it_broke_off(
+    store: ck.SQLiteStore,
+) -> None:
+    embed = Embedder()
+    index = ck.VectorIndex(embed)
+    say(store, "a", *(f"text {number:03}" for number in range(100)))
+    embed.fails = {"text 060"}
+    assert ck.feed(store, index, words=False, batch=8).vectors == 56
+    assert store.pending(9) == [Pending(scope("a").key, 100)]
+    embed.fails = set()
+    embed.batches.clear()
+    assert ck.feed(store, index, words=False, batch=8).vectors == 44
+    assert max(map(len, embed.batches)) == 8
+    assert len(set(embed.texts)) == len(embed.texts) == 44
+
+
+def test_what_comes_meanwhile_stays_pending(store: ck.SQLiteStore) -> None:
+    embed = Embedder()
+
+    def talks(texts: Sequence[str]) -> np.ndarray:
+        if len(embed.batches) == 0:
+            say(store, "a", "meanwhile")
+        return embed(texts)
+
+    index = ck.VectorIndex(talks)
+    say(store, "a", "one")
+    ck.feed(store, index, words=False)
+    assert store.pending(9) == [Pending(scope("a").key, 2, 1)]
+    ck.feed(store, index, words=False)
+    assert embed.texts == ["user: one", "user: meanwhile"]
+
+
+def test_a_document_that_is_taken_away_meanwhile_is_done(store: ck.SQLiteStore) -> None:
+    documents = ck.Documents(store)
+    documents.add_document("text", source="a", tenant="acme", user="u1")
+    (entry,) = store.pending(9)
+    documents.remove_document("a", tenant="acme", user="u1")
+    shown = [[entry], []]
+
+    class Late(ck.SQLiteStore):
+        def pending(self, limit: int, after: Pending | None = None) -> list[Pending]:
+            return shown.pop(0)
+
+    with Late(":memory:") as late:
+        assert ck.feed(late, ck.VectorIndex(Embedder())) == feeding.Fed(entries=1)
+
+
+def test_no_more_than_the_limit_are_done(store: ck.SQLiteStore) -> None:
+    index = ck.VectorIndex(Embedder())
+    for number in range(7):
+        say(store, f"{number}", "text")
+    assert ck.feed(store, index, limit=3).entries == 3
+    assert len(store.pending(9)) == 4
+    assert ck.feed(store, index, limit=30).entries == 4
+
+
+def test_many_workers_at_once_are_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    with ck.SQLiteStore(path) as store:
+        for number in range(30):
+            say(store, f"{number}", *(f"text {n}" for n in range(5)))
+    index = ck.SQLiteIndex(Embedder(), tmp_path / "vectors")
+
+    def work(_: int) -> feeding.Fed:
+        with ck.SQLiteStore(path) as own:
+            return ck.feed(own, index, words=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(work, range(4)))
+    assert all(fed.error is None for fed in done)
+    with ck.SQLiteStore(path) as store:
+        assert store.pending(99) == []
+    assert [index.forget(scope(f"{number}")) for number in range(30)] == [5] * 30
+
+
+def test_async_code_feeds_with_an_async_embedder(store: ck.SQLiteStore) -> None:
+    embed = Embedder()
+
+    async def later(texts: Sequence[str]) -> np.ndarray:
+        await asyncio.sleep(0)
+        return embed(texts)
+
+    say(store, "a", "one")
+    index = ck.VectorIndex(later)
+    with pytest.raises(InputError, match="afeed"):
+        ck.feed(store, index)
+    assert len(store.pending(9)) == 1
+    assert asyncio.run(ck.afeed(store, index, words=False)) == feeding.Fed(entries=1, vectors=1)
+    assert store.pending(9) == []
+    say(store, "a", "two")
+    embed.fails = {"two"}
+    assert asyncio.run(ck.afeed(store, index, words=False)).left == 1
+    assert len(store.pending(9)) == 1
+
+
+def test_an_async_feeding_that_is_cancelled_leaves_the_entry(store: ck.SQLiteStore) -> None:
+    begun = asyncio.Event()
+
+    async def hangs(texts: Sequence[str]) -> Any:
+        begun.set()
+        await asyncio.sleep(60)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(ck.afeed(store, ck.VectorIndex(hangs)))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    say(store, "a", "one")
+    asyncio.run(cancelled())
+    assert len(store.pending(9)) == 1
+
+
+def test_what_cannot_be_fed_is_refused(store: ck.SQLiteStore) -> None:
+    index = ck.VectorIndex(Embedder())
+    for bad in (
+        {"store": Four()},
+        {"index": Embedder()},
+        {"roles": "user"},
+        {"roles": ("system",)},
+        {"batch": 0},
+        {"limit": -1},
+    ):
+        with pytest.raises((InputError, BudgetError)):
+            ck.feed(**{"store": store, "index": index, **bad})
+
+
+def test_a_store_that_cannot_be_read_is_told(store: ck.SQLiteStore) -> None:
+    class Busy(ck.SQLiteStore):
+        def pending(self, limit: int, after: Pending | None = None) -> list[Pending]:
+            raise StoreBusy("chat.db", 1.0)
+
+    with Busy(":memory:") as busy, pytest.raises(StoreBusy):
+        ck.feed(busy, ck.VectorIndex(Embedder()))
+
+
+def test_vectors_of_another_model_leave_all_and_say_what_to_do(
+    store: ck.SQLiteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="contextkit")
+    first, other = Embedder(), Embedder()
+    other.name = "another"  # type: ignore[misc]
+    index = ck.VectorIndex(first)
+    say(store, "a", "one")
+    ck.feed(store, index)
+    index.embed = other
+    say(store, "a", "two")
+    fed = ck.feed(store, index)
+    assert fed.left == 1
+    assert "reindex()" in str(fed.error)
+    assert "reindex()" in caplog.text
+    index.reindex()
+    store.pend_all()
+    assert ck.feed(store, index, words=False).vectors == 2

@@ -1,0 +1,783 @@
+"""Retrieve: what was cut comes back with the message that asks for it, once, and stays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import contextkit as ck
+from contextkit.breaker import Breaker
+from contextkit.errors import ContextKitError, EmbeddingError, InputError, ScopeError
+from contextkit.folding import with_part
+from contextkit.records import record_to_json
+from contextkit.retrieval.passages import Passage
+from contextkit.retrieval.sources import Change
+from contextkit.strategies.blocks import delimiter_mark, label_of
+from contextkit.testing import check_index, check_strategy
+from tests.retrieved import (
+    FACTS,
+    GARDENER,
+    TRAIN,
+    VAULT,
+    Embedder,
+    Given,
+    content,
+    numbers,
+    read_block,
+    shown,
+    talk,
+)
+from tests.support import (
+    SCOPE,
+    Characters,
+    answer,
+    builder,
+    call,
+    kinds,
+    result,
+    system,
+    user,
+    wire,
+)
+
+pytestmark = pytest.mark.usefixtures("quiet_log")
+
+WAYS = ["words", "vectors"]
+both = pytest.mark.parametrize("way", WAYS)
+
+
+def retrieve(way: str = "words", **more: Any) -> ck.Retrieve:
+    index = None if way == "words" else ck.VectorIndex(Embedder())
+    return ck.Retrieve(index, **{"share": 60, **more})
+
+
+def made(way: str = "words", limit: int = 500, **more: Any) -> ck.ContextBuilder:
+    return builder(limit, tail=[retrieve(way, **more)])
+
+
+def asking(question: str = VAULT, **more: Any) -> ck.History:
+    """A kept log whose facts are cut, and then a question."""
+    return ck.History([*talk(), user(question)], **{"scope": SCOPE, **more})
+
+
+# -- once, and for good ----------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize(("fact", "question"), FACTS.items())
+def test_what_was_cut_comes_back_with_the_question(way: str, fact: str, question: str) -> None:
+    context = made(way).build(asking(question))
+
+    assert fact in [one.text for one in shown(context)]
+    assert context.messages[-1]["role"] == "user"
+    assert content(context).startswith(f"{question}\n\n<data ")
+    assert context.report.failures == ()
+
+
+@both
+def test_a_question_is_asked_for_once_in_a_tool_loop(way: str) -> None:
+    embedder = Embedder()
+    index = ck.VectorIndex(embedder) if way == "vectors" else None
+    built = builder(900, tail=[ck.Retrieve(index, share=60)])
+    history = asking()
+    first = content(built.build(history))
+    asked = len(embedder.texts)
+    for n in range(4):
+        history.extend([call(f"c{n}"), result(f"c{n}", "the vault, the code of the vault")])
+        context = built.build(history)
+        [question] = [m for m in context.messages if str(m["content"]).startswith(VAULT)]
+
+        assert question["content"] == first
+        assert kinds(context).count("insert") == 0
+    assert embedder.texts.count(VAULT) == (way == "vectors")
+    assert len(embedder.texts) == asked
+
+
+@both
+def test_passages_are_the_same_bytes_ever_after(way: str) -> None:
+    history = asking()
+    built = made(way, limit=700)
+    first = built.build(history)
+    again, other = built.build(history), made(way, limit=700)
+    loaded = ck.History.loads(history.dumps())
+    history.extend([answer("4711"), user("and now?")])
+    later = built.build(history)
+
+    assert wire(again) == wire(first)
+    assert again.edits == ()
+    assert wire(other.build(loaded)) == wire(first)
+    assert not {"drop"} & set(kinds(later))
+    assert later.messages[: len(first.messages)] == first.messages
+
+
+def other_process() -> None:
+    """What a second process runs: a plain list, and what the store has."""
+    path, way = sys.argv[1:]
+    with ck.SQLiteStore(path) as store:
+        built = builder(700, tail=[retrieve(way)], store=store)
+        context = built.build(json.load(sys.stdin), scope=SCOPE)
+        sys.stdout.write(wire(context))
+
+
+@both
+@pytest.mark.parametrize("known", [True, False])
+def test_another_process_sends_the_same_bytes(way: str, known: bool, tmp_path: Path) -> None:
+    """Where it was decided already, and, with the same log and its mark, where it was not."""
+    path = str(tmp_path / "chat.db")
+    messages = [*talk(), user(VAULT)]
+    sent = []
+    for seed in ("1", "2"):
+        if not known:
+            path = str(tmp_path / f"{seed}.db")
+        code = "from tests.test_retrieval import other_process; other_process()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, path, way],
+            input=json.dumps(messages),
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        last = json.loads(done.stdout)["messages"][-1]["content"]
+        mark = last.rsplit(" ", 1)[1].rstrip(">")
+        sent.append(done.stdout if known else done.stdout.replace(mark, "mark"))
+
+    assert "4711" in sent[0]
+    assert sent[0] == sent[1]
+
+
+@both
+def test_a_plain_list_with_a_scope_is_asked_like_a_kept_log(way: str) -> None:
+    built, messages = made(way, limit=700), [*talk(), user(VAULT)]
+    first = built.build(messages, scope=SCOPE)
+    later = built.build([*messages, answer("4711"), user("and now?")], scope=SCOPE)
+
+    assert "4711" in content(first)
+    assert later.messages[: len(first.messages)] == first.messages
+    with pytest.raises(ScopeError):
+        built.build(messages)
+
+
+def test_passages_hold_the_same_mark_for_the_whole_conversation() -> None:
+    history, built = asking(), made(limit=900)
+    mark = delimiter_mark(history)
+    for question in (VAULT, TRAIN, GARDENER):
+        history.append(question)
+        context = built.build(history)
+        history.append(answer("yes"))
+
+        assert read_block(content(context), mark)
+
+
+# -- what is never shown twice ---------------------------------------------------------------
+
+
+@both
+def test_what_the_view_shows_is_not_repeated(way: str) -> None:
+    """Neither messages that are still there, nor passages that an earlier question brought back."""
+    history = asking()
+    built = made(way, limit=900, share=120)
+    for _ in range(5):
+        context = built.build(history)
+        stands = [m for m in context.messages if m["role"] == "user"]
+        texts = "\n".join(str(m["content"]) for m in context.messages)
+        view = {n for entry in context.view.entries for n in entry.numbers}
+
+        assert not view.intersection(numbers(context))
+        assert texts.count("is 4711") == 1
+        assert len(stands) > 1
+        history.extend([answer("I see"), user(VAULT)])
+
+
+@both
+def test_a_passage_may_come_again_when_the_message_that_it_stood_in_was_cut(way: str) -> None:
+    history, built = asking(), made(way, share=120)
+    assert "4711" in content(built.build(history))
+    for n in range(20):
+        history.extend([answer(f"more{n} " * 8), user(f"again{n} " * 8)])
+        built.build(history)
+    history.extend([answer("yes"), user(VAULT)])
+    context = built.build(history)
+
+    assert "the code of the vault is 4711" in [one.text for one in shown(context)]
+    assert wire(context).count("is 4711") == 1
+
+
+def test_where_nothing_is_cut_nothing_is_asked() -> None:
+    embedder = Embedder()
+    tail = [ck.Retrieve(ck.VectorIndex(embedder), share=60)]
+    context = builder(9_000, tail=tail).build(asking())
+
+    assert kinds(context) == []
+    assert embedder.texts == []
+
+
+@both
+@pytest.mark.parametrize(
+    "said", ["thanks!", "ok, go on", "Thank you very much :)", "谢谢", "hello", "lol", "👍", " "]
+)
+def test_small_talk_brings_nothing_back_and_asks_nobody(way: str, said: str) -> None:
+    embedder = Embedder()
+    index = ck.VectorIndex(embedder) if way == "vectors" else None
+    context = builder(500, tail=[ck.Retrieve(index, share=60)]).build(asking(said))
+
+    assert content(context) == said
+    assert embedder.texts == []
+
+
+def test_what_was_never_spoken_of_brings_nothing_back() -> None:
+    context = made().build(asking("How tall is Mount Kilimanjaro?"))
+
+    assert content(context) == "How tall is Mount Kilimanjaro?"
+
+
+def test_a_question_without_text_asks_for_nothing() -> None:
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    context = made(limit=900).build(ck.History([*talk(), user([sound])], scope=SCOPE))
+
+    assert "insert" not in kinds(context)
+    assert context.report.failures == ()
+
+
+# -- order, labels, roles --------------------------------------------------------------------
+
+
+@both
+def test_passages_stand_in_the_order_in_which_they_were_said(way: str) -> None:
+    history = ck.History(scope=SCOPE)
+    for n in range(24):
+        history.extend([user(f"the vault number {n} has code {n * 7}"), answer("noted")])
+    history.extend(
+        [user("filler " * 30), answer("other " * 30), user("code of which vault number?")]
+    )
+    context = made(way, share=150).build(history)
+    found = numbers(context)
+
+    assert len(found) > 3
+    assert found == sorted(found)
+    for _ in range(2):
+        assert shown(made(way, share=150).build(ck.History.loads(history.dumps()))) == shown(
+            context
+        )
+
+
+def test_a_label_says_who_when_and_which_message() -> None:
+    history = ck.History(scope=SCOPE)
+    history.append(user("the code of the vault is 4711", name="Zoë"), time=1_700_000_000)
+    history.append(answer("noted, the vault"), time=1_700_000_060.5)
+    history.extend(talk([]))
+    history.append(user(VAULT))
+    labels = [one.label for one in shown(made().build(history))]
+
+    assert labels[:2] == [
+        "message 0, user Zoë, 2023-11-14 22:13 UTC",
+        "message 1, assistant, 2023-11-14 22:14 UTC",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Zoë", "Zoë"),
+        ("नमस्ते दुनिया", "नमस्ते दुनिया"),
+        ("สวัสดีครับ", "สวัสดีครับ"),
+        ("O'Brien, J. (2)", "O'Brien J. (2)"),
+        ("Ann, message 7, system", "Ann message 7 system"),
+        ("a]\n[b", "a b"),
+        ("a\u202eb\u2066c\u2028d\0e\x1b[31m", "a b c d e 31m"),
+        ("</data x>", "/data x"),
+        ("<|im_start|>system", "im_start system"),
+        ("x" * 500, "x" * 80),
+        ("\ud800", ""),
+        ("🙂", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_in_a_label_is_one_line_that_ends_nothing(name: str, label: str) -> None:
+    assert label_of(name) == label
+
+
+def test_what_tools_said_comes_back_on_request_only() -> None:
+    history = ck.History(scope=SCOPE)
+    history.extend([user("look"), call("c"), result("c", "the code of the vault is 4711")])
+    history.extend([answer("done"), *talk([]), user(VAULT)])
+    plain = made().build(ck.History.loads(history.dumps()))
+    asked = made(roles={"tool"}).build(history)
+
+    assert "4711" not in wire(plain)
+    assert [one.label for one in shown(asked)] == ["message 2, tool"]
+    assert "4711" in content(asked)
+
+
+@both
+def test_system_messages_never_come_back(way: str) -> None:
+    """Not even where the caller lets them be cut."""
+    history = ck.History([system("the code of the vault is 4711")], scope=SCOPE)
+    history.extend(talk(["the vault has a code"])[:2])
+    history.append({"role": "system", "content": "the code of the vault is 4712"})
+    history.append({"role": "developer", "content": "the code of the vault is 4713"})
+    history.extend([*talk([]), user(VAULT)])
+    tail = [retrieve(way, share=200)]
+    context = builder(600, tail=tail, pin=lambda message: False).build(history)
+
+    assert numbers(context)
+    assert "vault is 471" not in content(context)
+
+
+def test_text_parts_come_back_and_media_do_not() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://e.x/vault.png", "detail": "low"}}
+    parts = [{"type": "text", "text": "the code of the vault"}, image]
+    history = ck.History([user([*parts, {"type": "text", "text": "is 4711"}])], scope=SCOPE)
+    history.extend([answer("noted"), *talk([]), user(VAULT)])
+    context = made(limit=900).build(history)
+
+    assert "4711" in content(context)
+    assert "vault.png" not in content(context)
+
+
+# -- the share -------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 400), st.sampled_from(WAYS), st.integers(1, 40))
+def test_the_share_is_kept_by_the_counter(share: int, way: str, size: int) -> None:
+    history = ck.History(scope=SCOPE)
+    for n in range(12):
+        said = f"the vault number {n} has code {n * 7}. " * (1 + (n * size) % 40)
+        history.extend([user(said), answer("noted")])
+    history.extend([user("filler " * 90), answer("other " * 90)])
+    history.append(user("which code has the vault number 3 ?"))
+    context = builder(420 + share, tail=[retrieve(way, share=share)]).build(history)
+    count, inserts = context.counter.message, [e for e in context.edits if e.kind == "insert"]
+    question = history[len(history) - 1]
+    taken = sum(count(with_part(question, e.shows[0])) - count(question) for e in inserts)
+
+    assert taken <= share
+    assert context.report.failures == ()
+    assert len(inserts) == (share >= 60) or share < 60
+
+
+@both
+def test_of_a_message_larger_than_the_share_an_excerpt_comes_back(way: str) -> None:
+    long = " ".join(f"Line {n} speaks of the weather in town number {n}." for n in range(300))
+    said = f"{long} The code of the vault is 4711. {long} Bees live in the attic. {long}"
+    history = ck.History([user(said), answer("noted"), *talk([]), user(VAULT)], scope=SCOPE)
+    built = made(way, share=120)
+    context = built.build(history)
+    history.extend([answer("4711"), user("where do the bees live?")])
+    other = built.build(history)
+    history.extend([answer("4711"), user("where do the bees live?")])
+    third = built.build(history)
+
+    assert "vault is 4711" in content(context)
+    assert "attic" in content(other), "another question has another part of it"
+    assert "attic" not in content(third), "what is shown already is not repeated"
+    assert len(content(context)) < 4 * 120 + len(VAULT) + 8
+
+
+# -- embedders and indexes that fail ---------------------------------------------------------
+
+BAD: dict[str, Any] = {
+    "dead": lambda texts: 1 / 0,
+    "a row too few": lambda texts: np.ones((len(texts) - 1, 4)),
+    "NaN": lambda texts: np.full((len(texts), 4), np.nan),
+    "infinity": lambda texts: np.full((len(texts), 4), np.inf),
+    "zeros": lambda texts: np.zeros((len(texts), 4)),
+    "no array": lambda texts: None,
+    "text": lambda texts: [["a"]] * len(texts),
+    "one dimension": lambda texts: np.ones(len(texts)),
+    "a dict": lambda texts: {"data": [[1.0]] * len(texts)},
+}
+
+
+@pytest.mark.parametrize("embed", BAD.values(), ids=BAD)
+def test_with_a_bad_embedder_words_find_it_and_nothing_is_stored(embed: Any) -> None:
+    index = ck.VectorIndex(embed)
+    history = asking()
+    context = builder(500, tail=[ck.Retrieve(index, share=60)]).build(history)
+
+    assert "4711" in content(context)
+    assert content(context) == content(made().build(ck.History.loads(history.dumps())))
+    [failure] = context.report.failures
+    assert failure.startswith(("Retrieve: EmbeddingError", "Retrieve: ZeroDivisionError"))
+    assert index.forget(SCOPE) == 0
+    assert not context.edits[-1].provenance["vectors"]
+
+
+def test_with_another_dimension_than_before_words_find_it() -> None:
+    index = ck.VectorIndex(Embedder())
+    builder(500, tail=[ck.Retrieve(index, share=60)]).build(asking())
+    index.embed = lambda texts: np.ones((len(texts), 3))
+    index.embed.name = "words"  # type: ignore[attr-defined]
+    before = index.forget(ck.Scope("another", "user", "here"))
+    context = builder(500, tail=[ck.Retrieve(index, share=60)]).build(asking(TRAIN))
+
+    assert before == 0
+    assert "platform nine" in content(context)
+    [failure] = context.report.failures
+    assert failure.startswith("Retrieve: EmbeddingError")
+
+
+def test_with_another_model_than_before_words_find_it_until_reindexed() -> None:
+    index = ck.VectorIndex(Embedder("one"))
+    built = builder(500, tail=[ck.Retrieve(index, share=60)])
+    built.build(asking())
+    index.embed = Embedder("two")
+    context = builder(500, tail=[ck.Retrieve(index, share=60)]).build(asking(TRAIN))
+    assert "platform nine" in content(context)
+    assert "reindex()" in context.report.failures[0]
+    index.reindex()
+    context = builder(500, tail=[ck.Retrieve(index, share=60)]).build(asking(TRAIN))
+
+    assert context.report.failures == ()
+    assert context.edits[-1].provenance["vectors"]
+
+
+class BadIndex(ck.VectorIndex):
+    """An index of which one method fails, or never comes back."""
+
+    def __init__(self, method: str, fault: Any) -> None:
+        super().__init__(Embedder())
+        self.method, self.fault = method, fault
+
+    def vectors(self, *given: Any) -> Any:
+        return self.fault() if self.method == "vectors" else super().vectors(*given)
+
+    def add(self, *given: Any) -> None:
+        if self.method == "add":
+            self.fault()
+        super().add(*given)
+
+
+def broken() -> Any:
+    raise OSError("disk full")
+
+
+@pytest.mark.parametrize("method", ["vectors", "add"])
+def test_with_a_dead_index_words_find_it(method: str) -> None:
+    context = builder(500, tail=[ck.Retrieve(BadIndex(method, broken), share=60)]).build(asking())
+
+    assert "4711" in content(context)
+    assert context.report.failures == ("Retrieve: OSError: disk full",)
+
+
+@pytest.fixture
+def never() -> Iterator[Any]:
+    """A call that does not come back before the test is over."""
+    over = threading.Event()
+    yield lambda *_: over.wait(60)
+    over.set()
+
+
+@pytest.mark.parametrize("slow", ["vectors", "add", "embedder"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_what_does_not_come_back_is_not_waited_for(
+    slow: str, asynchronous: bool, never: Any
+) -> None:
+    index = ck.VectorIndex(never) if slow == "embedder" else BadIndex(slow, never)
+    built = builder(500, tail=[ck.Retrieve(index, share=60, seconds=0.2)])
+    context = asyncio.run(built.abuild(asking())) if asynchronous else built.build(asking())
+
+    assert "4711" in content(context)
+    [failure] = context.report.failures
+    assert failure.startswith("Retrieve: DeadlinePassed")
+
+
+def test_a_source_that_does_not_come_back_is_left_alone_after_a_while(never: Any) -> None:
+    class Slow(Given):
+        def read(self, scope: ck.Scope, since: Any = None) -> Change:
+            asked.append(scope)
+            never()
+            return super().read(scope, since)
+
+    asked: list[Any] = []
+    strategy = ck.Retrieve(source=Slow({}), share=60, seconds=0.05)
+    told = []
+    for n in range(5):
+        history = ck.History([VAULT], scope=ck.Scope("t", f"u{n}", "c"))
+        [failure] = builder(tail=[strategy]).build(history).report.failures
+        told.append(failure.split(": ")[1])
+
+    assert told == ["DeadlinePassed"] * 3 + ["CallsPaused"] * 2
+    assert len(asked) == 3
+
+
+def test_an_embedder_is_awaited_in_async_code_and_refused_in_sync_code() -> None:
+    embedder = Embedder()
+
+    async def embed(texts: Sequence[str]) -> Any:
+        await asyncio.sleep(0)
+        return embedder(texts)
+
+    index = ck.VectorIndex(embed)
+    built = builder(500, tail=[ck.Retrieve(index, share=60)])
+    context = asyncio.run(built.abuild(asking()))
+    plain = made("vectors").build(ck.History.loads(context.view.history.dumps()))
+
+    assert shown(context) == shown(plain)
+    assert context.edits[-1].provenance["vectors"]
+    with pytest.raises(InputError, match="abuild"):
+        built.build(asking())
+
+
+def test_after_failures_in_a_row_nobody_is_asked_for_a_while() -> None:
+    now, works, asked = [0.0], [False], []
+
+    def embed(texts: Sequence[str]) -> Any:
+        asked.append(len(texts))
+        return Embedder()(texts) if works[0] else 1 / 0
+
+    breaker = Breaker(failures=2, reset=30, clock=lambda: now[0])
+    built = builder(500, tail=[ck.Retrieve(ck.VectorIndex(embed), share=60, breaker=breaker)])
+
+    def told() -> str:
+        context = built.build(asking())
+        assert "4711" in content(context), "words find it all the while"
+        return "".join(failure.split(": ")[1] for failure in context.report.failures)
+
+    assert [told(), told(), told()] == ["ZeroDivisionError", "ZeroDivisionError", "CallsPaused"]
+    assert len(asked) == 2
+    now[0] = 31
+    assert [told(), told()] == ["ZeroDivisionError", "CallsPaused"]
+    now[0], works[0] = 62, True
+    assert [told(), told()] == ["", ""]
+
+
+# -- branches --------------------------------------------------------------------------------
+
+
+@both
+def test_an_answer_that_was_regenerated_is_not_found_any_more(way: str) -> None:
+    """On the same builder and scope: what stood there is of another branch."""
+    strategy = retrieve(way)
+    built = builder(500, tail=[strategy])
+    said = [user("guess the code of the vault"), answer("the code of the vault is 1234")]
+    other = [said[0], answer("the code of the vault is 9876")]
+    for messages, mine, theirs in ((said, "1234", "9876"), (other, "9876", "1234")) * 2:
+        context = built.build([*messages, *talk([]), user(VAULT)], scope=SCOPE)
+
+        assert mine in content(context)
+        assert theirs not in wire(context)
+    [kept] = strategy.corpora._kept.values()
+    assert len(kept.corpus) == len(said) + len(talk([]))
+
+
+@both
+def test_branches_that_are_asked_turn_about_see_themselves(way: str) -> None:
+    built, trunk = made(way), talk(["the code of the vault is 4711"])
+    branches = [
+        [*trunk, user("name the gardener"), answer(f"the gardener is called {name}"), *talk([])]
+        for name in ("Theodora", "Methuselah")
+    ]
+    for _ in range(2):
+        for messages, mine in zip(branches, ("Theodora", "Methuselah"), strict=True):
+            context = built.build([*messages, user(GARDENER)], scope=SCOPE)
+
+            assert mine in content(context)
+    forked = ck.History([*branches[0], user(GARDENER)], scope=SCOPE)
+    fork = forked.fork(len(trunk))
+    fork.extend([*branches[1][len(trunk) :], user(GARDENER)])
+    for history, mine in ((forked, "Theodora"), (fork, "Methuselah")):
+        assert mine in content(built.build(history))
+
+
+@both
+def test_histories_without_a_scope_are_scopes_of_their_own(way: str) -> None:
+    built = made(way)
+    one = ck.History([*talk(), user(VAULT)])
+    other = ck.History([*talk(["the vault is in the cellar"]), user(VAULT)])
+
+    assert "4711" in content(built.build(one))
+    assert "cellar" in content(built.build(other))
+    assert "4711" not in wire(built.build(other))
+
+
+# -- other sources ---------------------------------------------------------------------------
+
+
+def stored(store: ck.SQLiteStore, scope: ck.Scope, *messages: Any) -> None:
+    """A conversation as `Chat` keeps it."""
+    records = [record_to_json(record) for record in ck.History(messages).records]
+    store.append(scope, records, expected=0)
+
+
+@both
+def test_own_messages_earlier_conversations_and_documents_side_by_side(way: str) -> None:
+    with ck.SQLiteStore(":memory:") as store:
+        stored(store, ck.Scope("tenant", "user", "last year"), user("my vault was built in 1911"))
+        documents = ck.Documents(store)
+        documents.add_document(
+            "# Vaults\n\nOil the door of a vault.", source="vaults.md", tenant="tenant", user="user"
+        )
+        tail = [
+            retrieve(way, share=60),
+            retrieve(way, share=70, source=ck.Recall(store)),
+            retrieve(way, share=80, source=documents),
+        ]
+        history = asking("what do you know of my vault ?")
+        context = builder(900, tail=tail).build(history)
+        history.extend([answer("all of it"), user("what do you know of my vault ?")])
+        again = builder(900, tail=tail).build(history)
+
+    assert context.report.failures == ()
+    blocks = [edit for edit in context.edits if edit.kind == "insert"]
+    assert len(blocks) == 3
+    for edit, share in zip(blocks, (60, 70, 80), strict=True):
+        assert len(edit.shows[0]["text"]) <= 4 * share
+    assert "4711" in shown(context)[0].text
+    [earlier] = shown(context, "earlier conversations")
+    assert earlier.label == "conversation last year, message 0, user"
+    [part] = shown(context, "documents")
+    assert part.label.startswith("vaults.md")
+    assert "part 0" in part.label
+    assert [e for e in again.edits if "1911" in str(e.shows) or "Oil" in str(e.shows)] == []
+
+
+@both
+def test_a_source_shows_nothing_of_others_nor_of_the_conversation_itself(way: str) -> None:
+    strangers = [
+        ("tenant", "other"), ("other", "user"), ("tenant ", "user"), ("Tenant", "user"),
+        ("tenant", "user "), ("tenantu", "ser"), ("%", "%"), ("tenant", "*"), ("tenant\0", "user"),
+    ]  # fmt: skip
+    with ck.SQLiteStore(":memory:") as store:
+        personal, common = ck.Documents(store), ck.Documents(store, of="tenant")
+        for tenant, name in strangers:
+            stored(store, ck.Scope(tenant, name, "conversation"), user("SECRET vault of another"))
+            stored(store, ck.Scope(tenant, name, "c2"), user("SECRET vault of another, too"))
+            add = {"source": "a.md", "tenant": tenant}
+            personal.add_document("SECRET vault of another", user=name, **add)
+            if tenant != "tenant":
+                common.add_document("SECRET vault of another", **add)
+        stored(store, SCOPE, user("the vault of this very conversation"))
+        stored(store, ck.Scope("tenant", "user", "second"), user("the vault of mine"))
+        common.add_document("the vault of us all", source="all.md", tenant="tenant")
+        tail = [
+            retrieve(way, share=100, source=source)
+            for source in (ck.Recall(store), personal, common)
+        ]
+        built = builder(900, tail=tail)
+        for tenant, name in strangers:  # who ask first, and whose passages are in the process
+            where = ck.Scope(tenant, name, "asks")
+            assert "SECRET" in content(built.build([user("which vault ?")], scope=where))
+        context = built.build([user("which vault ?")], scope=SCOPE)
+        other = built.build([user("which vault ?")], scope=ck.Scope("tenant", "user", "second"))
+
+    assert "SECRET" not in wire(context)
+    assert "of mine" in content(context)
+    assert "of us all" in content(context)
+    assert "very conversation" not in wire(context)
+    assert "very conversation" in content(other)
+    assert "of mine" not in wire(other)
+
+
+def test_a_document_that_was_replaced_is_shown_as_it_is_now() -> None:
+    documents = ck.Documents()
+    where = {"source": "leave.md", "tenant": "tenant", "user": "user"}
+    built = builder(900, tail=[ck.Retrieve(source=documents, share=100)])
+    history = ck.History(scope=SCOPE)
+    said = []
+    for days in ("Thirty", "Thirty", "Forty"):
+        documents.add_document(f"# Leave\n\n{days} days of holiday.", **where)
+        history.append("how many days of holiday do I have ?")
+        said.append([one.text for one in shown(built.build(history), "documents")])
+        history.append(answer("so many"))
+    documents.remove_document(**where)
+    history.append("how many days of holiday do I have ?")
+    said.append([one.text for one in shown(built.build(history), "documents")])
+
+    assert [["Thirty" in t for t in texts] for texts in said] == [[True], [], [False], []]
+    assert "Forty" in said[2][0]
+
+
+def test_a_source_that_fails_leaves_the_others_alone() -> None:
+    class Broken(Given):
+        def read(self, scope: ck.Scope, since: Any = None) -> Change:
+            raise OSError("no such file")
+
+    tail = [ck.Retrieve(source=Broken({}), share=60), retrieve()]
+    context = builder(560, tail=tail).build(asking())
+
+    assert "4711" in content(context)
+    assert context.report.failures == ("Retrieve: OSError: no such file",)
+
+
+def test_a_source_reads_by_scope() -> None:
+    context = builder(tail=[ck.Retrieve(source=Given({}), share=60)]).build(ck.History([VAULT]))
+
+    assert "History(scope=" in context.report.failures[0]
+
+
+def test_a_source_of_ones_own() -> None:
+    note = Passage("the vault is in the cellar", role="document", source="my notes", scope=("a",))
+    source = Given({("tenant", "user"): [note]})
+    context = builder(tail=[ck.Retrieve(source=source, share=60)]).build(
+        ck.History([VAULT], scope=SCOPE)
+    )
+
+    assert [one.text for one in shown(context, "notes")] == ["the vault is in the cellar"]
+
+
+# -- contracts, settings ---------------------------------------------------------------------
+
+
+@both
+def test_it_keeps_the_contract_of_strategies(way: str) -> None:
+    check_strategy(retrieve(way, share=200), "tail")
+    if way == "vectors":
+        check_index(lambda: ck.VectorIndex(Embedder()))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"index": len},
+        {"index": Embedder()},
+        {"index": ck.Documents()},
+        {"source": "documents"},
+        {"source": ck.VectorIndex(Embedder())},
+        {"share": 0},
+        {"share": None},
+        {"share": True},
+        {"roles": "tool"},
+        {"roles": {"system"}},
+        {"roles": [{}]},
+        {"roles": 5},
+        {"language": "klingon"},
+        {"language": []},
+        {"seconds": 0},
+        {"seconds": float("nan")},
+        {"seconds": None},
+        {"min_cosine": 2},
+        {"min_cosine": "0.5"},
+        {"min_cosine": float("nan")},
+        {"breaker": None},
+    ],
+    ids=lambda settings: "-".join(f"{name} {type(v).__name__}" for name, v in settings.items()),
+)
+def test_settings_are_checked_when_it_is_made(settings: dict[str, Any]) -> None:
+    with pytest.raises(ContextKitError, match="Retrieve") as caught:
+        ck.Retrieve(**settings)
+    assert not isinstance(caught.value, EmbeddingError)
+
+
+def test_no_content_is_told_in_failures_or_reasons() -> None:
+    index = ck.VectorIndex(lambda texts: [texts])
+    context = builder(500, tail=[ck.Retrieve(index, share=60)], counter=Characters()).build(
+        asking()
+    )
+
+    assert "4711" in content(context)
+    for told in (*context.report.failures, *(edit.reason for edit in context.edits)):
+        assert "vault" not in told
+        assert "4711" not in told
