@@ -6,7 +6,7 @@ PYTHON ?= python3
 ARGS ?=
 JOBS ?= auto
 SOAK ?= 10000
-MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier tool_loop summaries evidence simulator_time audit_time simulator_exact forecast_exact
+MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier tool_loop summaries evidence evidence_cost retrieval_latency simulator_time audit_time simulator_exact forecast_exact
 
 BIN := .venv/bin
 READY := .venv/.ready

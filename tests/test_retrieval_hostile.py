@@ -272,7 +272,7 @@ def allowed(scopes: list[ck.Scope], asks: int) -> set[str]:
 
 NO_SCOPES: list[Any] = [
     {}, {"tenant": "a"}, {"$ne": ""}, {"tenant": {"$ne": "x"}}, "a", "", b"a", 5, True,
-    ["a", "b", "c"], ("a", "b", "c"), (), [], object(), ck.Scope, {"$or": [{}]}, [{"$ne": "x"}],
+    ["a", "b", "c"], ("a", "b", "c"), (), [], len, ck.Scope, {"$or": [{}]}, [{"$ne": "x"}],
 ]  # fmt: skip
 """What a request body might hold in place of a scope: filters, names, keys, nothing."""
 

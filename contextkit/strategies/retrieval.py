@@ -23,6 +23,7 @@ from contextkit.retrieval.sources import Change, Source
 from contextkit.retrieval.terms import check_language
 from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
+from contextkit.strategies.blocks import check_name
 from contextkit.strategies.choosing import Share, excerpt_key
 from contextkit.strategies.passages import (
     counted,
@@ -97,6 +98,8 @@ class Retrieve:
                 f"is a source, such as Documents(), not {self.source!r:.60}",
                 place="Retrieve.source",
             )
+        if self.source is not None:
+            check_name(self.source.name, "Retrieve.source.name")
         whole_number("Retrieve.share", self.share, least=1)
         check_seconds("Retrieve.seconds", self.seconds)
         least: Any = self.min_cosine
