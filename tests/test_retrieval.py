@@ -280,7 +280,7 @@ def test_a_label_says_who_when_and_which_message() -> None:
     history.append(answer("the code of the vault is noted"), time=1_700_000_060.5)
     history.extend(talk([]))
     history.append(user(VAULT))
-    labels = [one.label for one in shown(made().build(history))]
+    labels = [one.label for one in shown(made(limit=620, share=160).build(history))]
 
     assert labels[:2] == [
         "message 0, user Zoë, 2023-11-14 22:13 UTC",
