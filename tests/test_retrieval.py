@@ -520,12 +520,15 @@ def test_a_source_that_does_not_come_back_is_left_alone_after_a_while(never: Any
     strategy = ck.Retrieve(source=Slow({}), share=60, seconds=0.05)
     told = []
     for n in range(5):
-        history = ck.History([VAULT], scope=ck.Scope("t", f"u{n}", "c"))
+        history = ck.History([VAULT], scope=ck.Scope("t", "u", f"c{n}"))
         [failure] = builder(tail=[strategy]).build(history).report.failures
         told.append(failure.split(": ")[1])
 
     assert told == ["DeadlinePassed"] * 3 + ["CallsPaused"] * 2
     assert len(asked) == 3
+    other = ck.History([VAULT], scope=ck.Scope("t", "v", "c"))
+    [failure] = builder(tail=[strategy]).build(other).report.failures
+    assert "DeadlinePassed" in failure, "one user's trouble is not another's"
 
 
 def test_an_embedder_is_awaited_in_async_code_and_refused_in_sync_code() -> None:
