@@ -6,7 +6,7 @@ PYTHON ?= python3
 ARGS ?=
 JOBS ?= auto
 SOAK ?= 10000
-MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier tool_loop summaries evidence simulator_time audit_time simulator_exact forecast_exact
+MEASURED ?= build_time wrap_overhead growth schedule policy_cost frontier tool_loop summaries evidence evidence_cost retrieval_latency simulator_time audit_time simulator_exact forecast_exact
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -68,7 +68,7 @@ soak: $(READY)  ## the promises over SOAK generated conversations each (10000)
 	  tests/test_promises_summaries.py tests/test_promises.py \
 	  tests/test_feeding_kills.py tests/test_foreign_passages.py \
 	  tests/test_index_crashes.py tests/test_index_scopes.py tests/test_sqlite_index.py \
-	  tests/test_chroma_server.py $(ARGS)
+	  tests/test_chroma_server.py tests/test_retrieval_hostile.py $(ARGS)
 
 mutants: $(READY)  ## break the core in known places: each break must fail a test
 	$(BIN)/python -m tests.mutants $(ARGS)

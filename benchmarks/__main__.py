@@ -48,6 +48,8 @@ BENCHMARKS = (
     Benchmark("tool_loop", "a long tool loop whose results are cleared"),
     Benchmark("summaries", "what summaries cost on the embedded server", needs=SERVER),
     Benchmark("evidence", "what share of labelled evidence a context holds"),
+    Benchmark("evidence_cost", "what conversations with questions cost, and show"),
+    Benchmark("retrieval_latency", "what a turn added and a question take"),
     Benchmark("simulator_time", "what the cache simulator takes"),
     Benchmark("audit_time", "what an audit takes, and whether it finds all"),
     Benchmark("simulator_exact", "the simulator against the embedded server", needs=SERVER),

@@ -204,6 +204,13 @@ def held(
     return run
 
 
+def checked(way: Way, run: Run) -> Run:
+    """The run, where each request begins with the one before, up to planned cuts."""
+    if run.moved and not way.left_out:
+        raise SystemExit(f"{way.name}: {run.moved} requests moved the prefix, no cut planned")
+    return run
+
+
 def figures(way: Way, run: Run) -> dict[str, Any]:
     """What a run gave; shares in per cent."""
     shares = np.array(run.evidence)
@@ -239,10 +246,11 @@ WAYS = (
     Way("summaries", summaries=512),
     Way("passages, no model", share=1_000),
     Way("passages, MiniLM", share=1_000, vectors=True),
-    Way("the same, left out of later requests", share=1_000, vectors=True, left_out=True),
+    Way("passages, no model, left out of later requests", share=1_000, left_out=True),
+    Way("passages, MiniLM, left out of later requests", 1_000, vectors=True, left_out=True),
 )
 MORE = (
-    *(Way(f"share {share:,}", share=share) for share in (250, 500, 2_000)),
+    *(Way(f"share {share:,}", share=share) for share in (250, 500, 1_000, 2_000)),
     *(
         Way(f"target {target:.0%} of the limit, {schedule}", 1_000, target=target, at_limit=at)
         for target in (0.25, 0.4)
@@ -270,7 +278,7 @@ def measure(given: argparse.Namespace) -> Outcome:
         cheapest = min(_for_windows(profile, limit), key=lambda one: hold(WINDOW, setting=one).cost)
         found = [(WINDOW, hold(WINDOW, setting=cheapest))]
         for way in ways:
-            run = hold(way, setting=named.setting)
+            run = checked(way, hold(way, setting=named.setting))
             if run.moved and not way.left_out:
                 raise SystemExit(
                     f"{way.name}: {run.moved} requests moved the prefix, without a cut"
@@ -289,7 +297,7 @@ def measure(given: argparse.Namespace) -> Outcome:
     if not given.quick:
         [named] = settings_of(PROFILES[:1], limit, None)
         for way in MORE:
-            run = held(way, logs["along"], named.setting, embed, shares)
+            run = checked(way, held(way, logs["along"], named.setting, embed, shares))
             more.append(figures(way, run))
     return {
         "benchmark": "evidence_cost",
@@ -340,7 +348,15 @@ def _named(profile: str, row: dict[str, Any], window: Run) -> dict[str, Any]:
 
 
 def table(result: Outcome) -> str:
-    """The figures as Markdown tables."""
+    """All figures as Markdown tables."""
+    lines = [short(result), "", by_profile(result)]
+    if result["more"]:
+        lines += ["", others(result)]
+    return "\n".join(lines)
+
+
+def short(result: Outcome) -> str:
+    """The first provider."""
     first = [row for row in result["rows"] if "at the end" in row]
     heads = [
         f"limit {result['limit']:,}, {first[0]['profile']}",
@@ -367,21 +383,23 @@ def table(result: Outcome) -> str:
         ]
         for row in first
     ]
-    lines = [markdown(heads, rows), "", _said(result), "", _by_profile(result)]
-    if result["more"]:
-        heads = ["one setting changed, no model", "evidence", "mean tokens", "cost", "cuts"]
-        rows = [
-            [
-                row["way"],
-                f"{row['evidence']} %",
-                f"{row['mean tokens']:,}",
-                f"{row['cost']:,.0f}",
-                f"{row['planned cuts']:,}",
-            ]
-            for row in result["more"]
+    return "\n".join([markdown(heads, rows), "", f"{_said(result)} {below(result)}"])
+
+
+def others(result: Outcome) -> str:
+    """Other settings."""
+    heads = ["passages, no model, one setting changed", "evidence", "mean tokens", "cost", "cuts"]
+    rows = [
+        [
+            row["way"],
+            f"{row['evidence']} %",
+            f"{row['mean tokens']:,}",
+            f"{row['cost']:,.0f}",
+            f"{row['planned cuts']:,}",
         ]
-        lines += ["", markdown(heads, rows)]
-    return "\n".join([*lines, "", below(result)])
+        for row in result["more"]
+    ]
+    return markdown(heads, rows)
 
 
 def _said(result: Outcome) -> str:
@@ -394,7 +412,7 @@ def _said(result: Outcome) -> str:
     )
 
 
-def _by_profile(result: Outcome) -> str:
+def by_profile(result: Outcome) -> str:
     """Evidence and cost by those of the window, for each provider."""
     profiles = list(dict.fromkeys(row["profile"] for row in result["rows"]))
     kinds = dict.fromkeys(row["way"] for row in result["rows"])

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import (
     build_time,
     evidence,
+    evidence_cost,
     frontier,
     growth,
     policy_cost,
+    retrieval_latency,
     schedule,
     summaries,
     tool_loop,
@@ -36,7 +38,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", DOCS / "costs.md", DOCS / "peers.md", DOCS / "summaries.md")
+PAGES = (
+    ROOT / "README.md",
+    DOCS / "costs.md",
+    DOCS / "peers.md",
+    DOCS / "summaries.md",
+    DOCS / "retrieval.md",
+)
 
 
 def demo_table(result: dict[str, Any]) -> str:
@@ -58,6 +66,10 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "evidence": evidence.short,
     "evidence: ablations": evidence.ablations,
     "evidence: whole": evidence.table,
+    "evidence_cost": evidence_cost.short,
+    "evidence_cost: providers": evidence_cost.by_profile,
+    "evidence_cost: settings": evidence_cost.others,
+    "retrieval_latency": retrieval_latency.table,
     "tool_loop": tool_loop.short,
     "summaries: server": summaries.table,
     **{f"peers: {name}": table for name, table in peers.ALL.items()},

@@ -182,6 +182,7 @@ class Play:
         self.pins: set[int] = set()
         self.coming = chunks(choose)
         self.is_async = choose.chance(8)
+        self.fails = False
         self.settings = self._drawn_settings()
         self.builder = self.new_builder()
         self.other = self.new_builder()
@@ -204,6 +205,9 @@ class Play:
             ]
         )
         clamps, volatile, least = choose.chance(3), choose.chance(3), choose.of([0, 60])
+        retrieval = choose.of(["none", "words", "vectors", "failing"])
+        index = ck.VectorIndex(self.embed)  # the same over restarts: it is only an index
+        self.fails = retrieval == "failing"
         is_async = self.is_async
 
         def one(name: str) -> ck.SummarizeOldest:
@@ -226,16 +230,43 @@ class Play:
                 [clear, one("one"), DropOrders(), ck.SummarizeOldest(share=share)],
                 [ck.ClearMedia(keep_last=0), one("one")],
             ][stack]
-            tail = [ck.Volatile("now", lambda: f"{clock.now:.0f}", share=30)]
+            tail: list[Any] = []
+            if volatile:
+                tail.append(ck.Volatile("now", lambda: f"{clock.now:.0f}", share=30))
+            if retrieval != "none":
+                held = None if retrieval == "words" else index
+                breaker = Breaker(reset=30, clock=clock)
+                tail.append(ck.Retrieve(held, share=70, seconds=60, breaker=breaker))
             return {
                 "arrival": [ck.ClampToolResults(40)] if clamps else [],
                 "compaction": compaction,
-                "tail": tail if volatile else [],
+                "tail": tail,
                 "schedule": schedule,
                 "budget": ck.Budget(limit, target=target),
             }
 
         return settings
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Texts that share letters are near; it fails now and then where it is to."""
+        given = self._embedded(texts)
+        return self._later(given) if self.is_async else given
+
+    def _embedded(self, texts: Sequence[str]) -> Any:
+        if self.fails and self.choose.chance(2):
+            outcome = self.choose.of(["error", "short", "none"])
+            if outcome == "error":
+                raise RuntimeError("the embedder is down")
+            return None if outcome == "none" else [[1.0] * 8] * (len(texts) - 1)
+        rows = [[0.01] * 8 for _ in texts]
+        for row, text in zip(rows, texts, strict=True):
+            for letter in text[:200]:
+                row[ord(letter) % 8] += 1
+        return rows
+
+    async def _later(self, given: Any) -> Any:
+        await asyncio.sleep(0)
+        return given
 
     def new_builder(self, **more: Any) -> ck.ContextBuilder:
         options = {**self.settings(), "store": self.store, **more}
@@ -398,6 +429,7 @@ class Play:
             assert cut or blocks[: len(before)] == before
         self.sent = [(a, sent) for a, sent in self.sent if a != point] + [(point, blocks)]
         self._keeps_summaries(context)
+        self._retrieves(context)
         for event in context.events:
             assert "summary" not in event or _shrinks(event), event
         # A second build is the same, and silent.
@@ -430,6 +462,23 @@ class Play:
             assert {*range(running[-1], len(messages))} <= shown | aside
         in_order = [e.number for e in view.entries if e.role != "tool"]
         assert in_order == sorted(in_order)
+
+    def _retrieves(self, context: ck.Context) -> None:
+        """A passage stands once in a request, beside no message that it is of; never a system's."""
+        entries = context.view.entries
+        shown = {n for e in entries if e.edit is None for n in e.numbers}
+        frozen = [
+            (number, edit.at)
+            for entry in entries
+            for edit in entry.inserts
+            for _, _, number, text in edit.provenance.get("passages", ())
+            if not text  # an excerpt may be another one
+        ]
+        assert len({number for number, _ in frozen}) == len(frozen)
+        for number, at in frozen:
+            assert number < at
+            assert number not in shown
+            assert self.messages[number]["role"] in ("user", "assistant")
 
     def _keeps_summaries(self, context: ck.Context) -> None:
         """A summary is the same bytes wherever it stands, and goes only by a merge or a drop."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import frontier, growth
+from benchmarks import frontier, growth, retrieval_latency
 from benchmarks.__main__ import BENCHMARKS, ROOT, lacking
 from benchmarks.build_time import SEED, conversation
 from benchmarks.workloads import (
@@ -36,6 +36,8 @@ TINY: dict[str, dict[str, Any]] = {
     "frontier": {"long_sessions": None},
     "tool_loop": {"STEPS": 20, "CLEARING": (), "SIZES": {"as asked": (300, 900)}},
     "evidence": {"LARGE": 200, "DRAWS": 20, "embedder": None},
+    "evidence_cost": {"DRAWS": 20, "embedder": None},
+    "retrieval_latency": {"QUICK": (60,), "alone": None},
     "simulator_time": {"CACHES": (("qwen-plus", None),), "BLOCKS": 20},
     "audit_time": {"QUICK": (60,)},
 }
@@ -47,6 +49,7 @@ SMALLER: dict[str, Any] = {
     },
     "sequences": lambda _folder: {"written": [(100,) * 60]},
     "embedder": lambda _name: None,
+    "alone": lambda cell, size, **given: retrieval_latency.CELLS[cell](size, **given),
     "long_sessions": lambda _folder, _limit, **_: [Workload("short", [written_dialogue(90, 1)])],
 }
 

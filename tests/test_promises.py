@@ -76,12 +76,15 @@ WITH_NEEDS: dict[str, dict[str, Any]] = {
     "volatile": {"tail": [ck.Volatile("now", lambda: "12:01", share=30)]},
 }
 STACKS = DETERMINISTIC | WITH_NEEDS
+RETRIEVING = ["retrieve", "retrieve by words"]
 
 
 def make(stack: str, limit: int = 400, **more: Any) -> ck.ContextBuilder:
     """A builder with one of the stacks; retrieval gets an index of its own."""
     options = {"profile": ck.profile_for("qwen-plus"), "counter": Characters()}
-    if stack == "retrieve":
+    if stack == "retrieve by words":
+        options["tail"] = [ck.Retrieve(share=60)]
+    elif stack == "retrieve":
         options["tail"] = [
             ck.Volatile("now", lambda: "12:01", share=30),
             ck.Retrieve(ck.VectorIndex(embed), share=60),
@@ -111,7 +114,7 @@ def replay(
             continue
 
 
-stacks = st.sampled_from([*STACKS, "retrieve"])
+stacks = st.sampled_from([*STACKS, *RETRIEVING])
 deterministic = st.sampled_from(list(DETERMINISTIC))
 limits = st.sampled_from([150, 250, 400, 900])
 
@@ -192,7 +195,7 @@ def test_promise_4_the_same_bytes_however_it_was_built(
     assert cold == kept
 
 
-@given(conversations(), st.sampled_from([*WITH_NEEDS, "retrieve"]), limits)
+@given(conversations(), st.sampled_from([*WITH_NEEDS, *RETRIEVING]), limits)
 def test_promise_4_the_same_bytes_for_all_edits_with_a_store(
     messages: Messages, stack: str, limit: int
 ) -> None:
@@ -265,7 +268,7 @@ def test_promise_7_a_build_counts_only_what_is_new(messages: Messages, stack: st
         assert counter.calls - before <= 3 * most + 6 + halvings
 
 
-@given(conversations(), texts, st.sampled_from([*WITH_NEEDS, "retrieve"]))
+@given(conversations(), texts, st.sampled_from([*WITH_NEEDS, *RETRIEVING]))
 def test_promise_8_nothing_of_one_user_is_visible_to_another(
     messages: Messages, secret: str, stack: str
 ) -> None:
@@ -355,7 +358,7 @@ def test_a_good_list_is_not_mended() -> None:
     assert [group.kind for group in context.view.groups] == ["user", "step"]
 
 
-@pytest.mark.parametrize("stack", [*STACKS, "retrieve"])
+@pytest.mark.parametrize("stack", [*STACKS, *RETRIEVING])
 def test_the_stacks_do_something(stack: str) -> None:
     """A stack that never makes an edit would make the properties above empty."""
     messages: Messages = [{"role": "system", "content": "terse"}]
@@ -391,6 +394,7 @@ def test_the_stacks_do_something(stack: str) -> None:
         "both": "summary",
         "volatile": "insert",
         "retrieve": "insert",
+        "retrieve by words": "insert",
     }
 
     assert expected.get(stack, "drop") in kinds

@@ -17,6 +17,7 @@ from contextkit.scope import Scope, ScopeKey, check_name
 from contextkit.store import JSON, DocumentStore, needs_documents, shelf_key
 
 _OVERHEAD = 400  # bytes of a part besides its texts
+_MOST_PARTS = 1_000_000
 
 
 class Documents:
@@ -217,7 +218,7 @@ def passages_of_document(
             text,
             speaker=" / ".join([source, *headings]),
             role="document",
-            session=version,
+            session=version * _MOST_PARTS + number,  # what stands beside it is no answer to it
             scope=shelf,
             source=source,
             number=number,

@@ -8,7 +8,7 @@ number, so that the order does not hang on the last bits of a product.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from contextkit.retrieval.corpus import Corpus
@@ -42,6 +42,8 @@ _SOME = 1e-5
 LONG, DISCOUNT = 100, 0.6
 """A passage of more than 100 tokens is worth its score by (tokens / 100) ** 0.6: short ones that
 are as good leave room for more."""
+
+_FIRST = 1_000
 
 STEPS = (
     "terms",
@@ -289,6 +291,7 @@ def fill(
     sessions: np.ndarray | None = None,
     heading: Mapping[int, int] | int = 0,
     discount: bool = True,
+    floor: float = 0.0,
 ) -> list[int]:
     """The passages that fill a share of tokens: the most valuable first, passing what is too big.
 
@@ -300,6 +303,7 @@ def fill(
         sessions: of each passage, where each session shown costs a heading.
         heading: tokens of a heading, the same for all or by session.
         discount: whether long passages are worth less.
+        floor: the least score of one that is taken, as a share of the best of all scores.
 
     Returns:
         Their numbers, ascending.
@@ -309,30 +313,46 @@ def fill(
     worth = values_of(scores, tokens) if discount else scores
     worth = np.round(worth, 6)
     allowed = (worth > 0) & (tokens <= share)
+    if floor:
+        allowed &= scores >= floor * scores.max(initial=0.0)
     if among is not None:
         mask = np.zeros(len(scores), bool)
         mask[np.asarray(among, dtype=None if len(among) else np.int64)] = True
         allowed &= mask
-    numbers = np.flatnonzero(allowed)
-    order = numbers[np.argsort(-worth[numbers], kind="stable")]
-    least = int(tokens[order].min()) if len(order) else 0
     chosen: list[int] = []
     shown: set[int] = set()
     left = share
-    costs = tokens[order].tolist()
-    for place, number in enumerate(order.tolist()):
-        if left < least:
-            break
-        cost = costs[place]
-        if cost > left:
-            continue
-        if sessions is not None:
-            session = int(sessions[number])
-            if session not in shown:
-                cost += heading if isinstance(heading, int) else heading.get(session, 0)
-                if cost > left:
-                    continue
-                shown.add(session)
-        chosen.append(number)
-        left -= cost
+    for some in _best_first(worth, np.flatnonzero(allowed)):
+        fitting = some[tokens[some] <= left]
+        order = fitting[np.argsort(-worth[fitting], kind="stable")]
+        costs = tokens[order].tolist()
+        least = min(costs, default=0)
+        for place, number in enumerate(order.tolist()):
+            if left < least:
+                break
+            cost = costs[place]
+            if cost > left:
+                continue
+            if sessions is not None:
+                session = int(sessions[number])
+                if session not in shown:
+                    cost += heading if isinstance(heading, int) else heading.get(session, 0)
+                    if cost > left:
+                        continue
+                    shown.add(session)
+            chosen.append(number)
+            left -= cost
     return sorted(chosen)
+
+
+def _best_first(worth: np.ndarray, numbers: np.ndarray) -> Iterator[np.ndarray]:
+    """The best thousand, which mostly fill the share, and the others, which are then not sorted."""
+    import numpy as np
+
+    if len(numbers) <= _FIRST:
+        yield numbers
+        return
+    values = worth[numbers]
+    best = values >= np.partition(values, len(values) - _FIRST)[len(values) - _FIRST]
+    yield numbers[best]
+    yield numbers[~best]

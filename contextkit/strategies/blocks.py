@@ -14,7 +14,8 @@ from contextkit.history import History
 _NAME = re.compile(r"[A-Za-z][\w .:-]{0,79}")
 
 _CONTROL = re.compile(
-    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,40}[|\uff5c]>|(?:start|end)_of_turn>)|\[(?=/?INST\])"
+    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,40}[|\uff5c]>|(?:start|end)_of_turn>|/?s>|[be]os>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
 )
 """What begins a control token of ChatML, Llama, DeepSeek, Gemma or Mistral. Servers of one's own
 may obey them inside content, where `<|im_start|>system` would begin a message."""
@@ -51,18 +52,18 @@ def block(history: History, name: str, text: str) -> str:
 def blocks(history: History, name: str, parts: Iterable[tuple[str, str]]) -> str:
     """Several labelled texts in one block; each label carries the mark, which no text can."""
     mark = delimiter_mark(history)
-    lines = [f"[{mark} {label}]\n{harmless(text, mark)}" for label, text in parts]
+    lines = [f"[{mark} {harmless(label, mark)}]\n{harmless(text, mark)}" for label, text in parts]
     return _delimited(name, "\n".join(lines), mark)
 
 
 _LABEL = 80
-_FIT = frozenset("_.,:;@#/+()'-")
+_FIT = frozenset("_.:;@#/+()'-")
 
 
 def label_of(text: str) -> str:
-    """A text as it may stand in a label: one short line, with nothing that ends the label.
+    """A text as it may stand in a label: one short line, with nothing that ends label or field.
 
-    Letters and digits of all scripts, the marks that belong to them, and a few signs.
+    Letters and digits of all scripts, the marks that belong to them, and a few signs; no comma.
     """
     held = "".join(
         c if c.isalnum() or c in _FIT or unicodedata.category(c)[0] == "M" else " "

@@ -38,16 +38,19 @@ def counted(view: View, passage: Passage) -> Passage:
 
 def label(passage: Passage) -> str:
     """What stands above a passage: where it is from, who said it, and when."""
-    said_by = passage.role
-    if passage.speaker not in (passage.role, passage.source):
-        said_by = f"{passage.role} {label_of(passage.speaker)}"
     if passage.role == "document":
-        parts = [label_of(passage.speaker), f"part {passage.number}"]
+        # Of a document the speaker is its name with the headings above the part.
+        named = passage.source if passage.speaker == "user" else passage.speaker
+        parts = [label_of(named) or "document", f"part {passage.number}"]
     else:
-        parts = [f"message {passage.number}", said_by]
+        own = passage.speaker in (passage.role, passage.source)
+        name = "" if own else label_of(passage.speaker)
+        parts = [f"message {passage.number}", f"{passage.role} {name}".rstrip()]
         if passage.source:
-            parts.insert(0, f"conversation {label_of(passage.source)}")
-    return ", ".join([*parts, label_of(passage.date)] if passage.date else parts)
+            parts.insert(0, f"conversation {label_of(passage.source)}".rstrip())
+    if date := label_of(passage.date):
+        parts.append(date)
+    return ", ".join(parts)
 
 
 def block_of(view: View, name: str, passages: list[Passage]) -> str:

@@ -23,6 +23,7 @@ from contextkit.retrieval.sources import Change, Source
 from contextkit.retrieval.terms import check_language
 from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
+from contextkit.strategies.blocks import check_name
 from contextkit.strategies.choosing import Share, excerpt_key
 from contextkit.strategies.passages import (
     counted,
@@ -42,6 +43,9 @@ LEAST = 0.05
 QUESTION = ""
 """Stands for the address of the question, which no text has."""
 
+
+OWN = "earlier in this conversation"
+"""What the block of passages of the conversation itself is called."""
 
 _ROLES = frozenset({"user", "assistant", "tool"})
 
@@ -63,8 +67,9 @@ class Retrieve:
         language: of the texts, such as `english`; None for each by its own words.
         seconds: that index, embedder and source may take together in a build. Where they are
             late or down, words alone decide, and the report says so.
-        min_cosine: at which the nearest passage counts as relevant by its vector alone. The default
-            is of all-MiniLM-L6-v2; other models have another.
+        min_cosine: at which a single passage counts as relevant by its vector alone; of many, the
+            nearest has to be nearer (`MORE_COSINE`). The default is of all-MiniLM-L6-v2; other
+            models have another.
         breaker: counts failures of index and embedder; while it is open they are not asked. A
             source that is late is left alone in the same way.
     """
@@ -93,6 +98,8 @@ class Retrieve:
                 f"is a source, such as Documents(), not {self.source!r:.60}",
                 place="Retrieve.source",
             )
+        if self.source is not None:
+            check_name(self.source.name, "Retrieve.source.name")
         whole_number("Retrieve.share", self.share, least=1)
         check_seconds("Retrieve.seconds", self.seconds)
         least: Any = self.min_cosine
@@ -280,15 +287,17 @@ class Retrieve:
         with asked.kept.lock:
             self._advance(asked)  # another branch may have been asked meanwhile
             corpus = asked.kept.corpus
-            if not is_relevant(corpus, asked.question, question, min_cosine=self.min_cosine):
+            shown = shown_keys(view)
+            allowed = asked.kept.open(shown, own_key(view))
+            if not is_relevant(
+                corpus, asked.question, question, among=allowed, min_cosine=self.min_cosine
+            ):
                 return []
             asker = name_of_asker(view.history.data[asked.number])
             scores = rank(corpus, asked.question, vector=question, words=asked.vectors, asker=asker)
-            shown = shown_keys(view)
-            allowed = asked.kept.open(shown, own_key(view))
             weights = corpus.term_weights(asked.question)
-            name = self.source.name if self.source is not None else "passages"
-            share = Share(view, name, self.share, self.language)
+            name = self.source.name if self.source is not None else OWN
+            share = Share(view, name, self.share, self.language, question is not None)
             chosen = share.choose(corpus, scores, allowed, shown, weights)
             whole = [corpus.passages[number] for number, _ in chosen]
         if not chosen:
@@ -301,7 +310,7 @@ class Retrieve:
         return [
             view.insert(
                 share.block(passages),
-                reason=f"{len(passages):,} of {int(allowed.sum()):,} passages answer the message",
+                reason=f"{len(passages):,} passages inserted, of {int(allowed.sum()):,} not shown",
                 by=type(self).__name__,
                 provenance={
                     "passages": [[source, [*scope], *rest] for source, scope, *rest in keys],
