@@ -49,6 +49,10 @@ def say(store: ck.SQLiteStore, conversation: str, *said: Any, user: str = "u1") 
     store.append(scope(conversation, user), records, expected=None)
 
 
+def size_of(user: Any) -> int:
+    return 400 + sum(one.bytes for one in user.known.values())
+
+
 def texts(change: Change) -> list[str]:
     return [passage.text for passage in change.added]
 
@@ -247,7 +251,7 @@ def test_the_users_who_asked_longest_ago_go_first(store: Counting) -> None:
     again = recall.read(scope("x", "u2"), marks["u2"])
     assert (again.kept, again.added) == (1, []), "what was forgotten here, its reader still has"
     assert store.loads == [("a", 0)]
-    assert recall._bytes == sum(user.bytes for user in recall._users.values()) <= 25_000
+    assert recall._users.size == sum(map(size_of, recall._users.values())) <= 25_000
 
 
 def test_many_users_at_once_read_their_own(store: Counting) -> None:
@@ -262,7 +266,7 @@ def test_many_users_at_once_read_their_own(store: Counting) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(read, range(200)))
-    assert recall._bytes == sum(user.bytes for user in recall._users.values())
+    assert recall._users.size == sum(map(size_of, recall._users.values()))
 
 
 # -- in a request ----------------------------------------------------------------------------

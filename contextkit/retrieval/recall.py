@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from threading import Lock, RLock
+from threading import RLock
 from typing import Any, cast
 
 from contextkit.budget import whole_number
 from contextkit.errors import InputError, ScopeError, StoreCorrupt
 from contextkit.messages import Message
 from contextkit.records import record_from_json
+from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.passages import PAUSE, Passage, passage_of
 from contextkit.retrieval.sources import Change, Mark, changed
 from contextkit.scope import Scope, ScopeKey
@@ -41,7 +41,6 @@ class _User:
 
     lock: Any = field(default_factory=RLock)
     known: dict[str, _Known] = field(default_factory=dict)
-    bytes: int = 0
 
 
 class Recall:
@@ -57,7 +56,8 @@ class Recall:
         store: keeps the conversations: a `RecallStore`, such as `SQLiteStore`.
         roles: whose messages are recalled, of `user`, `assistant` and `tool`.
         max_bytes: bound on what is remembered, in bytes of texts; the users who asked longest ago
-            go first, and are read anew when they ask again.
+            go first, and are read anew when they ask again. What is searched is made of it, and
+            has a bound of its own: `corpora.MOST`.
 
     Raises:
         InputError: when the store cannot say which conversations a user has.
@@ -88,9 +88,7 @@ class Recall:
         if isinstance(roles, str) or not roles or not set(roles) <= set(_ROLES):
             raise InputError(f"are of {', '.join(_ROLES)}, not {roles!r:.60}", place="Recall.roles")
         self.roles, self.max_bytes = frozenset(roles), max_bytes
-        self._users: OrderedDict[ScopeKey, _User] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
+        self._users = Bounded(lambda _: _User(), max_bytes)
 
     def __repr__(self) -> str:
         return f"Recall({self.store!r})"
@@ -111,19 +109,12 @@ class Recall:
         """
         owner = self.owner(scope)
         before = [cast("tuple[str, int]", entry) for entry in since or ()]
-        with self._lock:
-            user = self._users.setdefault(owner, _User())
-            self._users.move_to_end(owner)
+        user = self._users.of(owner)
         with user.lock:
             now = self._order(scope, user, before)
             change = changed(before, [(one.scope.conversation, one.passages) for one in now])
             size = _OVERHEAD + sum(one.bytes for one in user.known.values())
-        with self._lock:
-            if self._users.get(owner) is user:
-                self._bytes += size - user.bytes
-                user.bytes = size
-            while self._bytes > self.max_bytes and self._users:
-                self._bytes -= self._users.popitem(last=False)[1].bytes
+            self._users.weigh(owner, user, size)
         return change
 
     def _order(self, scope: Scope, user: _User, before: Sequence[tuple[str, int]]) -> list[_Known]:
