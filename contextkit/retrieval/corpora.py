@@ -38,6 +38,7 @@ class Kept:
         corpus: the passages.
         lock: held while it is brought up to date and asked.
         seen: of a conversation, by message: its prefix hash, and the passages up to it.
+        times: of the same messages: no prefix hash holds them.
         mark: of a source, what was read of it.
         weigh: is told its size whenever that changed, in passages.
     """
@@ -45,6 +46,7 @@ class Kept:
     corpus: Corpus
     lock: Any = field(default_factory=RLock)
     seen: list[tuple[str, int]] = field(default_factory=list)
+    times: list[float | None] = field(default_factory=list)
     mark: Any = None
     weigh: Callable[[Kept, int], None] | None = None
     _places: dict[Key, int] = field(default_factory=dict)
@@ -52,26 +54,38 @@ class Kept:
     _owners: Column = field(default_factory=lambda: Column("int32"))
 
     def advance(
-        self, hash_of: Callable[[int], str], end: int, passage: Callable[[int], Passage | None]
+        self,
+        hash_of: Callable[[int], str],
+        times: Sequence[float | None],
+        passage: Callable[[int], Passage | None],
     ) -> None:
-        """Hold the messages before `end`, and no other; costs what is new, or what has gone.
+        """Hold some messages, and no other; costs what is new, or what has gone.
 
         Args:
             hash_of: the prefix hash of a message of the conversation.
-            end: how many messages.
+            times: when each message was said.
             passage: that of a message; None where it is none.
         """
-        known = min(len(self.seen), end)
-        if known and self.seen[known - 1][0] != hash_of(known - 1):
-            known = _common(self.seen, hash_of, known - 1)
-        del self.seen[known:]
+        known = self.common(hash_of, times)
+        del self.seen[known:], self.times[known:]
         self._truncate(self.seen[-1][1] if self.seen else 0)
-        for number in range(known, end):
+        for number in range(known, len(times)):
             found = passage(number)
             if found is not None:
                 self._append(found)
             self.seen.append((hash_of(number), len(self.corpus)))
+            self.times.append(times[number])
         self.weighed()
+
+    def common(self, hash_of: Callable[[int], str], times: Sequence[float | None]) -> int:
+        """How many messages a conversation has in common with what is held, from the first on."""
+        seen, before = self.seen[: len(times)], self.times[: len(times)]
+        known = len(seen)
+        if known and seen[-1][0] != hash_of(known - 1):
+            known = _common(seen, hash_of, known - 1)
+        if before[:known] != times[:known]:
+            known = next(at for at in range(known) if before[at] != times[at])
+        return known
 
     def change(self, change: Change, passage: Callable[[Passage], Passage]) -> None:
         """Hold what a source has now."""
