@@ -221,7 +221,7 @@ def test_what_is_remembered_is_bounded() -> None:
             add(documents, "x" * 1_000, user=user)
         marks = [documents.read(ck.Scope("acme", f"u{n}", "42")).mark for n in (1, 2, 3)]
         assert len(documents._shelves) < 3
-        assert documents._bytes <= 3_000
+        assert documents._shelves.size <= 3_000
         again = documents.read(ASKS, marks[0])
         assert again.added == [], "what was forgotten here, its reader still has"
         assert again.mark == marks[0]

@@ -305,8 +305,9 @@ class Retrieve:
             found = next_passage(history, number, last)
             return counted(view, found) if found else None
 
+        times = [message.time for message in history.messages[: asked.number]]
         asked.kept.advance(
-            lambda number: history.prefix_hash(number + 1, view.name), asked.number, passage
+            lambda number: history.prefix_hash(number + 1, view.name), times, passage
         )
 
     def _insert(self, asked: _Asked) -> list[Edit]:
