@@ -135,9 +135,13 @@ class Corpus:
     @property
     def spoken(self) -> str:
         """The language of a text whose own words do not say: that of most before it."""
-        if self.language:
-            return self.language
-        return max(self._languages, key=lambda name: (self._languages[name], name), default=DEFAULT)
+        return self.language or self.spoken_most or DEFAULT
+
+    @property
+    def spoken_most(self) -> str | None:
+        """The language of most passages whose own words say it; None where none do."""
+        counts = self._languages
+        return max(counts, key=lambda name: (counts[name], name), default=None)
 
     @property
     def vectors(self) -> np.ndarray | None:
