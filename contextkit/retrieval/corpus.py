@@ -17,7 +17,15 @@ from contextkit.retrieval.excerpts import Pieces, passages_of
 from contextkit.retrieval.lexical import Postings
 from contextkit.retrieval.passages import Passage, address_of
 from contextkit.retrieval.questions import is_standing
-from contextkit.retrieval.terms import DEFAULT, Term, date_terms, language_of, terms, words_of
+from contextkit.retrieval.terms import (
+    DEFAULT,
+    Term,
+    date_terms,
+    language_of,
+    terms,
+    terms_of,
+    words_of,
+)
 from contextkit.retrieval.words import WordVectors
 from contextkit.scope import ScopeKey
 
@@ -76,19 +84,15 @@ class Corpus:
                 text = f"{passage.speaker}\n{text}"
             words = words_of(text)
             spoken = self.language or language_of(words)
-            said, dated = terms(text, spoken or self.spoken), date_terms(passage.date)
+            said, dated = terms_of(words, spoken or self.spoken), date_terms(passage.date)
             self._spoken.append(spoken)
             if spoken:
                 self._languages[spoken] += 1
-            for term in (*said, *dated):
-                if (
-                    term.word
-                    and term.key not in self.postings
-                    and term.key not in self._without_vector
-                ):
+            new = self.postings.append([term.key for term in said], [term.key for term in dated])
+            for term in (*said, *dated) if new else ():
+                if term.key in new and term.word and term.key not in self._without_vector:
                     self._without_vector[term.key] = term.word
                     self._terms_at.setdefault(address_of(term.word), []).append(term.key)
-            self.postings.append((term.key for term in said), (term.key for term in dated))
             self.tokens.append(passage.tokens)
             if not self.passages or self.passages[-1].session != passage.session:
                 self.sitting_starts.append(len(self.passages))
