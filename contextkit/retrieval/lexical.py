@@ -95,6 +95,11 @@ class Postings:
         posting = self._postings.get(term)
         return len(posting.numbers) if posting else 0
 
+    def last_held(self, term: str, count: int) -> list[tuple[str, ...]]:
+        """The terms of the last few passages that hold a term."""
+        posting = self._postings.get(term)
+        return [self._held[number] for number in posting.numbers[-count:]] if posting else []
+
     def idf(self, term: str) -> float:
         """Inverse document frequency: ln(1 + (n - df + 1/2) / (df + 1/2)), as in Lucene's BM25."""
         holding = self.frequency(term)

@@ -29,6 +29,9 @@ DEFAULT = "english"
 _LONGEST = 64
 """Characters of a word that count; a longer one is no word, and is told from others by them."""
 
+_SHORT = 2
+"""Digits of a number that is found only where it stands alone, or before letters, as in "10km"."""
+
 _JOINTS = r"[-'’._/\\@:+#&]"  # noqa: RUF001 - the apostrophe that phones write
 _ASCII_WORD = re.compile(f"[A-Za-z0-9]+(?:{_JOINTS}[A-Za-z0-9]+)*(?:\\+\\+|#)?")
 """What `_word` finds in ASCII, in a third of the time."""
@@ -40,6 +43,8 @@ _RUN = (
 _RUNS = re.compile(f"([{_RUN}]+)")
 _HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _DIGITS = re.compile(r"(\d+)")
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+_LETTER = re.compile(r"[^\W\d_]")
 _HUMPS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _WHOLE = re.compile(r"[\d@/\\_.:+#&]")
 """What makes of joined words an identifier, which is looked up whole as well."""
@@ -168,6 +173,17 @@ def leading_languages(words: list[str]) -> list[str]:
     return [language for language, count in counts.items() if count == most] if most else []
 
 
+def is_numbered(term: str) -> bool:
+    """Whether a term is an identifier of letters and digits: `req-9999`, `T17`."""
+    return bool(_DIGITS.search(term) and _LETTER.search(term))
+
+
+def is_same_within(term: str, other: str) -> bool:
+    """Whether an identifier is another, or a part of it, but for what joins: `gpt-4` and `gpt4`."""
+    bare = re.sub(_JOINTS, "", term)
+    return bool(re.search(f"{re.escape(bare)}(?![0-9])", re.sub(_JOINTS, "", other)))
+
+
 def script_units(text: str) -> list[str]:
     """The words of a text, each character of what is written without spaces as one."""
     return _unit().findall(unicodedata.normalize("NFKC", text))
@@ -188,13 +204,19 @@ def _analysed(word: str, language: str) -> Iterator[Term]:
         whole = word.lower()[:_LONGEST]
         # As it is found where somebody writes it without capitals.
         yield Term(sys.intern(_stem(whole, language) if whole.isalpha() else whole))
+    named = False
+    if (version := _VERSION.search(word)) and version[0] != word and not word[0].isdecimal():
+        yield Term(sys.intern(version[0]))
     for part in parts:
         for piece in _pieces(part):
             if _RUNS.match(piece):
                 yield from _grams(piece)
+            elif named and len(piece) <= _SHORT and piece.isdecimal():
+                continue  # the 17 of form T-17 is no number that is asked for
             # A number that stands alone is whole already.
             elif piece != word or not piece.isdecimal():
                 yield from _single(piece, language)
+                named |= not piece.isdecimal()
 
 
 def _humped(word: str) -> bool:
