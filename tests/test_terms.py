@@ -8,6 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contextkit.retrieval import corpus as corpora
+from contextkit.retrieval import excerpts
+from contextkit.retrieval import terms as terms_module
+from contextkit.retrieval.corpus import Corpus
+from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.stop_words import STOP_WORDS
 from contextkit.retrieval.terms import date_terms, language_of, terms, words_of
 
@@ -163,3 +168,31 @@ def _calls(run) -> int:
     finally:
         sys.setprofile(before)
     return count
+
+
+ASCII = st.text(st.characters(max_codepoint=127), max_size=200)
+
+
+@given(ASCII)
+def test_ascii_is_cut_as_other_text_is(text: str) -> None:
+    assert words_of(text) == terms_module._word().findall(text)
+    units = [found.span() for found in excerpts._UNIT.finditer(text)]
+    assert [found.span() for found in excerpts._ASCII_UNIT.finditer(text)] == units
+
+
+def test_a_passage_is_cut_into_words_once_and_a_day_is_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+
+    def words(text: str) -> list[str]:
+        read.append(text)
+        return words_of(text)
+
+    monkeypatch.setattr(terms_module, "words_of", words)
+    monkeypatch.setattr(corpora, "words_of", words)
+    corpus = Corpus()
+    for minute in range(60):
+        corpus.append(Passage(f"It is {minute} past.", date=f"1987-05-08 10:{minute:02} UTC"))
+
+    assert len(read) == 61

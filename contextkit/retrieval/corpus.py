@@ -17,7 +17,17 @@ from contextkit.retrieval.excerpts import Pieces, passages_of
 from contextkit.retrieval.lexical import Postings
 from contextkit.retrieval.passages import Passage, address_of
 from contextkit.retrieval.questions import is_standing
-from contextkit.retrieval.terms import DEFAULT, Term, date_terms, language_of, terms, words_of
+from contextkit.retrieval.terms import (
+    DEFAULT,
+    Term,
+    date_terms,
+    is_numbered,
+    is_same_within,
+    language_of,
+    terms,
+    terms_of,
+    words_of,
+)
 from contextkit.retrieval.words import WordVectors
 from contextkit.scope import ScopeKey
 
@@ -26,6 +36,9 @@ if TYPE_CHECKING:
 
 MOST_TERMS = 100
 """Of a question, or of what was pasted as one; the time that it takes is bounded by them."""
+
+_LOOKED_UP, _FEW = 20, 5
+"""Identifiers of a question that are looked up, and passages in which each is."""
 
 _PIECES = 4_000_000
 """Characters of long passages that are kept in pieces; those asked for least recently go first."""
@@ -76,19 +89,15 @@ class Corpus:
                 text = f"{passage.speaker}\n{text}"
             words = words_of(text)
             spoken = self.language or language_of(words)
-            said, dated = terms(text, spoken or self.spoken), date_terms(passage.date)
+            said, dated = terms_of(words, spoken or self.spoken), date_terms(passage.date)
             self._spoken.append(spoken)
             if spoken:
                 self._languages[spoken] += 1
-            for term in (*said, *dated):
-                if (
-                    term.word
-                    and term.key not in self.postings
-                    and term.key not in self._without_vector
-                ):
+            new = self.postings.append([term.key for term in said], [term.key for term in dated])
+            for term in (*said, *dated) if new else ():
+                if term.key in new and term.word and term.key not in self._without_vector:
                     self._without_vector[term.key] = term.word
                     self._terms_at.setdefault(address_of(term.word), []).append(term.key)
-            self.postings.append((term.key for term in said), (term.key for term in dated))
             self.tokens.append(passage.tokens)
             if not self.passages or self.passages[-1].session != passage.session:
                 self.sitting_starts.append(len(self.passages))
@@ -184,7 +193,7 @@ class Corpus:
         """
         spoken = self.language or language_of(words_of(question)) or self.spoken
         names = self.name_terms()
-        found = {term.key: term for term in reversed(terms(question, spoken))}
+        found = {term.key: term for term in reversed(self._said_of(words_of(question), spoken))}
         asked = [term for key, term in reversed(found.items()) if key not in names]
         if len(asked) > MOST_TERMS:
             telling = sorted(
@@ -193,6 +202,35 @@ class Corpus:
             )
             asked = [asked[place] for place in sorted(at for *_, at in telling[:MOST_TERMS])]
         return asked
+
+    def _said_of(self, words: list[str], spoken: str) -> list[Term]:
+        """The terms of a question's words.
+
+        Of an identifier that nobody has said its letters are left out where they were said in
+        others only: in a log of requests "req" says nothing of req-9999.
+        """
+        asked: list[Term] = []
+        looked = 0
+        for word in words:
+            parts = terms_of([word], spoken)
+            if len(parts) > 1 and is_numbered(whole := parts[0].key) and looked < _LOOKED_UP:
+                looked += 1
+                if whole not in self.postings:
+                    parts = [part for part in parts if not self._in_others(part.key, whole)]
+            asked += parts
+        return asked
+
+    def _in_others(self, part: str, whole: str) -> bool:
+        """Whether letters of an identifier stand, where they were said last, in others only."""
+        if part == whole or part.isdecimal() or part not in self.postings:
+            return False
+        others = (
+            [key for key in held if part in key and key != part and is_numbered(key)]
+            for held in self.postings.last_held(part, _FEW)
+        )
+        return all(
+            found and not any(is_same_within(whole, key) for key in found) for found in others
+        )
 
     def name_terms(self) -> set[str]:
         """The terms of the names of those who speak: who is meant, not what."""

@@ -34,6 +34,8 @@ _UNIT = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\U00020000-\U0003ffff]|[^\\W]+|[^\\w\\s]{1,4}"
 )
+_ASCII_UNIT = re.compile(r"\w+|[^\w\s]{1,4}")
+"""The same of ASCII, in half the time."""
 _END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[”’」』）]*|\n+")  # noqa: RUF001 - as written
 
 
@@ -46,9 +48,10 @@ def passages_of(text: str, words: int = PASSAGE) -> list[str]:
     """
     if len(text) <= words:
         return [text]
-    starts = [found.start() for found in _UNIT.finditer(text)]
-    if len(starts) <= words:
+    unit_of = _ASCII_UNIT if text.isascii() else _UNIT
+    if len(unit_of.findall(text)) <= words:
         return [text]
+    starts = [found.start() for found in unit_of.finditer(text)]
     ends = [found.end() for found in _END.finditer(text)]
     passages, begin, unit, mark = [], 0, 0, 0
     while len(starts) - unit > words:

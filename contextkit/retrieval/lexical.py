@@ -51,8 +51,8 @@ class Postings:
     def __iter__(self) -> Iterator[str]:
         return iter(self._postings)
 
-    def append(self, terms: Iterable[str], also: Iterable[str] = ()) -> None:
-        """Add a passage by its terms.
+    def append(self, terms: Iterable[str], also: Iterable[str] = ()) -> set[str]:
+        """Add a passage by its terms; those that no passage held before.
 
         Args:
             terms: of its text.
@@ -61,16 +61,19 @@ class Postings:
         counts = Counter(terms)
         length = counts.total()
         counts.update(also)
-        number = len(self._held)
+        number, postings = len(self._held), self._postings
+        new = set()
         for term, count in counts.items():
-            posting = self._postings.get(term)
+            posting = postings.get(term)
             if posting is None:
-                posting = self._postings[term] = _Posting()
+                posting = postings[term] = _Posting()
+                new.add(term)
             posting.numbers.append(number)
             posting.counts.append(count)
         self._held.append(tuple(counts))
         self._lengths.append(length)
         self._total += length
+        return new
 
     def truncate(self, count: int) -> list[str]:
         """Keep the first passages; the terms that none of them holds."""
@@ -91,6 +94,11 @@ class Postings:
         """How many passages hold a term."""
         posting = self._postings.get(term)
         return len(posting.numbers) if posting else 0
+
+    def last_held(self, term: str, count: int) -> list[tuple[str, ...]]:
+        """The terms of the last few passages that hold a term."""
+        posting = self._postings.get(term)
+        return [self._held[number] for number in posting.numbers[-count:]] if posting else []
 
     def idf(self, term: str) -> float:
         """Inverse document frequency: ln(1 + (n - df + 1/2) / (df + 1/2)), as in Lucene's BM25."""
