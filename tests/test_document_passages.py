@@ -127,22 +127,22 @@ def test_a_document_is_replaced_whole(documents: ck.Documents) -> None:
     add(documents, f"# One\n\n{PROSE}\n\n# Two\n\n{PROSE}", "a.md")
     add(documents, "kept", "b.md")
     kept = Kept(Corpus())
-    kept.change(documents.read(ASKS), lambda passage: passage)
+    kept.change(None, documents.read(ASKS), lambda passage: passage)
     assert len(kept.corpus) == 3
     add(documents, "new", "a.md")
     assert documents.sources(tenant="acme", user="u1") == ["b.md", "a.md"]
-    kept.change(documents.read(ASKS, kept.mark), lambda passage: passage)
+    kept.change(kept.mark, documents.read(ASKS, kept.mark), lambda passage: passage)
     assert [p.text for p in kept.corpus.passages] == ["kept", "new"]
 
     assert documents.remove_document("b.md", tenant="acme", user="u1")
     assert not documents.remove_document("b.md", tenant="acme", user="u1")
     change = documents.read(ASKS, kept.mark)
-    kept.change(change, lambda passage: passage)
+    kept.change(kept.mark, change, lambda passage: passage)
     assert [p.text for p in kept.corpus.passages] == ["new"]
     # The same place, and a document that was there before: still another one.
     documents.remove_document("a.md", tenant="acme", user="u1")
     add(documents, "newer", "a.md")
-    kept.change(documents.read(ASKS, kept.mark), lambda passage: passage)
+    kept.change(kept.mark, documents.read(ASKS, kept.mark), lambda passage: passage)
     assert [p.text for p in kept.corpus.passages] == ["newer"]
     assert documents.read(ASKS, kept.mark).added == []
 

@@ -230,7 +230,7 @@ def test_a_corpus_that_is_advanced_is_the_one_that_is_made_anew(
                 say(store, grown, f"{grown} {counts[grown]}")
             recall.read(ck.Scope("acme", "another", "c0"))
             kept = corpora.setdefault(recall.owner(scope(name)), Kept(Corpus()))
-            kept.change(recall.read(scope(name), kept.mark), lambda passage: passage)
+            kept.change(kept.mark, recall.read(scope(name), kept.mark), lambda passage: passage)
             held = [passage.key for passage in kept.corpus.passages]
             assert len(set(held)) == len(held)
             seen = [passage.text for passage in kept.corpus.passages]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from contextkit.retrieval.bounded import Bounded
@@ -37,6 +37,7 @@ class Kept:
     Attributes:
         corpus: the passages.
         lock: held while it is brought up to date and asked.
+        changing: held besides by those who prepare what a source has now, one after the other.
         seen: of a conversation, by message: its prefix hash, and the passages up to it.
         times: of the same messages: no prefix hash holds them.
         mark: of a source, what was read of it.
@@ -45,6 +46,7 @@ class Kept:
 
     corpus: Corpus
     lock: Any = field(default_factory=RLock)
+    changing: Any = field(default_factory=Lock)
     seen: list[tuple[str, int]] = field(default_factory=list)
     times: list[float | None] = field(default_factory=list)
     mark: Any = None
@@ -87,13 +89,26 @@ class Kept:
             known = next(at for at in range(known) if before[at] != times[at])
         return known
 
-    def change(self, change: Change, passage: Callable[[Passage], Passage]) -> None:
-        """Hold what a source has now."""
-        self._truncate(change.kept)
-        for added in change.added:
-            self._append(passage(added))
-        self.mark = change.mark
-        self.weighed()
+    def change(self, before: Any, change: Change, passage: Callable[[Passage], Passage]) -> None:
+        """Hold what a source has now, unless another build has read it meanwhile.
+
+        What takes its time is done before the lock is taken: nobody who asks waits for it.
+
+        Args:
+            before: the mark of what was held when it was read.
+            change: what was read.
+            passage: makes what is held of what was read.
+        """
+        with self.changing:
+            if self.mark is not before:
+                return
+            made = [passage(added) for added in change.added]
+            with self.lock:
+                self._truncate(change.kept)
+                for added in made:
+                    self._append(added)
+                self.mark = change.mark
+                self.weighed()
 
     def weighed(self) -> None:
         """Say what it takes now, in passages."""

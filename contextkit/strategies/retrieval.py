@@ -147,9 +147,7 @@ class Retrieve:
             self.reading.check()
             mark = kept.mark
             change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
-            with kept.lock:
-                if kept.mark is mark:  # else another build was first
-                    kept.change(change, lambda passage: counted(view, passage))
+            kept.change(mark, change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
             self.reading.succeeded()
