@@ -120,3 +120,42 @@ def _can_ask(kept: Kept) -> bool:
     if taken:
         kept.lock.release()
     return bool(taken)
+
+
+# -- branches --------------------------------------------------------------------------------
+
+
+def asked_in_turn(branches: list[list[str]], times: int) -> tuple[Corpora, list[int]]:
+    """How many passages were made for each question."""
+    corpora, made = Corpora(), []
+    for number in range(times):
+        texts = branches[number % len(branches)]
+        hashes = ["/".join(texts[: at + 1]) for at in range(len(texts))]
+        numbers: list[int] = []
+        kept = corpora.of_branch("key", hashes.__getitem__, [None] * len(texts))
+        kept.advance(
+            hashes.__getitem__,
+            [None] * len(texts),
+            lambda n: numbers.append(n) or said(texts, n),  # type: ignore[func-returns-value]  # noqa: B023
+        )
+        assert [passage.text for passage in kept.corpus.passages] == texts
+        made.append(len(numbers))
+    return corpora, made
+
+
+def test_branches_that_are_asked_in_turn_are_made_once() -> None:
+    trunk = [f"trunk {at}" for at in range(100)]
+    branches = [[*trunk, *(f"{name} {at}" for at in range(100))] for name in "abcd"]
+    corpora, made = asked_in_turn(branches, 12)
+    assert made == [200] * 4 + [0] * 8
+    assert len(corpora._kept) == 4
+    corpora, made = asked_in_turn([*branches, [*trunk, "e 0"]], 10)
+    assert len(corpora._kept) == 4
+    assert max(made[4:]) < 200, "what they have in common is not made again"
+
+
+def test_an_answer_that_is_regenerated_begins_no_other_corpus() -> None:
+    trunk = [f"trunk {at}" for at in range(100)]
+    corpora, made = asked_in_turn([[*trunk, f"answer {at}"] for at in range(9)], 9)
+    assert made == [101] + [1] * 8
+    assert len(corpora._kept) == 1

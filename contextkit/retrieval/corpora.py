@@ -29,6 +29,12 @@ _EMPTY, _MESSAGES = 2, 10
 """A corpus without passages takes what two of them take, and ten messages that were seen what one
 does: 3.6 KB and 180 bytes (tracemalloc, 2026-11-22)."""
 
+BRANCHES = 4
+"""Corpora of one conversation at most, where answers are regenerated and branches asked in turn."""
+
+_AGAIN = 50
+"""Messages that are rather taken away than that a corpus is begun for another branch. Chosen."""
+
 
 @dataclass(slots=True)
 class Kept:
@@ -82,8 +88,8 @@ class Kept:
     def common(self, hash_of: Callable[[int], str], times: Sequence[float | None]) -> int:
         """How many messages a conversation has in common with what is held, from the first on."""
         seen, before = self.seen[: len(times)], self.times[: len(times)]
-        known = len(seen)
-        if known and seen[-1][0] != hash_of(known - 1):
+        known = min(len(seen), len(before))  # another thread may be taking some away
+        if known and seen[known - 1][0] != hash_of(known - 1):
             known = _common(seen, hash_of, known - 1)
         if before[:known] != times[:known]:
             known = next(at for at in range(known) if before[at] != times[at])
@@ -174,6 +180,28 @@ class Corpora:
         kept = self._kept.of(key)
         kept.weighed()
         return kept
+
+    def of_branch(
+        self, key: Hashable, hash_of: Callable[[int], str], times: Sequence[float | None]
+    ) -> Kept:
+        """The corpus of a conversation that has most in common with these messages of it.
+
+        Another one is begun where too much would be taken away from that, up to `BRANCHES`.
+
+        Args:
+            key: of the conversation.
+            hash_of, times: as `Kept.advance` takes them.
+        """
+        begun = {
+            number: (kept.common(hash_of, times), -len(kept.seen))
+            for number in range(BRANCHES)
+            if (kept := self._kept.get((key, number))) is not None
+        }
+        free = [number for number in range(BRANCHES) if number not in begun]
+        best = max(begun, key=lambda number: begun[number], default=None)
+        if best is None or (free and -sum(begun[best]) > _AGAIN):
+            best = free[0]
+        return self.of((key, best))
 
     def _made(self, key: Hashable) -> Kept:
         return Kept(Corpus(self.language), weigh=partial(self._kept.weigh, key))

@@ -128,7 +128,8 @@ class Retrieve:
         ends = monotonic() + self.seconds
         scope = history.scope.key if history.scope else (history.id,)
         if self.source is None:
-            kept = self.corpora.of((scope, view.name, view.model))
+            key = (scope, view.name, view.model)
+            kept = self.corpora.of_branch(key, *_messages(view, view.last_user))
             return self._asked(_Asked(view, question, kept, scope, ends))
         if history.scope is None:
             raise InputError(
@@ -275,10 +276,7 @@ class Retrieve:
             found = next_passage(history, number, last)
             return counted(view, found) if found else None
 
-        times = [message.time for message in history.messages[: asked.number]]
-        asked.kept.advance(
-            lambda number: history.prefix_hash(number + 1, view.name), times, passage
-        )
+        asked.kept.advance(*_messages(view, asked.number), passage)
 
     def _insert(self, asked: _Asked) -> list[Edit]:
         """One block with the passages that are worth most, in the order of what they are from."""
@@ -318,6 +316,13 @@ class Retrieve:
                 },
             )
         ]
+
+
+def _messages(view: View, end: int) -> tuple[Callable[[int], str], list[float | None]]:
+    """What tells the messages before one from others: their prefix hashes, and their times."""
+    history = view.history
+    times = [message.time for message in history.messages[:end]]
+    return lambda number: history.prefix_hash(number + 1, view.name), times
 
 
 @dataclass(slots=True)
