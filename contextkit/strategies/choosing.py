@@ -65,7 +65,7 @@ class Share:
         best = int((scores * allowed).argmax())
         if allowed[best] and scores[best] > 0 and corpus.tokens.values[best] > room:
             others = self._filled(corpus, scores, allowed, room // 2)
-            found = self._excerpt(corpus.passages[best], list(others.values()), weights)
+            found = self._excerpt(corpus, best, list(others.values()), weights)
             # What is shown of it is no reason against another part, for another question.
             if found is not None and excerpt_key(found) not in shown:
                 return sorted({**others, best: found}.items())
@@ -93,8 +93,9 @@ class Share:
         return chosen
 
     def _excerpt(
-        self, passage: Passage, others: list[Passage], weights: Mapping[str, float]
+        self, corpus: Corpus, number: int, others: list[Passage], weights: Mapping[str, float]
     ) -> Passage | None:
+        passage, pieces = corpus.passages[number], corpus.pieces(number)
         room = self.tokens - self.taken([*others, replace(passage, text="")])
         frame = self.view.count({"role": "user", "content": ""})
 
@@ -102,7 +103,7 @@ class Share:
             return self.view.count({"role": "user", "content": text}) - frame
 
         while room > 0:
-            text = excerpt(passage.text, weights, room, count, language=self.language)
+            text = excerpt(pieces, weights, room, count)
             found = replace(passage, text=text)
             if not text or self.taken([*others, found]) <= self.tokens:
                 return found if text else None
