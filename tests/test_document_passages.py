@@ -19,7 +19,7 @@ from contextkit.retrieval import recall as recall_module
 from contextkit.retrieval.chunks import Chunk, chunks_of
 from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.corpus import Corpus
-from contextkit.retrieval.documents import InMemory
+from contextkit.retrieval.documents import InMemory, passages_of_document
 from contextkit.retrieval.ranking import rank
 from contextkit.testing.stores import check_document_store
 from tests.recall_stores import Four
@@ -196,12 +196,41 @@ def test_settings_that_cannot_be_are_refused() -> None:
         ck.Documents(tokens=0)
 
 
-def test_a_document_that_is_none_is_told(documents: ck.Documents) -> None:
+def test_a_damaged_document_is_left_out_until_it_can_be_read(
+    documents: ck.Documents, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(documents, "whole", "whole.md")
+    shelf = ("acme", "u1", "")
     for body in ({}, {"parts": 7}, {"parts": [{"text": "secret"}]}, {"parts": ["secret"]}):
-        documents.store.put_document(("acme", "u1", ""), "a.md", body)
+        caplog.clear()
+        documents.store.put_document(shelf, "private.md", body)
+        mark = None
+        for _ in range(3):
+            change = documents.read(ASKS, mark)
+            assert (change.kept, len(change.added)) == ((1, 0) if mark else (0, 1))
+            mark = change.mark
+        assert len(caplog.records) == 1
+        assert "a document cannot be read" in caplog.text
+        assert "secret" not in caplog.text
+        assert "private" not in caplog.text
         with pytest.raises(StoreUnreadable) as caught:
-            documents.read(ASKS)
+            passages_of_document(body, shelf, "private.md")
         assert "secret" not in str(caught.value)
+    add(documents, "mended", "private.md")
+    assert [part.text for part in documents.read(ASKS).added] == ["whole", "mended"]
+
+
+def test_a_document_that_could_not_be_read_is_there_once_it_can(
+    documents: ck.Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(documents, "whole", "a.md")
+    first = type(documents.store).document
+    with monkeypatch.context() as patched:
+        patched.setattr(type(documents.store), "document", lambda *_: {})
+        nothing = documents.read(ASKS)
+        assert nothing.added == []
+    assert type(documents.store).document is first
+    assert [part.text for part in documents.read(ASKS, nothing.mark).added] == ["whole"]
 
 
 def test_the_examples_are_true() -> None:
