@@ -21,6 +21,7 @@ from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.documents import InMemory, passages_of_document
 from contextkit.retrieval.ranking import rank
+from contextkit.strategies.base import describe
 from contextkit.testing.stores import check_document_store
 from tests.recall_stores import Four
 from tests.support import builder
@@ -279,3 +280,20 @@ def test_the_parts_that_answer_stand_in_the_request(documents: ck.Documents) -> 
     assert "Staff have thirty days of leave." in sent
     assert "staff.md / Leave" in sent
     assert "another user" not in sent
+
+
+def test_whose_documents_they_are_is_recorded_with_the_settings() -> None:
+    with ck.SQLiteStore(":memory:") as store:
+        sources = (
+            ck.Documents(of="tenant"),
+            ck.Documents(of="user"),
+            ck.Recall(store),
+            ck.Recall(store, roles=("user",)),
+        )
+        recorded = [describe(ck.Retrieve(source=source))["source"] for source in sources]
+    assert recorded == [
+        {"type": "Documents", "of": "tenant"},
+        {"type": "Documents", "of": "user"},
+        {"type": "Recall", "roles": ["assistant", "user"]},
+        {"type": "Recall", "roles": ["user"]},
+    ]

@@ -74,6 +74,11 @@ class Documents:
     def __repr__(self) -> str:
         return f"Documents({self.store!r}, of={self.of!r})"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """What is recorded of it: whose documents these are."""
+        return {"of": self.of}
+
     def add_document(self, text: str, *, source: str, tenant: str, user: str | None = None) -> int:
         """Add a document, in place of an earlier one of the same source; in how many parts.
 

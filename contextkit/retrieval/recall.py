@@ -95,6 +95,11 @@ class Recall:
     def __repr__(self) -> str:
         return f"Recall({self.store!r})"
 
+    @property
+    def settings(self) -> dict[str, list[str]]:
+        """What is recorded of it: whose messages are recalled."""
+        return {"roles": sorted(self.roles)}
+
     def owner(self, scope: Scope) -> ScopeKey:
         """The conversation that asks: what it finds is of the others, whoever asked before."""
         return _checked(scope).key

@@ -40,6 +40,9 @@ class Change:
 class Source(Protocol):
     """Gives passages from outside of the conversation that asks. Safe to share between threads.
 
+    What it gives may hang on how it was made, such as whose documents it reads: a mapping of texts
+    or numbers in an attribute `settings`, if it has one, is recorded with the settings of a view.
+
     Attributes:
         name: what the block of its passages is called, such as `documents`.
     """
