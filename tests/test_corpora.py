@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +47,9 @@ def test_what_grows_drives_out_what_was_asked_longest_ago() -> None:
     first = corpora.of("c")
     grow(first, ["text"] * 50)
     assert list(corpora._kept) == ["a", "c"], "b was asked longest ago"
-    first.change(Change(0, [Passage("part", number=at) for at in range(300)], ("mark",)), _as_it_is)
+    first.change(
+        None, Change(0, [Passage("part", number=at) for at in range(300)], ("mark",)), _as_it_is
+    )
     assert corpora.of("c") is first, "what is asked stays, however large"
     assert len(corpora.of("a").corpus) == 0
     assert list(corpora._kept) == ["a"]
@@ -93,3 +97,65 @@ def test_the_dates_that_are_shown_are_those_of_the_conversation_that_asks() -> N
         assert sent == asked(anew, time)
         assert "4711" in sent
         assert ("2001-09-09" in sent) == (time == 1e9)
+
+
+def test_nobody_who_asks_waits_for_what_is_counted() -> None:
+    kept = Kept(Corpus())
+    free: list[bool] = []
+
+    def count(passage: Passage) -> Passage:
+        free.append(pool.submit(_can_ask, kept).result())
+        return passage
+
+    parts = [Passage(f"part {at}", number=at) for at in range(3)]
+    with ThreadPoolExecutor(1) as pool:
+        kept.change(None, Change(0, parts, ("one",)), count)
+    assert free == [True] * 3
+    kept.change(None, Change(0, parts, ("another",)), _as_it_is)
+    assert (len(kept.corpus), kept.mark) == (3, ("one",)), "another build was first"
+
+
+def _can_ask(kept: Kept) -> bool:
+    taken = kept.lock.acquire(timeout=0.2)
+    if taken:
+        kept.lock.release()
+    return bool(taken)
+
+
+# -- branches --------------------------------------------------------------------------------
+
+
+def asked_in_turn(branches: list[list[str]], times: int) -> tuple[Corpora, list[int]]:
+    """How many passages were made for each question."""
+    corpora, made = Corpora(), []
+    for number in range(times):
+        texts = branches[number % len(branches)]
+        hashes = ["/".join(texts[: at + 1]) for at in range(len(texts))]
+        numbers: list[int] = []
+        kept = corpora.of_branch("key", hashes.__getitem__, [None] * len(texts))
+        kept.advance(
+            hashes.__getitem__,
+            [None] * len(texts),
+            lambda n: numbers.append(n) or said(texts, n),  # type: ignore[func-returns-value]  # noqa: B023
+        )
+        assert [passage.text for passage in kept.corpus.passages] == texts
+        made.append(len(numbers))
+    return corpora, made
+
+
+def test_branches_that_are_asked_in_turn_are_made_once() -> None:
+    trunk = [f"trunk {at}" for at in range(100)]
+    branches = [[*trunk, *(f"{name} {at}" for at in range(100))] for name in "abcd"]
+    corpora, made = asked_in_turn(branches, 12)
+    assert made == [200] * 4 + [0] * 8
+    assert len(corpora._kept) == 4
+    corpora, made = asked_in_turn([*branches, [*trunk, "e 0"]], 10)
+    assert len(corpora._kept) == 4
+    assert max(made[4:]) < 200, "what they have in common is not made again"
+
+
+def test_an_answer_that_is_regenerated_begins_no_other_corpus() -> None:
+    trunk = [f"trunk {at}" for at in range(100)]
+    corpora, made = asked_in_turn([[*trunk, f"answer {at}"] for at in range(9)], 9)
+    assert made == [101] + [1] * 8
+    assert len(corpora._kept) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contextkit as ck
-from contextkit.errors import InputError, StoreCorrupt
+from contextkit.errors import InputError
 from contextkit.records import record_to_json
 from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.corpus import Corpus
@@ -188,10 +189,11 @@ def test_the_conversation_that_asks_is_not_read(store: Counting) -> None:
     assert (back.kept, texts(back)) == (1, ["c0"])
 
 
-def test_what_a_corrupt_conversation_gave_is_not_taken_twice(
-    store: Counting, monkeypatch: pytest.MonkeyPatch
+def test_a_damaged_conversation_is_left_out_until_it_can_be_read(
+    store: Counting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     say(store, "a", "a0")
+    say(store, "b", "b0")
     recall = ck.Recall(store)
     first = recall.read(scope("x"))
     bad = {"type": "message", "message": {"role": "nobody", "content": "secret words"}}
@@ -199,16 +201,21 @@ def test_what_a_corrupt_conversation_gave_is_not_taken_twice(
     good = ck.SQLiteStore.load_since
 
     def load(self: Any, of: ck.Scope, version: int) -> Sequence[Any]:
-        return [*good(self, of, version), bad]
+        return [*good(self, of, version), *([bad] if of.conversation == "a" else [])]
 
+    caplog.set_level(logging.WARNING, logger="contextkit")
     with monkeypatch.context() as patched:
         patched.setattr(Counting, "load_since", load)
-        with pytest.raises(StoreCorrupt) as caught:
-            recall.read(scope("x"), first.mark)
-        assert caught.value.position == 2
-        assert "secret" not in str(caught.value)
-    after = recall.read(scope("x"), first.mark)
-    assert (after.kept, texts(after)) == (1, ["a1"])
+        for _ in range(3):
+            change = recall.read(scope("x"), first.mark)
+            assert (change.kept, texts(change)) == (0, ["b0"])
+            assert texts(ck.Recall(store).read(scope("x"))) == ["b0"]
+    assert "secret" not in caplog.text
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1 + 3, "once for each that reads it"
+    assert "StoreCorrupt, record 2" in told[0]
+    after = recall.read(scope("x"), change.mark)
+    assert (after.kept, texts(after)) == (1, ["a0", "a1"])
 
 
 @given(
@@ -230,7 +237,7 @@ def test_a_corpus_that_is_advanced_is_the_one_that_is_made_anew(
                 say(store, grown, f"{grown} {counts[grown]}")
             recall.read(ck.Scope("acme", "another", "c0"))
             kept = corpora.setdefault(recall.owner(scope(name)), Kept(Corpus()))
-            kept.change(recall.read(scope(name), kept.mark), lambda passage: passage)
+            kept.change(kept.mark, recall.read(scope(name), kept.mark), lambda passage: passage)
             held = [passage.key for passage in kept.corpus.passages]
             assert len(set(held)) == len(held)
             seen = [passage.text for passage in kept.corpus.passages]

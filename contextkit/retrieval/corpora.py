@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from contextkit.retrieval.bounded import Bounded
@@ -29,6 +29,12 @@ _EMPTY, _MESSAGES = 2, 10
 """A corpus without passages takes what two of them take, and ten messages that were seen what one
 does: 3.6 KB and 180 bytes (tracemalloc, 2026-11-22)."""
 
+BRANCHES = 4
+"""Corpora of one conversation at most, where answers are regenerated and branches asked in turn."""
+
+_AGAIN = 50
+"""Messages that are rather taken away than that a corpus is begun for another branch. Chosen."""
+
 
 @dataclass(slots=True)
 class Kept:
@@ -37,6 +43,7 @@ class Kept:
     Attributes:
         corpus: the passages.
         lock: held while it is brought up to date and asked.
+        changing: held besides by those who prepare what a source has now, one after the other.
         seen: of a conversation, by message: its prefix hash, and the passages up to it.
         times: of the same messages: no prefix hash holds them.
         mark: of a source, what was read of it.
@@ -45,6 +52,7 @@ class Kept:
 
     corpus: Corpus
     lock: Any = field(default_factory=RLock)
+    changing: Any = field(default_factory=Lock)
     seen: list[tuple[str, int]] = field(default_factory=list)
     times: list[float | None] = field(default_factory=list)
     mark: Any = None
@@ -80,20 +88,33 @@ class Kept:
     def common(self, hash_of: Callable[[int], str], times: Sequence[float | None]) -> int:
         """How many messages a conversation has in common with what is held, from the first on."""
         seen, before = self.seen[: len(times)], self.times[: len(times)]
-        known = len(seen)
-        if known and seen[-1][0] != hash_of(known - 1):
+        known = min(len(seen), len(before))  # another thread may be taking some away
+        if known and seen[known - 1][0] != hash_of(known - 1):
             known = _common(seen, hash_of, known - 1)
         if before[:known] != times[:known]:
             known = next(at for at in range(known) if before[at] != times[at])
         return known
 
-    def change(self, change: Change, passage: Callable[[Passage], Passage]) -> None:
-        """Hold what a source has now."""
-        self._truncate(change.kept)
-        for added in change.added:
-            self._append(passage(added))
-        self.mark = change.mark
-        self.weighed()
+    def change(self, before: Any, change: Change, passage: Callable[[Passage], Passage]) -> None:
+        """Hold what a source has now, unless another build has read it meanwhile.
+
+        What takes its time is done before the lock is taken: nobody who asks waits for it.
+
+        Args:
+            before: the mark of what was held when it was read.
+            change: what was read.
+            passage: makes what is held of what was read.
+        """
+        with self.changing:
+            if self.mark is not before:
+                return
+            made = [passage(added) for added in change.added]
+            with self.lock:
+                self._truncate(change.kept)
+                for added in made:
+                    self._append(added)
+                self.mark = change.mark
+                self.weighed()
 
     def weighed(self) -> None:
         """Say what it takes now, in passages."""
@@ -159,6 +180,28 @@ class Corpora:
         kept = self._kept.of(key)
         kept.weighed()
         return kept
+
+    def of_branch(
+        self, key: Hashable, hash_of: Callable[[int], str], times: Sequence[float | None]
+    ) -> Kept:
+        """The corpus of a conversation that has most in common with these messages of it.
+
+        Another one is begun where too much would be taken away from that, up to `BRANCHES`.
+
+        Args:
+            key: of the conversation.
+            hash_of, times: as `Kept.advance` takes them.
+        """
+        begun = {
+            number: (kept.common(hash_of, times), -len(kept.seen))
+            for number in range(BRANCHES)
+            if (kept := self._kept.get((key, number))) is not None
+        }
+        free = [number for number in range(BRANCHES) if number not in begun]
+        best = max(begun, key=lambda number: begun[number], default=None)
+        if best is None or (free and -sum(begun[best]) > _AGAIN):
+            best = free[0]
+        return self.of((key, best))
 
     def _made(self, key: Hashable) -> Kept:
         return Kept(Corpus(self.language), weigh=partial(self._kept.weigh, key))

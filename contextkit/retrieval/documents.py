@@ -8,11 +8,11 @@ from threading import Lock, RLock
 from typing import Any, Literal, cast
 
 from contextkit.budget import whole_number
-from contextkit.errors import InputError, ScopeError, StoreUnreadable
+from contextkit.errors import InputError, ScopeError, StoreCorrupt, StoreUnreadable
 from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.chunks import TOKENS, chunks_of
 from contextkit.retrieval.passages import Passage
-from contextkit.retrieval.sources import Change, Mark, changed
+from contextkit.retrieval.sources import Change, Mark, changed, warn_of_damage
 from contextkit.scope import Scope, ScopeKey, check_name
 from contextkit.store import JSON, DocumentStore, needs_documents, shelf_key
 
@@ -73,6 +73,11 @@ class Documents:
 
     def __repr__(self) -> str:
         return f"Documents({self.store!r}, of={self.of!r})"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What is recorded of it: whose documents these are."""
+        return {"of": self.of}
 
     def add_document(self, text: str, *, source: str, tenant: str, user: str | None = None) -> int:
         """Add a document, in place of an earlier one of the same source; in how many parts.
@@ -138,6 +143,8 @@ class Documents:
     def read(self, scope: Scope, since: Mark | None = None) -> Change:
         """What changed of the documents of a user or tenant since a reading.
 
+        A document that is damaged is left out, and logged.
+
         Raises:
             ScopeError: it is no scope.
             StoreError: the store cannot be read.
@@ -149,17 +156,30 @@ class Documents:
             now = self.store.documents(key)
             if now == shelf.listed and since == shelf.mark:
                 return Change(shelf.count, [], shelf.mark)
+            shelf.damaged &= set(now)
             for gone in shelf.known.keys() - set(now):
                 shelf.bytes -= _size(shelf.known.pop(gone))
             for document in now:
                 if document not in shelf.known:
-                    parts = shelf.known[document] = self._passages(key, *document)
-                    shelf.bytes += _size(parts)
-            change = changed(before, [(document, shelf.known[document]) for document in now])
-            shelf.listed, shelf.mark = now, change.mark
+                    self._add(shelf, key, document)
+            listed = [document for document in now if document in shelf.known]
+            change = changed(before, [(document, shelf.known[document]) for document in listed])
+            shelf.listed, shelf.mark = listed, change.mark
             shelf.count = change.kept + len(change.added)
             self._shelves.weigh(key, shelf, shelf.bytes)
         return change
+
+    def _add(self, shelf: _Shelf, key: ScopeKey, document: tuple[str, int]) -> None:
+        """Read a document; one that is damaged is left out, and tried again the next time."""
+        try:
+            parts = self._passages(key, *document)
+        except StoreCorrupt as error:
+            if document not in shelf.damaged:
+                warn_of_damage("a document", document[0], error)
+                shelf.damaged.add(document)
+            return
+        shelf.known[document] = parts
+        shelf.bytes += _size(parts)
 
     def _passages(self, key: ScopeKey, source: str, version: int) -> list[Passage]:
         document = self.store.document(key, source)
@@ -182,6 +202,7 @@ class _Shelf:
 
     lock: Any = field(default_factory=RLock)
     known: dict[tuple[str, int], list[Passage]] = field(default_factory=dict)
+    damaged: set[tuple[str, int]] = field(default_factory=set)
     listed: list[tuple[str, int]] = field(default_factory=list)
     mark: Mark = ()
     count: int = 0

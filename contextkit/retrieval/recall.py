@@ -14,7 +14,7 @@ from contextkit.messages import Message
 from contextkit.records import record_from_json
 from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.passages import PAUSE, Passage, passage_of
-from contextkit.retrieval.sources import Change, Mark, changed
+from contextkit.retrieval.sources import Change, Mark, changed, warn_of_damage
 from contextkit.scope import Scope, ScopeKey
 from contextkit.store import RecallStore, needs_recall
 
@@ -33,6 +33,7 @@ class _Known:
     time: float | None = None
     passages: list[Passage] = field(default_factory=list)
     bytes: int = _OVERHEAD
+    damaged: bool = False
 
 
 @dataclass(slots=True)
@@ -94,6 +95,11 @@ class Recall:
     def __repr__(self) -> str:
         return f"Recall({self.store!r})"
 
+    @property
+    def settings(self) -> dict[str, list[str]]:
+        """What is recorded of it: whose messages are recalled."""
+        return {"roles": sorted(self.roles)}
+
     def owner(self, scope: Scope) -> ScopeKey:
         """The conversation that asks: what it finds is of the others, whoever asked before."""
         return _checked(scope).key
@@ -102,7 +108,7 @@ class Recall:
         """What changed in the user's other conversations since a reading.
 
         Those that were appended to last come last, as the store says. A conversation that asks is
-        read when another one does.
+        read when another one does. One that is damaged is left out, and logged.
 
         Raises:
             ScopeError: it is no scope.
@@ -130,7 +136,14 @@ class Recall:
             if known is None or known.version > version:
                 known = user.known[name] = _Known(Scope(scope.tenant, scope.user, name))
             if known.version < version:
-                self._advance(known)
+                try:
+                    self._advance(known)
+                except StoreCorrupt as error:
+                    # Tried again with each question, as a process does that has not read any of it.
+                    user.known[name] = _Known(known.scope, damaged=True)
+                    if not known.damaged:
+                        warn_of_damage("a conversation", name, error)
+                    continue
             others.append(known)
         return others
 

@@ -138,7 +138,8 @@ class Retrieve:
         ends = monotonic() + self.seconds
         scope = history.scope.key if history.scope else (history.id,)
         if self.source is None:
-            kept = self.corpora.of((scope, view.name, view.model))
+            key = (scope, view.name, view.model)
+            kept = self.corpora.of_branch(key, *_messages(view, view.last_user))
             return self._asked(_Asked(view, question, kept, scope, ends))
         if history.scope is None:
             raise InputError(
@@ -158,9 +159,7 @@ class Retrieve:
                 self.reading[owner].check()
             mark = kept.mark
             change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
-            with kept.lock:
-                if kept.mark is mark:  # else another build was first
-                    kept.change(change, lambda passage: counted(view, passage))
+            kept.change(mark, change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
             self.reading.pop(owner, None)
@@ -309,10 +308,7 @@ class Retrieve:
             found = next_passage(history, number, last)
             return counted(view, found) if found else None
 
-        times = [message.time for message in history.messages[: asked.number]]
-        asked.kept.advance(
-            lambda number: history.prefix_hash(number + 1, view.name), times, passage
-        )
+        asked.kept.advance(*_messages(view, asked.number), passage)
 
     def _insert(self, asked: _Asked) -> list[Edit]:
         """One block with the passages that are worth most, in the order of what they are from."""
@@ -352,6 +348,13 @@ class Retrieve:
                 },
             )
         ]
+
+
+def _messages(view: View, end: int) -> tuple[Callable[[int], str], list[float | None]]:
+    """What tells the messages before one from others: their prefix hashes, and their times."""
+    history = view.history
+    times = [message.time for message in history.messages[:end]]
+    return lambda number: history.prefix_hash(number + 1, view.name), times
 
 
 def _reads(embed: Any, asked: _Asked) -> bool:
