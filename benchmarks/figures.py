@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", DOCS / "costs.md", DOCS / "peers.md", DOCS / "summaries.md")
+PAGES = (
+    ROOT / "README.md",
+    *(DOCS / f"{name}.md" for name in ("costs", "peers", "summaries", "retrieval")),
+)
 
 
 def demo_table(result: dict[str, Any]) -> str:
