@@ -40,7 +40,10 @@ DOCS = ROOT / "docs"
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
-    *(DOCS / f"{name}.md" for name in ("costs", "peers", "summaries", "retrieval")),
+    DOCS / "costs.md",
+    DOCS / "peers.md",
+    DOCS / "summaries.md",
+    DOCS / "retrieval.md",
 )
 
 

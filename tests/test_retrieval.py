@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from contextkit.records import record_to_json
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Change
 from contextkit.strategies.blocks import delimiter_mark, label_of
-from contextkit.testing import check_index, check_strategy
+from contextkit.testing import check_index, check_source, check_strategy
 from tests.retrieved import (
     FACTS,
     GARDENER,
@@ -276,10 +277,10 @@ def test_passages_stand_in_the_order_in_which_they_were_said(way: str) -> None:
 def test_a_label_says_who_when_and_which_message() -> None:
     history = ck.History(scope=SCOPE)
     history.append(user("the code of the vault is 4711", name="Zoë"), time=1_700_000_000)
-    history.append(answer("noted, the vault"), time=1_700_000_060.5)
+    history.append(answer("the code of the vault is noted"), time=1_700_000_060.5)
     history.extend(talk([]))
     history.append(user(VAULT))
-    labels = [one.label for one in shown(made().build(history))]
+    labels = [one.label for one in shown(made(limit=620, share=160).build(history))]
 
     assert labels[:2] == [
         "message 0, user Zoë, 2023-11-14 22:13 UTC",
@@ -377,13 +378,27 @@ def test_of_a_message_larger_than_the_share_an_excerpt_comes_back(way: str) -> N
     context = built.build(history)
     history.extend([answer("4711"), user("where do the bees live?")])
     other = built.build(history)
-    history.extend([answer("4711"), user("where do the bees live?")])
-    third = built.build(history)
 
     assert "vault is 4711" in content(context)
     assert "attic" in content(other), "another question has another part of it"
-    assert "attic" not in content(third), "what is shown already is not repeated"
     assert len(content(context)) < 4 * 120 + len(VAULT) + 8
+
+
+@both
+def test_an_excerpt_is_not_shown_twice_and_another_part_may_be(way: str) -> None:
+    long = " ".join(f"Line {n} speaks of the weather in town number {n}." for n in range(300))
+    page = Passage(f"{long} The code of the vault is 4711. {long} Bees live in the attic. {long}")
+    source = Given({SCOPE.key[:2]: [replace(page, source="page")]})
+    built = builder(900, tail=[retrieve(way, source=source, share=120)])
+    history, said = ck.History(scope=SCOPE), []
+    for question in (VAULT, VAULT, "where do the bees live?", "where do the bees live?", VAULT):
+        history.append(question)
+        said.append([one.text for one in shown(built.build(history), "notes")])
+        history.append(answer("I see"))
+
+    assert [len(texts) for texts in said] == [1, 0, 1, 0, 0]
+    assert "vault is 4711" in said[0][0]
+    assert "attic" in said[2][0]
 
 
 # -- embedders and indexes that fail ---------------------------------------------------------
@@ -505,12 +520,15 @@ def test_a_source_that_does_not_come_back_is_left_alone_after_a_while(never: Any
     strategy = ck.Retrieve(source=Slow({}), share=60, seconds=0.05)
     told = []
     for n in range(5):
-        history = ck.History([VAULT], scope=ck.Scope("t", f"u{n}", "c"))
+        history = ck.History([VAULT], scope=ck.Scope("t", "u", f"c{n}"))
         [failure] = builder(tail=[strategy]).build(history).report.failures
         told.append(failure.split(": ")[1])
 
     assert told == ["DeadlinePassed"] * 3 + ["CallsPaused"] * 2
     assert len(asked) == 3
+    other = ck.History([VAULT], scope=ck.Scope("t", "v", "c"))
+    [failure] = builder(tail=[strategy]).build(other).report.failures
+    assert "DeadlinePassed" in failure, "one user's trouble is not another's"
 
 
 def test_an_embedder_is_awaited_in_async_code_and_refused_in_sync_code() -> None:
@@ -709,7 +727,7 @@ def test_a_source_that_fails_leaves_the_others_alone() -> None:
     context = builder(560, tail=tail).build(asking())
 
     assert "4711" in content(context)
-    assert context.report.failures == ("Retrieve: OSError: no such file",)
+    assert context.report.failures == ("Retrieve (notes): OSError: no such file",)
 
 
 def test_a_source_reads_by_scope() -> None:
@@ -736,6 +754,65 @@ def test_it_keeps_the_contract_of_strategies(way: str) -> None:
     check_strategy(retrieve(way, share=200), "tail")
     if way == "vectors":
         check_index(lambda: ck.VectorIndex(Embedder()))
+
+
+NOTE = Passage("the vault is in the cellar", role="document", source="note", scope=("a",))
+
+
+class Breaking(Given):
+    """A source that breaks one promise."""
+
+    def __init__(self, fault: str, *passages: Passage) -> None:
+        found = passages or (NOTE, replace(NOTE, number=1))
+        super().__init__({("tenant", "user"): found, ("tenant, another", "user, another"): found})
+        self.fault = fault
+        if fault == "name":
+            self.name = "no\nname"
+
+    def owner(self, scope: ck.Scope) -> Any:
+        if self.fault == "owner":
+            return "tenant"
+        return super().owner(scope)
+
+    def read(self, scope: ck.Scope, since: Any = None) -> Change:
+        found = super().read(scope, since)
+        if self.fault == "everything again":
+            return replace(found, kept=0, added=self.passages["tenant", "user"])
+        if self.fault == "kept":
+            return replace(found, kept=1)
+        if self.fault != "stranger" and scope.tenant != "tenant":
+            return Change(0, (), ())
+        return found
+
+
+@pytest.mark.parametrize(
+    ("fault", "passages", "told"),
+    [
+        ("name", (), "a word or a few words"),
+        ("owner", (), "an owner is a tuple"),
+        ("everything again", (), "all is kept"),
+        ("kept", (), "nothing is kept"),
+        ("stranger", (), "another owner"),
+        ("", (NOTE, NOTE), "the same place"),
+        ("", (replace(NOTE, scope=()),), "in whose scope"),
+        ("", (replace(NOTE, text=" "),), "has a text"),
+    ],
+)
+def test_the_contract_of_sources_finds_what_breaks_it(
+    fault: str, passages: tuple[Passage, ...], told: str
+) -> None:
+    with pytest.raises((AssertionError, InputError), match=told):
+        check_source(Breaking(fault, *passages), SCOPE)
+
+
+def test_sources_keep_the_contract_of_sources() -> None:
+    with ck.SQLiteStore(":memory:") as store:
+        stored(store, ck.Scope("tenant", "user", "1"), user("one"), answer("two"))
+        personal, common = ck.Documents(store), ck.Documents(store, of="tenant")
+        personal.add_document("# A\n\nb\n\n# C\n\nd", source="a", tenant="tenant", user="user")
+        common.add_document("b", source="a", tenant="tenant")
+        for source in (ck.Recall(store), personal, common, Breaking("")):
+            check_source(source, SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -781,3 +858,23 @@ def test_no_content_is_told_in_failures_or_reasons() -> None:
     for told in (*context.report.failures, *(edit.reason for edit in context.edits)):
         assert "vault" not in told
         assert "4711" not in told
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("what was the code of the vault ?", True),
+        ("was war der Code für den Tresor, und wo ist er ?", False),
+        ("金庫の暗証番号は何でしたか", False),
+    ],
+)
+def test_an_embedder_of_one_language_is_asked_for_no_other(question: str, asked: bool) -> None:
+    class English(Embedder):
+        language = "english"
+
+    embedder = English()
+    history = ck.History([*list(asking())[:-1], user(question)], scope=SCOPE)
+    context = builder(500, tail=[ck.Retrieve(ck.VectorIndex(embedder), share=60)]).build(history)
+
+    assert not context.failures
+    assert bool(embedder.texts) == asked

@@ -25,6 +25,7 @@ from contextkit.summarizing.kept import hidden_numbers, kept_of, said_by
 from contextkit.summarizing.mention import FactKind
 from contextkit.testing.embedders import acheck_embedder, check_embedder
 from contextkit.testing.indexes import check_index
+from contextkit.testing.sources import check_source
 from contextkit.testing.stores import (
     check_document_store,
     check_outbox_store,
@@ -40,6 +41,7 @@ __all__ = [
     "assert_prefix_stable",
     "check_embedder",
     "check_index",
+    "check_source",
     "check_store",
     "check_strategy",
 ]

@@ -1,0 +1,57 @@
+"""What a source must do, to be tried on one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contextkit.retrieval.passages import Passage
+from contextkit.retrieval.sources import Source
+from contextkit.scope import Scope
+from contextkit.strategies.blocks import check_name
+from contextkit.testing.stores import promise as _promise
+
+
+def check_source(source: Source, scope: Scope) -> None:
+    """A source gives its passages, and from then on only what changed; each is somebody's.
+
+    Args:
+        source: with some passages for the scope; nothing is changed while it is tried.
+        scope: of a conversation that may ask it.
+
+    Raises:
+        AssertionError: says what the source does not do.
+        InputError: its name cannot stand in a delimiter.
+    """
+    check_name(source.name, "Source.name")
+    owner = source.owner(scope)
+    given: Any = owner
+    named = isinstance(given, tuple) and all(isinstance(part, str) for part in given)
+    _promise(named and len(owner) > 0, what="an owner is a tuple of texts")
+    _promise(source.owner(scope) == owner, what="the same scope has the same owner")
+    first = source.read(scope)
+    _promise(bool(first.added), what="there are passages for the scope, or nothing can be tried")
+    _promise(first.kept == 0, what="of nothing that was read, nothing is kept")
+    again = source.read(scope)
+    _promise(list(again.added) == list(first.added), what="the same is read again in its order")
+    for passage in first.added:
+        _check_passage(passage)
+    keys = [passage.key for passage in first.added]
+    _promise(len(set(keys)) == len(keys), what="no two passages have the same place")
+    later = source.read(scope, first.mark)
+    _promise(
+        (later.kept, list(later.added)) == (len(keys), []),
+        what="where nothing changed all is kept, and nothing is added",
+    )
+    stranger = Scope(f"{scope.tenant}, another", f"{scope.user}, another", scope.conversation)
+    if source.owner(stranger) != owner:
+        strange = {passage.key for passage in source.read(stranger).added}
+        _promise(strange.isdisjoint(keys), what="another owner is not given what is of this one")
+
+
+def _check_passage(passage: Passage) -> None:
+    _promise(isinstance(passage, Passage), what="what is read are passages")
+    _promise(bool(passage.text.strip()), what="a passage has a text")
+    _promise(
+        bool(passage.scope) and all(isinstance(part, str) for part in passage.scope),
+        what="a passage says in whose scope its vector is kept",
+    )
