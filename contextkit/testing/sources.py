@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Source
 from contextkit.scope import Scope
@@ -21,7 +23,7 @@ def check_source(source: Source, scope: Scope) -> None:
         InputError: its name cannot stand in a delimiter.
     """
     check_name(source.name, "Source.name")
-    owner = source.owner(scope)
+    owner: Any = source.owner(scope)
     named = isinstance(owner, tuple) and all(isinstance(part, str) for part in owner)
     _promise(named and len(owner) > 0, what="an owner is a tuple of texts")
     _promise(source.owner(scope) == owner, what="the same scope has the same owner")
