@@ -102,8 +102,11 @@ class OutboxStore(RecallStore, Protocol):
     def done(self, entry: Pending) -> None:
         """Take an entry out of the outbox, up to its version: what came since stays there."""
 
-    def pend_all(self) -> int:
-        """Enter everything that is kept again, for an index that was deleted; how much that is."""
+    def pend_all(self, tenant: str | None = None) -> int:
+        """Enter all that is kept again, of one tenant or of all; how much is entered then.
+
+        For an index that was deleted. `feed` does it where it finds that a tenant's vectors went.
+        """
 
 
 class DocumentStore(Protocol):

@@ -19,12 +19,14 @@ from functools import partial
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
 from time import sleep
 from typing import Any
 
 import numpy as np
 
 import contextkit as ck
+from contextkit.errors import IndexUnusable
 from contextkit.records import record_to_json
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import address_of
@@ -104,8 +106,7 @@ def work(
 
     Each turn is acknowledged as soon as it is kept.
     """
-    store, index = opened(kind, folder)
-    look = looked_at(store, index, acknowledged)
+    store, index, look = begun(kind, folder, acknowledged)
     if point:
         owner, name, moment = POINTS[point]
         kill_at(type(index) if owner is None else owner, name, moment, which)
@@ -137,6 +138,29 @@ def work(
                 raise fed.error
 
 
+def begun(
+    kind: str, folder: Path, acknowledged: Collection[int], *, last: bool = False
+) -> tuple[ck.SQLiteStore, Any, str]:
+    """Store and index, and what is there.
+
+    Chroma's own files may be torn by a kill in the middle of writing them. Then it is done as the
+    error says: the directory is deleted, and filled again.
+    """
+    store, index = None, None
+    try:
+        store, index = opened(kind, folder)
+        return store, index, looked_at(store, index, acknowledged, last=last)
+    except IndexUnusable:
+        if kind != "chroma":
+            raise
+        if index is not None:
+            index.close()
+    rmtree(folder / "chroma")
+    store, index = opened(kind, folder)
+    assert store.pend_all() > 0
+    return store, index, f"{looked_at(store, index, acknowledged, last=last)} torn"
+
+
 # -- the look --------------------------------------------------------------------------------
 
 
@@ -146,7 +170,9 @@ def looked_at(
     """What is there after a restart and another feed: the facts, or an AssertionError."""
     pending = len(store.pending(1_000))
     fed = ck.feed(store, index, words=False)
-    assert (fed.left, fed.error) == (0, None), fed
+    if fed.error is not None:
+        raise fed.error
+    assert fed.left == 0
     assert store.pending(1_000) == [], "nothing is left in the outbox"
     held, kept = 0, set()
     for scope, texts, turns in everything(store):
@@ -229,13 +255,14 @@ def main(folder: Path, kind: str, kills: int, seed: int) -> None:
         assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, f"kill {kill}: {point}"
         acknowledged.update(map(int, lines))
         by_point[point or "at a random moment"] = by_point.get(point or "at a random moment", 0) + 1
-    looks.append(looked_at(*opened(kind, folder), acknowledged, last=True))
+    looks.append(begun(kind, folder, acknowledged, last=True)[2])
     told = {
         "kills": kills,
         "acknowledged": len(acknowledged),
         "points": by_point,
         "interrupted": sum(look.split()[0] != "0" for look in looks),
         "vectors": int(looks[-1].split()[1]),
+        "torn": sum("torn" in look for look in looks),
     }
     print(json.dumps(told))  # noqa: T201 - for who started it
 

@@ -13,6 +13,7 @@ from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Change
 from contextkit.scope import ScopeKey
 from contextkit.strategies.blocks import delimiter_mark
+from contextkit.strategies.retrieval import OWN
 from tests.support import answer, user
 
 WORD = re.compile(r"\w+")
@@ -31,12 +32,12 @@ def content(context: ck.Context) -> str:
     return text
 
 
-def shown(context: ck.Context, name: str = "passages") -> list[Shown]:
+def shown(context: ck.Context, name: str = OWN) -> list[Shown]:
     """The passages of one block of the newest user message; none where there is no such block."""
     return read_block(content(context), delimiter_mark(context.view.history), name)
 
 
-def read_block(text: str, mark: str, name: str = "passages") -> list[Shown]:
+def read_block(text: str, mark: str, name: str = OWN) -> list[Shown]:
     """The passages of a block, read as a reader would who knows nothing but the mark."""
     found = re.search(
         rf'<data name="{name}" mark="{mark}">\n(.*?)\n</data {mark}>', text, re.DOTALL
@@ -49,7 +50,7 @@ def read_block(text: str, mark: str, name: str = "passages") -> list[Shown]:
     return [Shown(*one) for one in zip(parts[1::2], texts, strict=True)]
 
 
-def numbers(context: ck.Context, name: str = "passages") -> list[int]:
+def numbers(context: ck.Context, name: str = OWN) -> list[int]:
     """The numbers of the messages that are shown as passages."""
     found = (re.search(r"(?:message|part) (\d+)", one.label) for one in shown(context, name))
     return [int(number[1]) for number in found if number]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contextkit.retrieval import corpus as corpora
+from contextkit.retrieval import excerpts
+from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.excerpts import GAP, PASSAGE, excerpt, passages_of
+from contextkit.retrieval.passages import Passage
 
 FILLER = "The weather was grey and nobody went out. "
 
@@ -66,3 +71,38 @@ def test_a_text_that_fits_is_shown_as_it_is() -> None:
 
 def test_where_not_even_a_passage_fits_there_is_none() -> None:
     assert excerpt(FILLER * 40, {"weather": 1.0}, 5, words) == ""
+
+
+def test_another_question_costs_what_is_shown_however_long_the_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    corpus = Corpus()
+    corpus.append(Passage(FILLER * 2_000 + "The code of the safe is 4711. " + FILLER * 2_000))
+    corpus.pieces(0)
+    read: list[str] = []
+
+    def count(text: str) -> int:
+        read.append(text)
+        return words(text)
+
+    monkeypatch.setattr(excerpts, "terms", lambda *given: pytest.fail("the text is read again"))
+    found = excerpt(corpus.pieces(0), {"safe": 5.0, "weather": 0.1}, 130, count)
+
+    assert "4711" in found
+    assert sum(map(len, read)) < len(corpus.passages[0].text) // 10
+
+
+def test_pieces_are_of_the_passage_that_stands_there_now_and_few_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(corpora, "_PIECES", 5_000)
+    corpus = Corpus()
+    for name in ("safe", "attic", "cellar"):
+        corpus.append(Passage(FILLER * 40 + f"It is in the {name}. " + FILLER * 40))
+        corpus.pieces(len(corpus) - 1)
+    assert len(corpus._pieces) < 3
+
+    corpus.truncate(2)
+    corpus.append(Passage(FILLER * 80 + "It is in the garden."))
+
+    assert "garden" in corpus.pieces(2).passages[-1]

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
 import pytest
 
 import contextkit as ck
-from contextkit.errors import BudgetError, InputError, StoreBusy
+from contextkit.errors import BudgetError, IndexCorrupt, InputError, StoreBusy
+from contextkit.records import record_to_json
 from contextkit.retrieval import feeding
 from contextkit.store import Pending
 from tests.recall_stores import Four
@@ -195,7 +197,7 @@ def test_a_document_that_is_taken_away_meanwhile_is_done(store: ck.SQLiteStore) 
     documents.add_document("text", source="a", tenant="acme", user="u1")
     (entry,) = store.pending(9)
     documents.remove_document("a", tenant="acme", user="u1")
-    shown = [[entry], []]
+    shown = [[entry], [entry], []]
 
     class Late(ck.SQLiteStore):
         def pending(self, limit: int, after: Pending | None = None) -> list[Pending]:
@@ -311,5 +313,40 @@ def test_vectors_of_another_model_leave_all_and_say_what_to_do(
     assert "reindex()" in str(fed.error)
     assert "reindex()" in caplog.text
     index.reindex()
-    store.pend_all()
     assert ck.feed(store, index, words=False).vectors == 2
+
+
+def test_what_an_index_has_lost_is_fed_again_with_the_next_message_of_the_tenant(
+    store: ck.SQLiteStore, tmp_path: Path
+) -> None:
+    embed = Embedder()
+    index = ck.SQLiteIndex(embed, tmp_path / "vectors")
+    for number in range(5):
+        say(store, f"{number}", f"text {number}")
+    stranger = ck.Scope("globex", "u1", "1")
+    say_to = ck.History(["elsewhere"])
+    store.append(stranger, [record_to_json(say_to.records[0])], expected=0)
+    assert ck.feed(store, index, words=False) == feeding.Fed(entries=6, vectors=6)
+    assert len(embed.texts) == 6, "what is pending anyway is not done twice"
+    rmtree(tmp_path / "vectors")
+    assert ck.feed(store, index, words=False) == feeding.Fed(), "nobody has said anything"
+    say(store, "0", "more")
+    assert ck.feed(store, index, words=False) == feeding.Fed(entries=5, vectors=6)
+    assert [index.forget(scope(f"{number}")) for number in range(5)] == [2, 1, 1, 1, 1]
+    assert index.forget(stranger) == 0, "its tenant has its turn when it is asked"
+
+
+def test_a_tenant_whose_vectors_cannot_be_read_holds_up_nobody(store: ck.SQLiteStore) -> None:
+    class Damaged(ck.VectorIndex):
+        def vectors(self, scope: Any, addresses: Any) -> Any:
+            if scope[0] == "globex":
+                raise IndexCorrupt("vectors/globex", "is damaged")
+            return super().vectors(scope, addresses)
+
+    line = record_to_json(ck.History(["elsewhere"]).records[0])
+    for tenant in ("acme", "globex", "initech"):
+        store.append(ck.Scope(tenant, "u1", "1"), [line], expected=0)
+    fed = ck.feed(store, Damaged(Embedder()), words=False)
+    assert (fed.entries, fed.left, fed.vectors) == (2, 1, 2)
+    assert isinstance(fed.error, IndexCorrupt)
+    assert [entry.scope[0] for entry in store.pending(9)] == ["globex"]

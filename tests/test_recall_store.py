@@ -63,8 +63,10 @@ class Broken(SQLiteStore):
             entry = Pending(entry.scope, 2**40, entry.since, entry.document)
         super().done(entry)
 
-    def pend_all(self) -> int:
-        return 0 if self.fault == "nothing again" else super().pend_all()
+    def pend_all(self, tenant: str | None = None) -> int:
+        if self.fault == "nothing again":
+            return 0
+        return super().pend_all(None if self.fault == "all tenants" else tenant)
 
     def documents(self, shelf: ScopeKey) -> list[tuple[str, int]]:
         found = super().documents(shelf)
@@ -93,6 +95,7 @@ class Broken(SQLiteStore):
         "always the first",
         "done for good",
         "nothing again",
+        "all tenants",
         "versions again",
         "another shelf",
         "always there",

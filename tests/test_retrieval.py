@@ -277,10 +277,10 @@ def test_passages_stand_in_the_order_in_which_they_were_said(way: str) -> None:
 def test_a_label_says_who_when_and_which_message() -> None:
     history = ck.History(scope=SCOPE)
     history.append(user("the code of the vault is 4711", name="Zoë"), time=1_700_000_000)
-    history.append(answer("noted, the vault"), time=1_700_000_060.5)
+    history.append(answer("the code of the vault is noted"), time=1_700_000_060.5)
     history.extend(talk([]))
     history.append(user(VAULT))
-    labels = [one.label for one in shown(made().build(history))]
+    labels = [one.label for one in shown(made(limit=620, share=160).build(history))]
 
     assert labels[:2] == [
         "message 0, user Zoë, 2023-11-14 22:13 UTC",
@@ -520,12 +520,15 @@ def test_a_source_that_does_not_come_back_is_left_alone_after_a_while(never: Any
     strategy = ck.Retrieve(source=Slow({}), share=60, seconds=0.05)
     told = []
     for n in range(5):
-        history = ck.History([VAULT], scope=ck.Scope("t", f"u{n}", "c"))
+        history = ck.History([VAULT], scope=ck.Scope("t", "u", f"c{n}"))
         [failure] = builder(tail=[strategy]).build(history).report.failures
         told.append(failure.split(": ")[1])
 
     assert told == ["DeadlinePassed"] * 3 + ["CallsPaused"] * 2
     assert len(asked) == 3
+    other = ck.History([VAULT], scope=ck.Scope("t", "v", "c"))
+    [failure] = builder(tail=[strategy]).build(other).report.failures
+    assert "DeadlinePassed" in failure, "one user's trouble is not another's"
 
 
 def test_an_embedder_is_awaited_in_async_code_and_refused_in_sync_code() -> None:
@@ -724,7 +727,7 @@ def test_a_source_that_fails_leaves_the_others_alone() -> None:
     context = builder(560, tail=tail).build(asking())
 
     assert "4711" in content(context)
-    assert context.report.failures == ("Retrieve: OSError: no such file",)
+    assert context.report.failures == ("Retrieve (notes): OSError: no such file",)
 
 
 def test_a_source_reads_by_scope() -> None:

@@ -16,7 +16,7 @@ _SECONDS = 60.0
 def crashes(path: str) -> bool:
     """Whether a process that uses the directory dies of it. Nobody else may have it open.
 
-    Flipped bytes in the files of Chroma's graph can end the process with SIGSEGV (in 25 of 150
+    Flipped bytes in the files of Chroma's graph can end the process with SIGSEGV (in 20 of 150
     damaged directories, measured 2026-11-22), which no `except` catches. So where the process that
     had the directory last died inside of Chroma, killed or crashed, another one goes first.
     """

@@ -6,14 +6,14 @@ when there are any: `wanted` and `wanted_words` say of which texts and words, by
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from contextkit.errors import EmbeddingError
 from contextkit.retrieval.columns import Column
-from contextkit.retrieval.excerpts import passages_of
+from contextkit.retrieval.excerpts import Pieces, passages_of
 from contextkit.retrieval.lexical import Postings
 from contextkit.retrieval.passages import Passage, address_of
 from contextkit.retrieval.questions import is_standing
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MOST_TERMS = 100
 """Of a question, or of what was pasted as one; the time that it takes is bounded by them."""
+
+_PIECES = 4_000_000
+"""Characters of long passages that are kept in pieces; those asked for least recently go first."""
 
 ROLES = ("user", "assistant", "tool", "document")
 
@@ -57,6 +60,7 @@ class Corpus:
         self._without_vector: dict[str, str] = {}
         self._terms_at: dict[str, list[str]] = {}
         self._wanted: dict[str, tuple[str, list[int]]] | None = None
+        self._pieces: OrderedDict[int, Pieces] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.passages)
@@ -128,16 +132,36 @@ class Corpus:
             for column in (self.tokens, self.sittings, self.speakers, self.standing):
                 column.truncate(count)
             self.first_rows.truncate(count)
+            for number in [number for number in self._pieces if number >= count]:
+                del self._pieces[number]
             del self._spoken[count:]
             del self.passages[count:]
             self._wanted = None
 
+    def pieces(self, number: int) -> Pieces:
+        """A long passage in pieces, for excerpts: made when they are first asked for."""
+        with self.lock:
+            found = self._pieces.get(number)
+            if found is None:
+                text, spoken = self.passages[number].text, self._spoken[number] or self.spoken
+                found = self._pieces[number] = Pieces(text, spoken)
+            self._pieces.move_to_end(number)
+            kept = sum(len(pieces.text) for pieces in self._pieces.values())
+            while kept > _PIECES and len(self._pieces) > 1:
+                _, gone = self._pieces.popitem(last=False)
+                kept -= len(gone.text)
+            return found
+
     @property
     def spoken(self) -> str:
         """The language of a text whose own words do not say: that of most before it."""
-        if self.language:
-            return self.language
-        return max(self._languages, key=lambda name: (self._languages[name], name), default=DEFAULT)
+        return self.language or self.spoken_most or DEFAULT
+
+    @property
+    def spoken_most(self) -> str | None:
+        """The language of most passages whose own words say it; None where none do."""
+        counts = self._languages
+        return max(counts, key=lambda name: (counts[name], name), default=None)
 
     @property
     def vectors(self) -> np.ndarray | None:

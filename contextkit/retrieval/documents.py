@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock, RLock
@@ -10,6 +9,7 @@ from typing import Any, Literal, cast
 
 from contextkit.budget import whole_number
 from contextkit.errors import InputError, ScopeError, StoreUnreadable
+from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.chunks import TOKENS, chunks_of
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Change, Mark, changed
@@ -17,6 +17,7 @@ from contextkit.scope import Scope, ScopeKey, check_name
 from contextkit.store import JSON, DocumentStore, needs_documents, shelf_key
 
 _OVERHEAD = 400  # bytes of a part besides its texts
+_MOST_PARTS = 1_000_000
 
 
 class Documents:
@@ -32,7 +33,8 @@ class Documents:
         of: `user` or `tenant`.
         tokens: of a part at most, by an estimate.
         max_bytes: bound on what is remembered of the store, in bytes of texts; what was asked for
-            longest ago goes first, and is read anew.
+            longest ago goes first, and is read anew. What is searched is made of it, and has a
+            bound of its own: `corpora.MOST`.
 
     Raises:
         InputError: when the store keeps no documents.
@@ -67,9 +69,7 @@ class Documents:
             InMemory() if store is None else needs_documents(store, "Documents")
         )
         self.of, self.tokens, self.max_bytes = of, tokens, max_bytes
-        self._shelves: OrderedDict[ScopeKey, _Shelf] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
+        self._shelves = Bounded(lambda _: _Shelf(), max_bytes)
 
     def __repr__(self) -> str:
         return f"Documents({self.store!r}, of={self.of!r})"
@@ -144,9 +144,7 @@ class Documents:
         """
         key = self.owner(scope)
         before = [cast("tuple[tuple[str, int], int]", entry) for entry in since or ()]
-        with self._lock:
-            shelf = self._shelves.setdefault(key, _Shelf())
-            self._shelves.move_to_end(key)
+        shelf = self._shelves.of(key)
         with shelf.lock:
             now = self.store.documents(key)
             if now == shelf.listed and since == shelf.mark:
@@ -160,12 +158,7 @@ class Documents:
             change = changed(before, [(document, shelf.known[document]) for document in now])
             shelf.listed, shelf.mark = now, change.mark
             shelf.count = change.kept + len(change.added)
-        with self._lock:
-            if self._shelves.get(key) is shelf:
-                self._bytes += shelf.bytes - shelf.entered
-                shelf.entered = shelf.bytes
-            while self._bytes > self.max_bytes and self._shelves:
-                self._bytes -= self._shelves.popitem(last=False)[1].entered
+            self._shelves.weigh(key, shelf, shelf.bytes)
         return change
 
     def _passages(self, key: ScopeKey, source: str, version: int) -> list[Passage]:
@@ -185,7 +178,7 @@ class Documents:
 
 @dataclass(slots=True)
 class _Shelf:
-    """The documents of one owner that were read; of its bytes, those entered into the sum."""
+    """The documents of one owner that were read."""
 
     lock: Any = field(default_factory=RLock)
     known: dict[tuple[str, int], list[Passage]] = field(default_factory=dict)
@@ -193,7 +186,6 @@ class _Shelf:
     mark: Mark = ()
     count: int = 0
     bytes: int = _OVERHEAD
-    entered: int = 0
 
 
 def _size(parts: list[Passage]) -> int:
@@ -217,7 +209,7 @@ def passages_of_document(
             text,
             speaker=" / ".join([source, *headings]),
             role="document",
-            session=version,
+            session=version * _MOST_PARTS + number,  # what stands beside it is no answer to it
             scope=shelf,
             source=source,
             number=number,

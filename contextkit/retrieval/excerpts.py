@@ -7,6 +7,8 @@ particular; so each passage gets a vector of its own, and the text counts as its
 from __future__ import annotations
 
 import re
+from array import array
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from contextkit.retrieval.terms import terms
@@ -17,6 +19,13 @@ PASSAGE = 60
 
 _FEWEST = 8
 """Words below which nothing is cut."""
+
+_FITS = 40
+"""Characters a token of a text that may fit whole: prose has 4, and a text of more is not counted
+to find out."""
+
+_MISFITS = 20
+"""Passages that do not fit any more, after which no other is tried."""
 
 GAP = " […] "
 """What stands between excerpts of one text."""
@@ -58,8 +67,35 @@ def passages_of(text: str, words: int = PASSAGE) -> list[str]:
     return [passage for passage in passages if passage]
 
 
+class Pieces:
+    """A long text in its passages, with those that hold each term: made once, asked often.
+
+    Args:
+        text: the whole.
+        language: as for `terms`.
+        words: the most in a passage.
+    """
+
+    def __init__(self, text: str, language: str | None = None, words: int = PASSAGE) -> None:
+        self.text, self.language, self.words = text, language, words
+        self.passages = passages_of(text, words)
+        self._holding: dict[str, array[int]] = {}
+        for number, passage in enumerate(self.passages):
+            for term in {term.key for term in terms(passage, language)}:
+                self._holding.setdefault(term, array("i")).append(number)
+
+    def best(self, weights: Mapping[str, float]) -> list[int]:
+        """The passages that hold any of some terms, the heaviest first; the first without any."""
+        scores: defaultdict[int, float] = defaultdict(float)
+        for term, weight in weights.items():
+            for number in self._holding.get(term, ()):
+                scores[number] += weight
+        order = sorted(scores, key=lambda number: (-scores[number], number))
+        return [number for number in order if scores[number] > 0] or [0]
+
+
 def excerpt(
-    text: str,
+    text: str | Pieces,
     weights: Mapping[str, float],
     share: int,
     count: Callable[[str], int],
@@ -69,33 +105,37 @@ def excerpt(
     """What of a long text answers a question best within a share; empty where nothing fits.
 
     Its passages are taken by the weight of the question's terms in them, and stand in their order.
+    Tokens are counted of those that may be shown only.
 
     Args:
-        text: the whole.
+        text: the whole; its pieces, where they are kept.
         weights: of the question's terms, as `Corpus.term_weights` gives them.
         share: tokens at most.
         count: the tokens of a text.
         language: as for `terms`.
     """
-    if count(text) <= share:
-        return text
-    words = PASSAGE
-    while True:
-        passages = passages_of(text, words)
-        held = [{term.key for term in terms(passage, language)} for passage in passages]
-        scores = [sum(weights.get(term, 0.0) for term in keys) for keys in held]
-        order = sorted(range(len(passages)), key=lambda number: (-scores[number], number))
-        if words <= _FEWEST or count(passages[order[0]]) + count(GAP) <= share:
-            break
-        words //= 2  # where the best does not fit, a part of it
+    whole = text.text if isinstance(text, Pieces) else text
+    if len(whole) <= _FITS * share and count(whole) <= share:
+        return whole
+    pieces = text if isinstance(text, Pieces) else Pieces(text, language)
+    order, gap = pieces.best(weights), count(GAP)
+    best = pieces.passages[order[0]]
+    if count(best) + gap > share:  # a part of it
+        if pieces.words <= _FEWEST:
+            return ""
+        return excerpt(Pieces(best, pieces.language, pieces.words // 2), weights, share, count)
     chosen: list[int] = []
-    left = share
+    left, misfits = share, 0
     for number in order:
-        cost = count(passages[number]) + count(GAP)
-        if cost <= left and (scores[number] > 0 or number == order[0]):
+        cost = count(pieces.passages[number]) + gap
+        if cost <= left:
             chosen.append(number)
             left -= cost
-    return _joined(passages, sorted(chosen))
+        else:
+            misfits += 1
+        if misfits >= _MISFITS or left <= gap:
+            break
+    return _joined(pieces.passages, sorted(chosen))
 
 
 def _joined(passages: list[str], numbers: list[int]) -> str:

@@ -36,10 +36,17 @@ FAILURES = 5
 """Entries that fail one after the other before the rest is left for another time: then it is the
 embedder or the index that is down, not one text that it does not take."""
 
+MARK = "fed"
+"""The address of the vector by which an index shows that it is the one that was fed."""
+
 _PAGE = 1_000  # entries that are asked for at once
 
 Steps = Generator[Callable[[], Any], Any, None]
 """Yields what is to be called, and is sent what came, or has thrown into it what was raised."""
+
+
+Marked = dict[str, bool | Exception]
+"""By tenant, whether its mark is there, or why that cannot be said."""
 
 
 @dataclass(slots=True)
@@ -170,11 +177,14 @@ class _Feeding:
     def steps(self, fed: Fed) -> Steps:
         """All entries of the outbox, or as many as are asked for."""
         asked, last, failed = 0, None, 0
+        marked: Marked = {}
         while self.limit is None or asked < self.limit:
             wanted = _PAGE if self.limit is None else min(_PAGE, self.limit - asked)
             page: list[Pending] = yield partial(self.store.pending, wanted, last)
             if not page:
                 return
+            if (yield from self._whole(page, marked)):
+                continue
             asked += len(page)
             last = page[-1]
             # In no order: so several workers share the work, and what always fails holds up
@@ -182,7 +192,7 @@ class _Feeding:
             SystemRandom().shuffle(page)
             for entry in page:
                 try:
-                    yield from self._entry(fed, entry)
+                    yield from self._entry(fed, entry, marked)
                 except Exception as error:  # noqa: BLE001 - it stays in the outbox, and is told
                     fed.left, fed.error, failed = fed.left + 1, error, failed + 1
                     told = error if isinstance(error, ContextKitError) else type(error).__name__
@@ -192,16 +202,43 @@ class _Feeding:
                 else:
                     fed.entries, failed = fed.entries + 1, 0
 
-    def _entry(self, fed: Fed, entry: Pending) -> Steps:
+    def _whole(self, page: list[Pending], marked: Marked) -> Generator[Any, Any, bool]:
+        """Whether more is pending now: all of a tenant whose vectors are gone, or were never there.
+
+        A tenant's mark lies with its vectors, and goes where they go: with a directory that was
+        deleted, or vectors of another model. It is put there after all of the tenant was entered.
+        """
+        entered = False
+        for tenant in dict.fromkeys(entry.scope[0] for entry in page):
+            if tenant not in marked:
+                try:
+                    held = yield partial(self.index.vectors, _mark_scope(tenant), [MARK])
+                except Exception as error:  # noqa: BLE001 - the tenant's entries stay, and say so
+                    marked[tenant] = error
+                    continue
+                marked[tenant] = MARK in held
+                if not marked[tenant]:
+                    yield partial(self.store.pend_all, tenant)
+                    entered = True
+        return entered
+
+    def _entry(self, fed: Fed, entry: Pending, marked: Marked) -> Steps:
         """One conversation or document: what is missing is embedded and stored; then it is done."""
+        tenant = entry.scope[0]
+        if isinstance(found := marked[tenant], Exception):
+            raise found
         passages: list[Passage] = yield partial(self._passages, entry)
         corpus = Corpus(self.language)
         for passage in passages:
             corpus.append(passage)
-        yield from self._given(fed, entry.scope, corpus.wanted(), {})
+        known: dict[str, Any] = {}
+        yield from self._given(fed, entry.scope, corpus.wanted(), known)
+        if known and not found:
+            yield partial(self.index.add, _mark_scope(tenant), [MARK], [next(iter(known.values()))])
+            marked[tenant] = True
+        known.clear()
         if self.words:
             words = corpus.wanted_words()
-            known: dict[str, Any] = {}
             yield from self._given(fed, entry.scope, words, known)
             if self.recall and not entry.document:
                 yield from self._given(fed, entry.scope[:2], words, known)
@@ -242,3 +279,8 @@ class _Feeding:
                 found = passage_of(message, position) if message.role in self.roles else None
                 passages += [found] if found else []
         return passages
+
+
+def _mark_scope(tenant: str) -> ScopeKey:
+    """Where a tenant's mark lies: with its vectors, where neither messages nor documents are."""
+    return tenant, "", "", MARK

@@ -83,6 +83,7 @@ class LocalEmbedder:
         threads: threads that compute one call.
         name: which model with how many dimensions; an index knows its vectors by it.
         dimension: 384.
+        language: whose sentences it was made for; in others, and across, words decide alone.
 
     Raises:
         MissingExtra: a package of the extra `local` is not installed.
@@ -99,6 +100,7 @@ class LocalEmbedder:
     threads: int = 2
     name: ClassVar[str] = f"all-MiniLM-L6-v2-int8:{DIMENSION}"
     dimension: ClassVar[int] = DIMENSION
+    language: ClassVar[str] = "english"
 
     def __post_init__(self) -> None:
         threads: Any = self.threads

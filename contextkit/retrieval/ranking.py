@@ -37,8 +37,6 @@ LEXICAL = 0.6
 STANDING = 0.15
 """What a standing request gains: it applies whatever is asked."""
 
-_SOME = 1e-5
-
 LONG, DISCOUNT = 100, 0.6
 """A passage of more than 100 tokens is worth its score by (tokens / 100) ** 0.6: short ones that
 are as good leave room for more."""
@@ -92,9 +90,11 @@ def rank(
         )
         lexical = lexical_scores(corpus, question, words or {}, without)
         lexical = lexical * (1 + SPEAKER_TIMES * mine) + SPEAKER_PLUS * mine
+        none = 0.0  # what a passage has that says nothing of it
         if "session" not in without:
-            lexical = lexical + SESSION_LEXICAL * session_best(corpus, lexical)
-        scores = min_max(lexical)
+            prior = SESSION_LEXICAL * session_best(corpus, lexical)
+            lexical, none = lexical + prior, float(prior.min())
+        scores = min_max(lexical, none)
         if vector is not None and corpus.vectors is not None:
             near, known = dense_scores(corpus, np.asarray(vector, np.float32))
             if "neighbours" not in without:
@@ -265,13 +265,10 @@ def with_neighbours(corpus: Corpus, scores: np.ndarray) -> np.ndarray:
     return summed
 
 
-def min_max(scores: np.ndarray) -> np.ndarray:
-    """Scores from 0 to 1; the least one that is of any use is not 0, and may be shown last."""
-    import numpy as np
-
-    low, high = scores.min(), scores.max()
-    scaled = (scores - low) / (high - low) if high > low else np.ones(len(scores))
-    return np.where(scores > 0, np.maximum(scaled, _SOME), 0.0)
+def min_max(scores: np.ndarray, low: float | None = None) -> np.ndarray:
+    """Scores from 0, the least or `low`, to 1; all 0 where they are all that."""
+    least, most = scores.min() if low is None else low, scores.max()
+    return (scores - least) / (most - least) if most > least else scores * 0.0
 
 
 def values_of(scores: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -291,6 +288,7 @@ def fill(
     sessions: np.ndarray | None = None,
     heading: Mapping[int, int] | int = 0,
     discount: bool = True,
+    floor: float = 0.0,
 ) -> list[int]:
     """The passages that fill a share of tokens: the most valuable first, passing what is too big.
 
@@ -302,6 +300,7 @@ def fill(
         sessions: of each passage, where each session shown costs a heading.
         heading: tokens of a heading, the same for all or by session.
         discount: whether long passages are worth less.
+        floor: the least score of one that is taken, as a share of the best of all scores.
 
     Returns:
         Their numbers, ascending.
@@ -311,6 +310,8 @@ def fill(
     worth = values_of(scores, tokens) if discount else scores
     worth = np.round(worth, 6)
     allowed = (worth > 0) & (tokens <= share)
+    if floor:
+        allowed &= scores >= floor * scores.max(initial=0.0)
     if among is not None:
         mask = np.zeros(len(scores), bool)
         mask[np.asarray(among, dtype=None if len(among) else np.int64)] = True

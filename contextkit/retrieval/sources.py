@@ -49,9 +49,10 @@ class Source(Protocol):
     def read(self, scope: Scope, since: Mark | None = None) -> Change:
         """What changed for an owner since a reading; blocks for as long as its store does.
 
-        Every passage says under which scope its vector is kept (`Passage.scope`). Of the
-        conversation that asks, the owner's corpus may hold what another one of them has read:
-        passages whose scope is that of the conversation are not to be shown to it.
+        Every passage says under which scope its vector is kept (`Passage.scope`). Those whose
+        scope is that of the conversation that asks are not shown to it. They are ranked among
+        the others all the same: where they may be there or not, as conversations that ask one
+        after the other have read them, the conversation has to be part of the owner.
 
         Args:
             scope: the conversation that asks.

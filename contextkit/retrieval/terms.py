@@ -137,15 +137,25 @@ def language_of(words: list[str]) -> str | None:
 
     English where it is as good as others: the words that languages share decide nothing.
     """
+    best = leading_languages(words)
+    if DEFAULT in best:
+        return DEFAULT
+    return best[0] if len(best) == 1 else None
+
+
+def leading_languages(words: list[str]) -> list[str]:
+    """The languages whose stop words are most among some words; several share many of them."""
     said = {word.lower() for word in words[:1_000]}
     if len(said) < 2:
-        return None
+        return []
     counts = {language: len(said & stops) for language, stops in STOP_WORDS.items()}
     most = max(counts.values())
-    best = [language for language, count in counts.items() if count == most]
-    if most == 0 or (len(best) > 1 and DEFAULT not in best):
-        return None
-    return DEFAULT if DEFAULT in best else best[0]
+    return [language for language, count in counts.items() if count == most] if most else []
+
+
+def script_units(text: str) -> list[str]:
+    """The words of a text, each character of what is written without spaces as one."""
+    return _unit().findall(unicodedata.normalize("NFKC", text))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -241,3 +251,8 @@ def _word() -> re.Pattern[str]:
     )
     letter = f"(?:[^\\W_]|[{marks}])"
     return re.compile(f"{letter}+(?:{_JOINTS}{letter}+)*(?:\\+\\+|#)?")
+
+
+@cache
+def _unit() -> re.Pattern[str]:
+    return re.compile(f"[{_RUN}]|[^\\W\\d_{_RUN}]+")

@@ -66,13 +66,21 @@ def entries(db: sqlite3.Connection, limit: int, after: Pending | None) -> list[P
     ]
 
 
-def enter_all(db: sqlite3.Connection) -> int:
+def enter_all(db: sqlite3.Connection, tenant: str | None) -> int:
     """Enter all conversations and documents from their beginning, and give how many there are."""
-    db.execute("DELETE FROM outbox")
+    of = (tenant, tenant)
+    db.execute("DELETE FROM outbox WHERE ? IS NULL OR tenant = ?", of)
     db.execute(
         "INSERT INTO outbox SELECT tenant, user, conversation, '', 0, version FROM conversations"
-        " WHERE version > 0"
+        " WHERE version > 0 AND (? IS NULL OR tenant = ?)",
+        of,
     )
-    db.execute("INSERT INTO outbox SELECT tenant, user, '', source, 0, version FROM documents")
-    (count,) = db.execute("SELECT count(*) FROM outbox").fetchone()
+    db.execute(
+        "INSERT INTO outbox SELECT tenant, user, '', source, 0, version FROM documents"
+        " WHERE ? IS NULL OR tenant = ?",
+        of,
+    )
+    (count,) = db.execute(
+        "SELECT count(*) FROM outbox WHERE ? IS NULL OR tenant = ?", of
+    ).fetchone()
     return int(count)

@@ -235,10 +235,12 @@ class SQLiteStore:
         with self._connection.transaction("BEGIN IMMEDIATE") as db:
             outbox.leave(db, entry.scope, entry.document, entry.version)
 
-    def pend_all(self) -> int:
-        """Enter everything that is kept again, for an index that was deleted; how much that is."""
+    def pend_all(self, tenant: str | None = None) -> int:
+        """Enter all that is kept again, of one tenant or of all; how much is entered then."""
+        if tenant is not None:
+            check_name(tenant, "tenant")
         with self._connection.transaction("BEGIN IMMEDIATE") as db:
-            return outbox.enter_all(db)
+            return outbox.enter_all(db, tenant)
 
     # -- documents ---------------------------------------------------------------------------
 

@@ -91,10 +91,13 @@ def name_of(strategy: Any) -> str:
 
 
 def told_name(strategy: Any) -> str:
-    """The same with its summarizer, where it has one: several may stand one after the other."""
+    """The same with its summarizer or source: several may stand one after the other."""
     summarizer = getattr(strategy, "summarizer", None)
+    source = getattr(getattr(strategy, "source", None), "name", None)
     name = name_of(strategy)
-    return name if summarizer is None else f"{name} ({name_of_callable(summarizer)})"
+    if summarizer is not None:
+        return f"{name} ({name_of_callable(summarizer)})"
+    return f"{name} ({source})" if isinstance(source, str) else name
 
 
 def name_of_callable(called: Any) -> str:

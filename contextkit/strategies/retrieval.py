@@ -34,8 +34,15 @@ from contextkit.strategies.passages import (
 )
 from contextkit.view import View
 
-BATCH = 32
-"""Texts that are embedded at once: what came of them is kept, however late the rest is."""
+FIRST, BATCH = 8, 64
+"""Texts that are embedded at once: the question with a few, then as many as are there in time. What
+came of them is kept, however late the rest is."""
+
+SLICE = 1_000
+"""Vectors that an index is asked for at once."""
+
+PATIENCE = 0.25
+"""The share of the time that is given to texts that could have been embedded before."""
 
 LEAST = 0.05
 """Seconds that a call has at least, however late the one before was."""
@@ -43,6 +50,9 @@ LEAST = 0.05
 QUESTION = ""
 """Stands for the address of the question, which no text has."""
 
+
+OWN = "earlier in this conversation"
+"""What the block of passages of the conversation itself is called."""
 
 _ROLES = frozenset({"user", "assistant", "tool"})
 
@@ -64,10 +74,11 @@ class Retrieve:
         language: of the texts, such as `english`; None for each by its own words.
         seconds: that index, embedder and source may take together in a build. Where they are
             late or down, words alone decide, and the report says so.
-        min_cosine: at which the nearest passage counts as relevant by its vector alone. The default
-            is of all-MiniLM-L6-v2; other models have another.
-        breaker: counts failures of index and embedder; while it is open they are not asked. A
-            source that is late is left alone in the same way.
+        min_cosine: at which a single passage counts as relevant by its vector alone; of many, the
+            nearest has to be nearer (`MORE_COSINE`). The default is of all-MiniLM-L6-v2; other
+            models have another.
+        breaker: counts failures of the embedder, and what is late; while it is open neither index
+            nor embedder is asked. Whose source is late is left alone in the same way.
     """
 
     index: Index | None = None
@@ -79,7 +90,9 @@ class Retrieve:
     min_cosine: float = MIN_COSINE
     breaker: Breaker = field(default_factory=Breaker, repr=False, compare=False)
     corpora: Corpora = field(init=False, repr=False, compare=False)
-    reading: Breaker = field(init=False, repr=False, compare=False)
+    reading: dict[ScopeKey, Breaker] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     phase: ClassVar[str] = "tail"
     needs_scope: ClassVar[bool] = True
 
@@ -112,7 +125,6 @@ class Retrieve:
         check_language(self.language, "Retrieve.language")
         object.__setattr__(self, "roles", frozenset(roles))
         object.__setattr__(self, "corpora", Corpora(self.language))
-        object.__setattr__(self, "reading", replace(self.breaker))
 
     def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
         """The passages, or what is needed to find them: a source, an index, an embedder."""
@@ -140,7 +152,8 @@ class Retrieve:
         kept = self.corpora.of((owner, view.model))
 
         def read() -> None:
-            self.reading.check()
+            if owner in self.reading:
+                self.reading[owner].check()
             mark = kept.mark
             change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
             with kept.lock:
@@ -148,14 +161,14 @@ class Retrieve:
                     kept.change(change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
-            self.reading.succeeded()
+            self.reading.pop(owner, None)
             return self._asked(_Asked(view, question, kept, owner, ends))
 
-        return Need(read, came, source.name, seconds=self.seconds, otherwise=self._without_source)
+        def without(error: Exception) -> None:
+            if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
+                self.reading.setdefault(owner, replace(self.breaker)).failed()
 
-    def _without_source(self, error: Exception) -> None:
-        if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
-            self.reading.failed()
+        return Need(read, came, source.name, seconds=self.seconds, otherwise=without)
 
     def _asked(self, asked: _Asked) -> Need:
         """The passages, where something is hidden; with an index, the vectors first.
@@ -187,21 +200,24 @@ class Retrieve:
         wanted: list[tuple[ScopeKey, dict[str, str]]] = []
         missing: list[tuple[ScopeKey, str, str]] = []
 
-        def begin(_: None) -> Iterable[Edit] | Need:
+        def begin(_: None) -> Need:
             # Not before the breaker lets it through: of a long log that has no vectors, it is long.
-            wanted.extend(asked.kept.corpus.wanted_by_scope(asked.question).items())
+            for where, texts in asked.kept.corpus.wanted_by_scope(asked.question).items():
+                every = list(texts.items())
+                slices = (every[at : at + SLICE] for at in range(0, len(every), SLICE))
+                wanted.extend((where or asked.scope, dict(some)) for some in slices)
             return look(0)
 
-        def look(at: int) -> Iterable[Edit] | Need:
-            if at == len(wanted):
+        def look(at: int) -> Need:
+            if at == len(wanted) or (at and asked.left <= 0):
                 return self._embedded(asked, index, missing)
-            where, texts = wanted[at]
-            scope = where or asked.scope
+            scope, texts = wanted[at]
 
-            def found(vectors: Mapping[str, Any]) -> Iterable[Edit] | Need:
-                asked.hold(vectors)
+            def found(vectors: Mapping[str, Any]) -> Need:
                 missing.extend((scope, *text) for text in texts.items() if text[0] not in vectors)
-                return look(at + 1)
+                return self._need(
+                    asked, lambda: asked.hold(vectors), lambda _: look(at + 1), "index"
+                )
 
             return self._need(asked, lambda: index.vectors(scope, list(texts)), found, "index")
 
@@ -213,37 +229,50 @@ class Retrieve:
         index: Index,
         missing: Sequence[tuple[ScopeKey, str, str]],
         begin: int = 0,
-    ) -> Iterable[Edit] | Need:
-        """What is needed of the embedder, batch by batch as long as there is time.
+        batch: int = FIRST,
+    ) -> Need:
+        """What is needed of the embedder: the question with some texts, and more, in good time.
 
-        The question comes first. It is no passage, so that its vector is kept nowhere.
+        The question is no passage, so that its vector is kept nowhere.
         """
         question = QUESTION not in asked.vectors
-        done = begin >= len(missing)
-        if (done and not question) or (not question and asked.left <= 0):
+        if not question and (begin >= len(missing) or not batch):
             self.breaker.succeeded()
             return self._chosen(asked)
-        scope = asked.scope if done else missing[begin][0]
-        some = missing[begin : begin + BATCH]
-        batch = {name: text for where, name, text in some if where == scope}
-        end = begin + len(batch)
+        scope = missing[begin][0] if begin < len(missing) else asked.scope
+        some = missing[begin : begin + batch]
+        texts = {name: text for where, name, text in some if where == scope}
+        end = begin + len(texts)
         if question:
-            batch[QUESTION] = asked.question
+            texts[QUESTION] = asked.question
+        began = monotonic()
 
-        def came(given: Any) -> Iterable[Edit] | Need:
-            vectors = dict(zip(batch, unit_rows(given, len(batch), asked.dimension), strict=True))
-            asked.hold(vectors)
-            vectors.pop(QUESTION, None)
+        def came(given: Any) -> Need:
+            seconds = monotonic() - began
+            return self._need(
+                asked,
+                lambda: asked.take(texts, given),
+                lambda vectors: keep(vectors, seconds),
+                "embeddings",
+            )
+
+        def keep(vectors: dict[str, Any], seconds: float) -> Need:
+            spare = asked.left - (1 - PATIENCE) * self.seconds
+            more = min(BATCH, int(len(texts) * spare / max(seconds, 1e-6)) if spare > 0 else 0)
+
+            def following(_: object) -> Need:
+                return self._embedded(asked, index, missing, end, more)
+
             if not vectors:
-                return self._embedded(asked, index, missing, end)
+                return following(None)
             return self._need(
                 asked,
                 lambda: index.add(scope, list(vectors), list(vectors.values())),
-                lambda _: self._embedded(asked, index, missing, end),
+                following,
                 "index",
             )
 
-        return self._need(asked, lambda: index.embed(list(batch.values())), came, "embeddings")
+        return self._need(asked, lambda: index.embed(list(texts.values())), came, "embeddings")
 
     def _need(
         self, asked: _Asked, call: Callable[[], Any], finish: Callable[[Any], Any], what: str
@@ -251,7 +280,10 @@ class Retrieve:
         """Something from outside; where it is late or fails, words alone decide."""
 
         def otherwise(error: Exception) -> Need:
-            if not isinstance(error, CallsPaused):
+            # What fails at once for one tenant, such as a damaged file, is no reason for others.
+            if isinstance(error, DeadlinePassed) or (
+                what == "embeddings" and not isinstance(error, CallsPaused)
+            ):
                 self.breaker.failed()
             return self._chosen(asked)
 
@@ -273,8 +305,9 @@ class Retrieve:
             found = next_passage(history, number, last)
             return counted(view, found) if found else None
 
+        times = [message.time for message in history.messages[: asked.number]]
         asked.kept.advance(
-            lambda number: history.prefix_hash(number + 1, view.name), asked.number, passage
+            lambda number: history.prefix_hash(number + 1, view.name), times, passage
         )
 
     def _insert(self, asked: _Asked) -> list[Edit]:
@@ -283,15 +316,17 @@ class Retrieve:
         with asked.kept.lock:
             self._advance(asked)  # another branch may have been asked meanwhile
             corpus = asked.kept.corpus
-            if not is_relevant(corpus, asked.question, question, min_cosine=self.min_cosine):
+            shown = shown_keys(view)
+            allowed = asked.kept.open(shown, own_key(view))
+            if not is_relevant(
+                corpus, asked.question, question, among=allowed, min_cosine=self.min_cosine
+            ):
                 return []
             asker = name_of_asker(view.history.data[asked.number])
             scores = rank(corpus, asked.question, vector=question, words=asked.vectors, asker=asker)
-            shown = shown_keys(view)
-            allowed = asked.kept.open(shown, own_key(view))
             weights = corpus.term_weights(asked.question)
-            name = self.source.name if self.source is not None else "passages"
-            share = Share(view, name, self.share, self.language)
+            name = self.source.name if self.source is not None else OWN
+            share = Share(view, name, self.share, self.language, question is not None)
             chosen = share.choose(corpus, scores, allowed, shown, weights)
             whole = [corpus.passages[number] for number, _ in chosen]
         if not chosen:
@@ -304,7 +339,7 @@ class Retrieve:
         return [
             view.insert(
                 share.block(passages),
-                reason=f"{len(passages):,} of {int(allowed.sum()):,} passages answer the message",
+                reason=f"{len(passages):,} passages inserted, of {int(allowed.sum()):,} not shown",
                 by=type(self).__name__,
                 provenance={
                     "passages": [[source, [*scope], *rest] for source, scope, *rest in keys],
@@ -346,10 +381,28 @@ class _Asked:
 
     @property
     def dimension(self) -> int | None:
-        """Of the vectors that have come."""
+        """Of the vectors that are there."""
+        rows = self.kept.corpus.vectors
+        if rows is not None:
+            return int(rows.shape[1])
         return len(next(iter(self.vectors.values()))) if self.vectors else None
 
     def hold(self, vectors: Mapping[str, Any]) -> None:
-        """Take vectors that have come."""
-        self.vectors.update(vectors)
+        """Take vectors that have come.
+
+        Raises:
+            EmbeddingError: they are of another dimension.
+        """
         self.kept.corpus.hold(vectors)
+        self.vectors.update(vectors)
+
+    def take(self, texts: Mapping[str, str], given: Any) -> dict[str, Any]:
+        """Take what an embedder gave, and give what an index is to keep of it.
+
+        Raises:
+            EmbeddingError: it cannot be used.
+        """
+        vectors = dict(zip(texts, unit_rows(given, len(texts), self.dimension), strict=True))
+        self.hold(vectors)
+        vectors.pop(QUESTION, None)
+        return vectors

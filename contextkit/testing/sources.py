@@ -23,8 +23,9 @@ def check_source(source: Source, scope: Scope) -> None:
         InputError: its name cannot stand in a delimiter.
     """
     check_name(source.name, "Source.name")
-    owner: Any = source.owner(scope)
-    named = isinstance(owner, tuple) and all(isinstance(part, str) for part in owner)
+    owner = source.owner(scope)
+    given: Any = owner
+    named = isinstance(given, tuple) and all(isinstance(part, str) for part in given)
     _promise(named and len(owner) > 0, what="an owner is a tuple of texts")
     _promise(source.owner(scope) == owner, what="the same scope has the same owner")
     first = source.read(scope)

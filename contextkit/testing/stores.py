@@ -139,6 +139,15 @@ def _keeps_an_outbox(store: OutboxStore) -> None:
         store.pending(9) == [Pending(_SCOPE.key, 3), Pending(other.key, 2)],
         what="pend_all enters everything from its beginning",
     )
+    stranger = Scope("tenant2", "user", "other")
+    store.append(stranger, [_SAID], expected=0)
+    for entry in store.pending(9):
+        store.done(entry)
+    promise(store.pend_all("tenant2") == 1, what="pend_all says how much of a tenant is pending")
+    promise(
+        store.pending(9) == [Pending(stranger.key, 1)], what="pend_all enters one tenant's alone"
+    )
+    promise(store.pend_all("%") == 0, what="pend_all of nobody enters nothing")
 
 
 def _keeps_documents(store: DocumentStore) -> None:
