@@ -858,3 +858,23 @@ def test_no_content_is_told_in_failures_or_reasons() -> None:
     for told in (*context.report.failures, *(edit.reason for edit in context.edits)):
         assert "vault" not in told
         assert "4711" not in told
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("what was the code of the vault ?", True),
+        ("was war der Code für den Tresor, und wo ist er ?", False),
+        ("金庫の暗証番号は何でしたか", False),
+    ],
+)
+def test_an_embedder_of_one_language_is_asked_for_no_other(question: str, asked: bool) -> None:
+    class English(Embedder):
+        language = "english"
+
+    embedder = English()
+    history = ck.History([*list(asking())[:-1], user(question)], scope=SCOPE)
+    context = builder(500, tail=[ck.Retrieve(ck.VectorIndex(embedder), share=60)]).build(history)
+
+    assert not context.failures
+    assert bool(embedder.texts) == asked

@@ -15,6 +15,7 @@ from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora, Kept
 from contextkit.retrieval.index import Index
 from contextkit.retrieval.index_inputs import unit_rows
+from contextkit.retrieval.languages import language_spoken
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import rank
@@ -67,6 +68,7 @@ class Retrieve:
 
     Attributes:
         index: keeps the vectors of passages, and knows who makes them; None to go by words alone.
+            Where its embedder says its `language`, questions in others go by words.
         source: where passages are from; None for what the view hides of the conversation itself.
         share: tokens reserved for the passages.
         roles: of the messages that may come back. What tools said is data from elsewhere, and may
@@ -185,7 +187,9 @@ class Retrieve:
         def found(some: bool) -> Iterable[Edit] | Need:
             if not some:
                 return ()
-            return self._chosen(asked) if index is None else self._held(asked, index)
+            if index is None or not _reads(index.embed, asked):
+                return self._chosen(asked)
+            return self._held(asked, index)
 
         return Need(hidden, found, "passages")
 
@@ -348,6 +352,14 @@ class Retrieve:
                 },
             )
         ]
+
+
+def _reads(embed: Any, asked: _Asked) -> bool:
+    """Whether an embedder was made for the language of a question; in another, words say more."""
+    made_for = getattr(embed, "language", None)
+    if not isinstance(made_for, str):
+        return True
+    return language_spoken(asked.question, asked.kept.corpus) in (made_for, None)
 
 
 @dataclass(slots=True)
