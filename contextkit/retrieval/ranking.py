@@ -107,7 +107,9 @@ def rank(
             scores = np.where(known, share * scores + (1 - share) * near, scores)
         if "standing" not in without and corpus.speaker_number("assistant") is not None:
             scores = scores + STANDING * corpus.standing.values
-        return np.round(scores, 6)
+        # A "Thanks!" beside what answers has its neighbours' weight, and tells nothing.
+        told: np.ndarray = np.round(scores * corpus.telling.values, 6)
+        return told
 
 
 def asked_about(corpus: Corpus, question: str, asker: str = "") -> np.ndarray:
