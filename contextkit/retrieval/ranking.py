@@ -297,6 +297,10 @@ def fill(
 ) -> list[int]:
     """The passages that fill a share of tokens: the most valuable first, passing what is too big.
 
+    `Retrieve` gives scores, tokens with each passage's label and date in them, and a floor. Where
+    a date stands once above the passages of a session instead, `sessions` and `heading` say what
+    that takes: so `benchmarks.evidence` fills, to be compared with results that are counted so.
+
     Args:
         scores: of all passages, shape (count,); what has none is not taken.
         tokens: that each takes.
