@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,8 @@ def requests_of(
     kept = _builder(way, setting, kept_limit, [] if way.left_out else _tail(way, share, embed))
     shown = _builder(way, setting, setting.limit, _tail(way, share, embed))
     history = ck.History(scope=ck.Scope("benchmark", "reader", log.transcript.source))
+    # Delimiters are made of it, and count: the same in every run.
+    history.id = blake2b(log.transcript.source.encode(), digest_size=8).hexdigest()
     messages, times = log.transcript.messages, log.transcript.times
     taken = 0
     for point in log.points:

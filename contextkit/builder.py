@@ -42,12 +42,12 @@ from contextkit.plan import (
 )
 from contextkit.preparing import SOON, Preparation, prepare
 from contextkit.profiles import Profile, profile_for
-from contextkit.recall import first_written, identify
 from contextkit.records import Settings
 from contextkit.rendering import checked_documents, recorded
 from contextkit.schedules import Schedule
 from contextkit.scope import Scope
 from contextkit.store import Store
+from contextkit.stored_decisions import first_written, identify
 from contextkit.strategies.base import Strategy, describe
 from contextkit.tokens import RequestCounter, TokenCounter, counter_for
 from contextkit.view import View

@@ -8,7 +8,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, Queue
 from threading import Thread
 from typing import Any, TypeVar
@@ -152,9 +154,13 @@ def _start(need: Need, tell: Callable[[_Came], object]) -> None:
             outcome = _Came(need.call())
         except Exception as error:  # noqa: BLE001 - raised where somebody waits
             outcome = _Came(None, error)
+        except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
+            outcome = _Came(None, RuntimeError(type(error).__name__))
         tell(outcome)
 
-    Thread(target=called, name=f"contextkit {need.what}", daemon=True).start()
+    # In the context of the caller: traces and credentials of a request are kept there.
+    run = partial(copy_context().run, called)
+    Thread(target=run, name=f"contextkit {need.what}", daemon=True).start()
 
 
 async def _in_thread(call: Callable[[], Any]) -> Any:

@@ -11,9 +11,9 @@ from contextkit.history import History
 from contextkit.known import Known
 from contextkit.messages import SYSTEM_ROLES, MessageLike
 from contextkit.reasoning import with_reasoning
-from contextkit.recall import recall
 from contextkit.scope import Scope
 from contextkit.store import Store
+from contextkit.stored_decisions import recall
 
 
 class PlainLists:

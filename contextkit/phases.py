@@ -159,9 +159,18 @@ class Phases:
         """
         for strategy in (*self.arrival, *self.compaction, *self.tail):
             index = getattr(strategy, "index", None)
-            for called in (getattr(strategy, "summarizer", None), getattr(index, "embed", None)):
+            used = {
+                "summarizer": getattr(strategy, "summarizer", None),
+                "embedder": getattr(index, "embed", None),
+                "index": index,
+                "index.vectors": getattr(index, "vectors", None),
+                "index.add": getattr(index, "add", None),
+                "source.read": getattr(getattr(strategy, "source", None), "read", None),
+            }
+            for name, called in used.items():
                 if inspect.iscoroutinefunction(called) or getattr(called, "is_async", False):
-                    raise InputError(f"is async: use {use}", place=name_of(strategy))
+                    place = f"the {name} of {name_of(strategy)}"
+                    raise InputError(f"is async: use {use}", place=place)
 
     @property
     def share(self) -> int:

@@ -24,13 +24,13 @@ from contextkit.messages import MessageLike, text_of
 from contextkit.plan import view_of
 from contextkit.profiles import Profile, profile_for
 from contextkit.providers.chat_completions import Answer
-from contextkit.recall import recall
 from contextkit.records import record_to_json
 from contextkit.replies import Reply
 from contextkit.report import Report
 from contextkit.scope import Scope
 from contextkit.storage.sqlite import SQLiteStore
 from contextkit.store import Store
+from contextkit.stored_decisions import recall
 from contextkit.usage import Usage
 
 log = logging.getLogger("contextkit")

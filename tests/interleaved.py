@@ -22,7 +22,7 @@ from contextkit.errors import BudgetExceeded, GrammarError
 from contextkit.grammar import violations
 from contextkit.kept_summaries import KeptSummaries
 from contextkit.messages import SYSTEM_ROLES
-from contextkit.recall import recall
+from contextkit.stored_decisions import recall
 from contextkit.summarizing.request import SummaryRequest, Written
 from tests.conversations import Choices, Messages, chunks
 from tests.support import Characters, wire

@@ -150,8 +150,9 @@ def begun(
     try:
         store, index = opened(kind, folder)
         return store, index, looked_at(store, index, acknowledged, last=last)
-    except IndexUnusable as error:
-        assert kind == "chroma", error
+    except IndexUnusable:
+        if kind != "chroma":
+            raise
         if index is not None:
             index.close()
     rmtree(folder / "chroma")

@@ -193,7 +193,7 @@ MUTANTS = (
     ),
     Mutant(
         "stores: the first decision of another process is not heard",
-        "contextkit/recall.py",
+        "contextkit/stored_decisions.py",
         "        if stands != ours:",
         "        if False:",
     ),

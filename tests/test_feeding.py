@@ -18,6 +18,7 @@ import contextkit as ck
 from contextkit.errors import BudgetError, IndexCorrupt, InputError, StoreBusy
 from contextkit.records import record_to_json
 from contextkit.retrieval import feeding
+from contextkit.retrieval.passages import address_of
 from contextkit.store import Pending
 from tests.recall_stores import Four
 from tests.support import builder
@@ -111,14 +112,37 @@ def test_long_term_recall_finds_what_was_fed_for_it(store: ck.SQLiteStore) -> No
     index = ck.VectorIndex(embed)
     say(store, "41", "My cat is called Mia.", {"role": "assistant", "content": "A fine name."})
     say(store, "42", "The weather is fine.")
-    ck.feed(store, index, recall=True)
-    assert len(set(embed.texts)) == len(embed.texts) - 1, "no word twice but in two conversations"
+    ck.feed(store, index)
     embed.batches.clear()
     builds = builder(900, store=store, tail=[ck.Retrieve(index, ck.Recall(store), share=300)])
     sent = builds.build(ck.History(["What is my cat called?"], scope=scope("43")))
     assert "Mia" in str(sent.request()["messages"])
     assert embed.texts[0] == "What is my cat called?"
     assert all(text in "What is my cat called?" for text in embed.texts)
+
+
+def test_nothing_of_a_recalled_conversation_stays_where_its_scope_is_forgotten(
+    store: ck.SQLiteStore,
+) -> None:
+    """Neither texts nor words, whoever embedded them: a build, or a worker."""
+    embed = Embedder()
+    index = ck.VectorIndex(embed)
+    say(store, "41", "My cat is called Mia.", "The weather is fine.")
+    say(store, "42", "Somebody called about the weather.")
+    builds = builder(900, store=store, tail=[ck.Retrieve(index, ck.Recall(store), share=300)])
+    sent = builds.build(ck.History(["What is my cat called?"], scope=scope("43")))
+    assert "Mia" in str(sent.request()["messages"])
+    every = [address_of(text) for text in embed.texts]
+    where = {name: set(index.vectors(scope(name).key, every)) for name in ("41", "42", "43")} | {
+        "user": set(index.vectors(("acme", "u1"), every))
+    }
+    assert where["user"] == where["43"] == set(), "the question has no word that nobody has said"
+    assert address_of("Mia") in where["41"] or address_of("mia") in where["41"]
+    embed.batches.clear()
+    ck.feed(store, index)
+    assert {address_of(text) for text in embed.texts} & where["42"] == set()
+    assert index.forget(scope("41")) > 0
+    assert not index.vectors(scope("41").key, every)
 
 
 @pytest.mark.parametrize("fails", ["bad", "user"])
@@ -132,6 +156,8 @@ def test_a_failing_embedder_leaves_the_entry(
         say(store, f"{number}", f"text {number}" if number != 7 else "a bad one")
     fed = ck.feed(store, index, words=False)
     assert isinstance(fed.error, ConnectionError)
+    assert f"'ConnectionError': {fed.left}" in repr(fed)
+    assert "private words" not in repr(fed)
     if fails == "bad":  # one text: the others go on
         assert (fed.entries, fed.left) == (19, 1)
         assert [entry.scope[2] for entry in store.pending(99)] == ["7"]

@@ -22,6 +22,7 @@ FIRST_LOOK = FOLDER / "01_first_look.ipynb"
 BREAKERS = FOLDER / "02_where_the_cache_breaks.ipynb"
 POLICIES = FOLDER / "03_what_a_policy_costs.ipynb"
 KEPT = FOLDER / "04_what_a_compaction_keeps.ipynb"
+RETRIEVED = FOLDER / "05_what_comes_back.ipynb"
 ABSOLUTE_PATH = re.compile(r"(?<![\w<.])/\w[\w.-]*/\w|\b[A-Z]:\\")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")
 
@@ -174,11 +175,21 @@ def check_kept(rows):
     assert set(rows["all"].values()) == {"all", 100, "-"}
 
 
+def check_retrieved(rows):
+    """What the fifth notebook is for: answers come back, and the prefix stays."""
+    newest = rows["the newest"]["%"]
+    assert rows["words and vectors"]["%"] >= rows["words alone"]["%"] > 3 * newest > 0
+    assert rows["moves of the prefix"]["count"] == rows["cuts"]["count"] > 0
+    assert rows["passages for small talk"]["count"] == 0
+    assert rows["passages for what was never said"]["count"] == 0
+
+
 STORIES = {
     FIRST_LOOK: check_first_look,
     BREAKERS: check_breakers,
     POLICIES: check_policies,
     KEPT: check_kept,
+    RETRIEVED: check_retrieved,
 }
 
 

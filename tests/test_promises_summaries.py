@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import contextkit as ck
 from contextkit.errors import BudgetExceeded, GrammarError, StoreError
 from contextkit.grammar import violations
-from contextkit.recall import recall
+from contextkit.stored_decisions import recall
 from contextkit.summarizing.request import SummaryRequest
 from tests.conversations import Choices, Messages, choices, conversations, points
 from tests.interleaved import WAYS, Play

@@ -442,11 +442,9 @@ def plainly(dialogue: Dialogue, question: str, near: bool) -> list[float]:
             for score, one in zip(scores, passages, strict=True)
         ]
 
-    def scaled(scores: list[float]) -> list[float]:
-        low, high = min(scores), max(scores)
-        return [
-            (score - low) / (high - low) if high > low else float(score > 0) for score in scores
-        ]
+    def scaled(scores: list[float], low: float | None = None) -> list[float]:
+        least, most = min(scores) if low is None else low, max(scores)
+        return [(score - least) / (most - least) if most > least else 0.0 for score in scores]
 
     total = [0.0] * count
     for term, word in asked.items():
@@ -474,7 +472,8 @@ def plainly(dialogue: Dialogue, question: str, near: bool) -> list[float]:
         score * (1 + 0.5 * is_mine) + 1.5 * is_mine
         for score, is_mine in zip(total, mine, strict=True)
     ]
-    scores = scaled(with_session(total, 0.3))
+    summed = with_session(total, 0.3)
+    scores = scaled(summed, min(a - b for a, b in zip(summed, total, strict=True)))
     if near:
         vector = vector_of(question)
         cosines = [

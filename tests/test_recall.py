@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contextkit as ck
-from contextkit.errors import InputError, StoreCorrupt
+from contextkit.errors import InputError
 from contextkit.records import record_to_json
 from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.corpus import Corpus
@@ -47,6 +49,10 @@ def say(store: ck.SQLiteStore, conversation: str, *said: Any, user: str = "u1") 
     history = ck.History(said)
     records = [record_to_json(record) for record in history.records]
     store.append(scope(conversation, user), records, expected=None)
+
+
+def size_of(user: Any) -> int:
+    return 400 + sum(one.bytes for one in user.known.values())
 
 
 def texts(change: Change) -> list[str]:
@@ -137,6 +143,30 @@ def test_only_what_is_new_is_read(store: Counting) -> None:
     assert store.loads == [("a", 2)]
 
 
+def test_what_is_recalled_does_not_depend_on_who_asked_before(store: Counting) -> None:
+    """The same bytes in a process that has served other conversations, and in one that has not."""
+    numbers = Random(1)
+    words = ["vault", "garden", "fox", "river", "lamp", "violin", "bread", "moon", "ship", "ring"]
+
+    def sentence() -> str:
+        return f"the {' '.join(numbers.choices(words, k=6))} of {numbers.randrange(20)}"
+
+    def asks() -> ck.ContextBuilder:
+        return builder(900, tail=[ck.Retrieve(source=ck.Recall(store), share=150)])
+
+    def sent(by: ck.ContextBuilder, name: str, question: str) -> Any:
+        history = ck.History([question], scope=scope(name))
+        history.id = "the same"
+        return by.build(history).request()
+
+    warm = asks()
+    for turn in range(24):
+        name = f"c{turn % 4}"
+        say(store, name, *(sentence() for _ in range(3)))
+        question = f"what of the {numbers.choice(words)} and the {numbers.choice(words)}?"
+        assert sent(warm, name, question) == sent(asks(), name, question), turn
+
+
 def test_the_conversation_that_asks_is_not_read(store: Counting) -> None:
     say(store, "a", "a0")
     say(store, "b", "b0")
@@ -147,22 +177,23 @@ def test_the_conversation_that_asks_is_not_read(store: Counting) -> None:
         change = recall.read(scope("b"), change.mark)
         assert (change.kept, change.added) == (1, [])
     assert [name for name, _ in store.loads] == ["a"]
-    other = recall.read(scope("c"), change.mark)
-    assert (other.kept, texts(other)) == (1, ["b0", "b1", "b2", "b3"])
-    # Asking again, it leaves what the other one has read of it as it is.
+    other = recall.read(scope("c"))
+    assert texts(other) == ["a0", "b0", "b1", "b2", "b3"]
+    # What another one has read of it is not given to itself.
     store.loads.clear()
     say(store, "b", "b4")
-    back = recall.read(scope("b"), other.mark)
-    assert (back.kept, back.added, store.loads) == (5, [], [])
+    back = recall.read(scope("b"), change.mark)
+    assert (back.kept, back.added, store.loads) == (1, [], [])
     say(store, "c", "c0")
     back = recall.read(scope("b"), back.mark)
-    assert (back.kept, texts(back)) == (5, ["c0"])
+    assert (back.kept, texts(back)) == (1, ["c0"])
 
 
-def test_what_a_corrupt_conversation_gave_is_not_taken_twice(
-    store: Counting, monkeypatch: pytest.MonkeyPatch
+def test_a_damaged_conversation_is_left_out_until_it_can_be_read(
+    store: Counting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     say(store, "a", "a0")
+    say(store, "b", "b0")
     recall = ck.Recall(store)
     first = recall.read(scope("x"))
     bad = {"type": "message", "message": {"role": "nobody", "content": "secret words"}}
@@ -170,16 +201,21 @@ def test_what_a_corrupt_conversation_gave_is_not_taken_twice(
     good = ck.SQLiteStore.load_since
 
     def load(self: Any, of: ck.Scope, version: int) -> Sequence[Any]:
-        return [*good(self, of, version), bad]
+        return [*good(self, of, version), *([bad] if of.conversation == "a" else [])]
 
+    caplog.set_level(logging.WARNING, logger="contextkit")
     with monkeypatch.context() as patched:
         patched.setattr(Counting, "load_since", load)
-        with pytest.raises(StoreCorrupt) as caught:
-            recall.read(scope("x"), first.mark)
-        assert caught.value.position == 2
-        assert "secret" not in str(caught.value)
-    after = recall.read(scope("x"), first.mark)
-    assert (after.kept, texts(after)) == (1, ["a1"])
+        for _ in range(3):
+            change = recall.read(scope("x"), first.mark)
+            assert (change.kept, texts(change)) == (0, ["b0"])
+            assert texts(ck.Recall(store).read(scope("x"))) == ["b0"]
+    assert "secret" not in caplog.text
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1 + 3, "once for each that reads it"
+    assert "StoreCorrupt, record 2" in told[0]
+    after = recall.read(scope("x"), change.mark)
+    assert (after.kept, texts(after)) == (1, ["a0", "a1"])
 
 
 @given(
@@ -192,7 +228,7 @@ def test_a_corpus_that_is_advanced_is_the_one_that_is_made_anew(
     """Whoever asks, and whatever is remembered, the corpus holds each message once, in order."""
     with Counting() as store:
         recall = ck.Recall(store, max_bytes=max_bytes)
-        kept = Kept(Corpus())
+        corpora: dict[Any, Kept] = {}
         counts: dict[str, int] = {}
         for asks, grows, speaks in moves:
             name, grown = f"c{asks}", f"c{grows}"
@@ -200,11 +236,11 @@ def test_a_corpus_that_is_advanced_is_the_one_that_is_made_anew(
                 counts[grown] = counts.get(grown, 0) + 1
                 say(store, grown, f"{grown} {counts[grown]}")
             recall.read(ck.Scope("acme", "another", "c0"))
-            kept.change(recall.read(scope(name), kept.mark), lambda passage: passage)
+            kept = corpora.setdefault(recall.owner(scope(name)), Kept(Corpus()))
+            kept.change(kept.mark, recall.read(scope(name), kept.mark), lambda passage: passage)
             held = [passage.key for passage in kept.corpus.passages]
             assert len(set(held)) == len(held)
-            own = ("acme", "u1", name)
-            seen = [p.text for p in kept.corpus.passages if p.scope != own]
+            seen = [passage.text for passage in kept.corpus.passages]
             # As one that knows nothing reads it now.
             anew = ck.Recall(store).read(scope(name))
             assert seen == texts(anew)
@@ -247,7 +283,7 @@ def test_the_users_who_asked_longest_ago_go_first(store: Counting) -> None:
     again = recall.read(scope("x", "u2"), marks["u2"])
     assert (again.kept, again.added) == (1, []), "what was forgotten here, its reader still has"
     assert store.loads == [("a", 0)]
-    assert recall._bytes == sum(user.bytes for user in recall._users.values()) <= 25_000
+    assert recall._users.size == sum(map(size_of, recall._users.values())) <= 25_000
 
 
 def test_many_users_at_once_read_their_own(store: Counting) -> None:
@@ -262,7 +298,7 @@ def test_many_users_at_once_read_their_own(store: Counting) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(read, range(200)))
-    assert recall._bytes == sum(user.bytes for user in recall._users.values())
+    assert recall._users.size == sum(map(size_of, recall._users.values()))
 
 
 # -- in a request ----------------------------------------------------------------------------

@@ -280,7 +280,7 @@ def test_a_label_says_who_when_and_which_message() -> None:
     history.append(answer("the code of the vault is noted"), time=1_700_000_060.5)
     history.extend(talk([]))
     history.append(user(VAULT))
-    labels = [one.label for one in shown(made().build(history))]
+    labels = [one.label for one in shown(made(limit=620, share=160).build(history))]
 
     assert labels[:2] == [
         "message 0, user Zoë, 2023-11-14 22:13 UTC",
@@ -520,12 +520,15 @@ def test_a_source_that_does_not_come_back_is_left_alone_after_a_while(never: Any
     strategy = ck.Retrieve(source=Slow({}), share=60, seconds=0.05)
     told = []
     for n in range(5):
-        history = ck.History([VAULT], scope=ck.Scope("t", f"u{n}", "c"))
+        history = ck.History([VAULT], scope=ck.Scope("t", "u", f"c{n}"))
         [failure] = builder(tail=[strategy]).build(history).report.failures
         told.append(failure.split(": ")[1])
 
     assert told == ["DeadlinePassed"] * 3 + ["CallsPaused"] * 2
     assert len(asked) == 3
+    other = ck.History([VAULT], scope=ck.Scope("t", "v", "c"))
+    [failure] = builder(tail=[strategy]).build(other).report.failures
+    assert "DeadlinePassed" in failure, "one user's trouble is not another's"
 
 
 def test_an_embedder_is_awaited_in_async_code_and_refused_in_sync_code() -> None:
@@ -584,8 +587,8 @@ def test_an_answer_that_was_regenerated_is_not_found_any_more(way: str) -> None:
 
         assert mine in content(context)
         assert theirs not in wire(context)
-    [kept] = strategy.corpora._kept.values()
-    assert len(kept.corpus) == len(said) + len(talk([]))
+    branches = strategy.corpora._kept.values()
+    assert [len(kept.corpus) for kept in branches] == [len(said) + len(talk([]))] * 2
 
 
 @both
@@ -855,3 +858,23 @@ def test_no_content_is_told_in_failures_or_reasons() -> None:
     for told in (*context.report.failures, *(edit.reason for edit in context.edits)):
         assert "vault" not in told
         assert "4711" not in told
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("what was the code of the vault ?", True),
+        ("was war der Code für den Tresor, und wo ist er ?", False),
+        ("金庫の暗証番号は何でしたか", False),
+    ],
+)
+def test_an_embedder_of_one_language_is_asked_for_no_other(question: str, asked: bool) -> None:
+    class English(Embedder):
+        language = "english"
+
+    embedder = English()
+    history = ck.History([*list(asking())[:-1], user(question)], scope=SCOPE)
+    context = builder(500, tail=[ck.Retrieve(ck.VectorIndex(embedder), share=60)]).build(history)
+
+    assert not context.failures
+    assert bool(embedder.texts) == asked

@@ -57,7 +57,7 @@ class ChromaServerIndex:
         self.timeout = timeout
         self._client = client
         self._where = _address(client)
-        self._is_async = inspect.iscoroutinefunction(client.get_collection)
+        self.is_async = inspect.iscoroutinefunction(client.get_collection)
         # The session of a sync client has timeout None, and no parameter for it.
         session = getattr(getattr(client, "_server", None), "_session", None)
         if session is not None and not any(session.timeout.as_dict().values()):
@@ -120,7 +120,7 @@ class ChromaServerIndex:
         return ChromaRows(self._client, self._where, self.embed, alone=False)
 
     def _completed(self, calls: Callable[[], Calls[Result]]) -> Any:
-        if self._is_async:
+        if self.is_async:
             return self._completed_async(calls)
         with self._typed_errors():
             try:

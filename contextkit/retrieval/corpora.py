@@ -5,12 +5,13 @@ It is made from the log, and from it alone: another process makes the same one.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from threading import RLock
+from functools import partial
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
+from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.columns import Column
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import Key, Passage
@@ -20,9 +21,19 @@ from contextkit.scope import ScopeKey
 if TYPE_CHECKING:
     import numpy as np
 
-_MOST = 200_000
+MOST = 200_000
 """Passages in all corpora together; those that were asked least recently go first. A passage takes
 some 2 KB, with vectors of 384 dimensions twice that (`python -m benchmarks.retrieval_latency`)."""
+
+_EMPTY, _MESSAGES = 2, 10
+"""A corpus without passages takes what two of them take, and ten messages that were seen what one
+does: 3.6 KB and 180 bytes (tracemalloc, 2026-11-22)."""
+
+BRANCHES = 4
+"""Corpora of one conversation at most, where answers are regenerated and branches asked in turn."""
+
+_AGAIN = 50
+"""Messages that are rather taken away than that a corpus is begun for another branch. Chosen."""
 
 
 @dataclass(slots=True)
@@ -32,45 +43,83 @@ class Kept:
     Attributes:
         corpus: the passages.
         lock: held while it is brought up to date and asked.
+        changing: held besides by those who prepare what a source has now, one after the other.
         seen: of a conversation, by message: its prefix hash, and the passages up to it.
+        times: of the same messages: no prefix hash holds them.
         mark: of a source, what was read of it.
+        weigh: is told its size whenever that changed, in passages.
     """
 
     corpus: Corpus
     lock: Any = field(default_factory=RLock)
+    changing: Any = field(default_factory=Lock)
     seen: list[tuple[str, int]] = field(default_factory=list)
+    times: list[float | None] = field(default_factory=list)
     mark: Any = None
+    weigh: Callable[[Kept, int], None] | None = None
     _places: dict[Key, int] = field(default_factory=dict)
     _scopes: dict[ScopeKey, int] = field(default_factory=dict)
     _owners: Column = field(default_factory=lambda: Column("int32"))
 
     def advance(
-        self, hash_of: Callable[[int], str], end: int, passage: Callable[[int], Passage | None]
+        self,
+        hash_of: Callable[[int], str],
+        times: Sequence[float | None],
+        passage: Callable[[int], Passage | None],
     ) -> None:
-        """Hold the messages before `end`, and no other; costs what is new, or what has gone.
+        """Hold some messages, and no other; costs what is new, or what has gone.
 
         Args:
             hash_of: the prefix hash of a message of the conversation.
-            end: how many messages.
+            times: when each message was said.
             passage: that of a message; None where it is none.
         """
-        known = min(len(self.seen), end)
-        if known and self.seen[known - 1][0] != hash_of(known - 1):
-            known = _common(self.seen, hash_of, known - 1)
-        del self.seen[known:]
+        known = self.common(hash_of, times)
+        del self.seen[known:], self.times[known:]
         self._truncate(self.seen[-1][1] if self.seen else 0)
-        for number in range(known, end):
+        for number in range(known, len(times)):
             found = passage(number)
             if found is not None:
                 self._append(found)
             self.seen.append((hash_of(number), len(self.corpus)))
+            self.times.append(times[number])
+        self.weighed()
 
-    def change(self, change: Change, passage: Callable[[Passage], Passage]) -> None:
-        """Hold what a source has now."""
-        self._truncate(change.kept)
-        for added in change.added:
-            self._append(passage(added))
-        self.mark = change.mark
+    def common(self, hash_of: Callable[[int], str], times: Sequence[float | None]) -> int:
+        """How many messages a conversation has in common with what is held, from the first on."""
+        seen, before = self.seen[: len(times)], self.times[: len(times)]
+        known = min(len(seen), len(before))  # another thread may be taking some away
+        if known and seen[known - 1][0] != hash_of(known - 1):
+            known = _common(seen, hash_of, known - 1)
+        if before[:known] != times[:known]:
+            known = next(at for at in range(known) if before[at] != times[at])
+        return known
+
+    def change(self, before: Any, change: Change, passage: Callable[[Passage], Passage]) -> None:
+        """Hold what a source has now, unless another build has read it meanwhile.
+
+        What takes its time is done before the lock is taken: nobody who asks waits for it.
+
+        Args:
+            before: the mark of what was held when it was read.
+            change: what was read.
+            passage: makes what is held of what was read.
+        """
+        with self.changing:
+            if self.mark is not before:
+                return
+            made = [passage(added) for added in change.added]
+            with self.lock:
+                self._truncate(change.kept)
+                for added in made:
+                    self._append(added)
+                self.mark = change.mark
+                self.weighed()
+
+    def weighed(self) -> None:
+        """Say what it takes now, in passages."""
+        if self.weigh is not None:
+            self.weigh(self, _EMPTY + len(self.corpus) + len(self.seen) // _MESSAGES)
 
     def open(self, shown: Iterable[Key], scope: ScopeKey | None) -> np.ndarray:
         """Which passages may be shown: not those that are, nor those of a scope.
@@ -118,22 +167,41 @@ class Corpora:
 
     Args:
         language: of the texts, as for `Corpus`.
+        most: passages in all of them together; what else they hold is counted as such.
     """
 
-    def __init__(self, language: str | None = None) -> None:
+    def __init__(self, language: str | None = None, most: int = MOST) -> None:
         self.language = language
-        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
-        self._lock = RLock()
+        # The one that is asked stays, however large: it would be made anew for each question.
+        self._kept = Bounded(self._made, most, least=1)
 
     def of(self, key: Hashable) -> Kept:
         """The corpus of a key, empty where there is none yet."""
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is None:
-                held = sum(len(other.corpus) for other in self._kept.values())
-                while held > _MOST and self._kept:
-                    _, gone = self._kept.popitem(last=False)
-                    held -= len(gone.corpus)
-                kept = self._kept[key] = Kept(Corpus(self.language))
-            self._kept.move_to_end(key)
-            return kept
+        kept = self._kept.of(key)
+        kept.weighed()
+        return kept
+
+    def of_branch(
+        self, key: Hashable, hash_of: Callable[[int], str], times: Sequence[float | None]
+    ) -> Kept:
+        """The corpus of a conversation that has most in common with these messages of it.
+
+        Another one is begun where too much would be taken away from that, up to `BRANCHES`.
+
+        Args:
+            key: of the conversation.
+            hash_of, times: as `Kept.advance` takes them.
+        """
+        begun = {
+            number: (kept.common(hash_of, times), -len(kept.seen))
+            for number in range(BRANCHES)
+            if (kept := self._kept.get((key, number))) is not None
+        }
+        free = [number for number in range(BRANCHES) if number not in begun]
+        best = max(begun, key=lambda number: begun[number], default=None)
+        if best is None or (free and -sum(begun[best]) > _AGAIN):
+            best = free[0]
+        return self.of((key, best))
+
+    def _made(self, key: Hashable) -> Kept:
+        return Kept(Corpus(self.language), weigh=partial(self._kept.weigh, key))

@@ -75,7 +75,7 @@ class Corpus:
         self._languages: Counter[str] = Counter()
         self._spoken: list[str | None] = []
         self._speaker_numbers: dict[str, int] = {}
-        self._without_vector: dict[str, str] = {}
+        self._without_vector: dict[str, tuple[str, ScopeKey]] = {}
         self._terms_at: dict[str, list[str]] = {}
         self._wanted: dict[str, tuple[str, list[int]]] | None = None
         self._pieces: OrderedDict[int, Pieces] = OrderedDict()
@@ -101,7 +101,7 @@ class Corpus:
             new = self.postings.append([term.key for term in said], [term.key for term in dated])
             for term in (*said, *dated) if new else ():
                 if term.key in new and term.word and term.key not in self._without_vector:
-                    self._without_vector[term.key] = term.word
+                    self._without_vector[term.key] = term.word, passage.scope
                     self._terms_at.setdefault(address_of(term.word), []).append(term.key)
             self.tokens.append(passage.tokens)
             if not self.passages or self.passages[-1].session != passage.session:
@@ -129,8 +129,8 @@ class Corpus:
             gone = self.postings.truncate(count)
             self.words.discard(gone)
             for term in gone:
-                if word := self._without_vector.pop(term, None):
-                    self._terms_at[address_of(word)].remove(term)
+                if wanted := self._without_vector.pop(term, None):
+                    self._terms_at[address_of(wanted[0])].remove(term)
             for spoken in self._spoken[count:]:
                 if spoken:
                     self._languages[spoken] -= 1
@@ -260,25 +260,43 @@ class Corpus:
         The words of a question that nobody has said belong to it; what they are near to does too.
         They are handed to `rank`.
         """
-        with self.lock:
-            words = list(self._without_vector.values())
-            words += [
-                term.word
-                for term in self.question_terms(question)
-                if term.word and term.key not in self.postings
-            ]
-            return {address_of(word): word for word in words}
+        words: dict[str, str] = {}
+        for some in self._wanted_words(question).values():
+            words.update(some)
+        return words
 
     def wanted_by_scope(self, question: str = "") -> dict[ScopeKey, dict[str, str]]:
-        """The same, texts and words, by the scope that each vector is kept in, `Passage.scope`."""
+        """The same, texts and words, by the scope that each vector is kept in, `Passage.scope`.
+
+        A word belongs to the first passage that has it, so that nothing of a conversation is left
+        where its scope is forgotten; one that only the question has is under no scope, `()`.
+        """
         with self.lock:
             wanted: dict[ScopeKey, dict[str, str]] = {}
             for address, (text, rows) in self._missing().items():
                 owner = int(self.first_rows.values.searchsorted(rows[0], side="right")) - 1
                 wanted.setdefault(self.passages[owner].scope, {})[address] = text
-            if words := self.wanted_words(question):
-                wanted.setdefault((), {}).update(words)
+            for scope, words in self._wanted_words(question).items():
+                wanted.setdefault(scope, {}).update(words)
             return wanted
+
+    def _wanted_words(self, question: str) -> dict[ScopeKey, dict[str, str]]:
+        """Words by address, by the scope of the passage that brought each."""
+        with self.lock:
+            found = list(self._without_vector.values())
+            found += [
+                (term.word, ())
+                for term in self.question_terms(question)
+                if term.word and term.key not in self.postings
+            ]
+            words: dict[ScopeKey, dict[str, str]] = {}
+            known: set[str] = set()
+            for word, scope in found:
+                address = address_of(word)
+                if address not in known:  # two terms may have one word
+                    known.add(address)
+                    words.setdefault(scope, {})[address] = word
+            return words
 
     def hold(self, vectors: Mapping[str, Any]) -> None:
         """Take vectors of texts and words that are wanted, by their addresses; others are passed.

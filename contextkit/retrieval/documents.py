@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock, RLock
 from typing import Any, Literal, cast
 
 from contextkit.budget import whole_number
-from contextkit.errors import InputError, ScopeError, StoreUnreadable
+from contextkit.errors import InputError, ScopeError, StoreCorrupt, StoreUnreadable
+from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.chunks import TOKENS, chunks_of
 from contextkit.retrieval.passages import Passage
-from contextkit.retrieval.sources import Change, Mark, changed
+from contextkit.retrieval.sources import Change, Mark, changed, warn_of_damage
 from contextkit.scope import Scope, ScopeKey, check_name
 from contextkit.store import JSON, DocumentStore, needs_documents, shelf_key
 
@@ -33,7 +33,8 @@ class Documents:
         of: `user` or `tenant`.
         tokens: of a part at most, by an estimate.
         max_bytes: bound on what is remembered of the store, in bytes of texts; what was asked for
-            longest ago goes first, and is read anew.
+            longest ago goes first, and is read anew. What is searched is made of it, and has a
+            bound of its own: `corpora.MOST`.
 
     Raises:
         InputError: when the store keeps no documents.
@@ -68,12 +69,15 @@ class Documents:
             InMemory() if store is None else needs_documents(store, "Documents")
         )
         self.of, self.tokens, self.max_bytes = of, tokens, max_bytes
-        self._shelves: OrderedDict[ScopeKey, _Shelf] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
+        self._shelves = Bounded(lambda _: _Shelf(), max_bytes)
 
     def __repr__(self) -> str:
         return f"Documents({self.store!r}, of={self.of!r})"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What is recorded of it: whose documents these are."""
+        return {"of": self.of}
 
     def add_document(self, text: str, *, source: str, tenant: str, user: str | None = None) -> int:
         """Add a document, in place of an earlier one of the same source; in how many parts.
@@ -139,35 +143,43 @@ class Documents:
     def read(self, scope: Scope, since: Mark | None = None) -> Change:
         """What changed of the documents of a user or tenant since a reading.
 
+        A document that is damaged is left out, and logged.
+
         Raises:
             ScopeError: it is no scope.
             StoreError: the store cannot be read.
         """
         key = self.owner(scope)
         before = [cast("tuple[tuple[str, int], int]", entry) for entry in since or ()]
-        with self._lock:
-            shelf = self._shelves.setdefault(key, _Shelf())
-            self._shelves.move_to_end(key)
+        shelf = self._shelves.of(key)
         with shelf.lock:
             now = self.store.documents(key)
             if now == shelf.listed and since == shelf.mark:
                 return Change(shelf.count, [], shelf.mark)
+            shelf.damaged &= set(now)
             for gone in shelf.known.keys() - set(now):
                 shelf.bytes -= _size(shelf.known.pop(gone))
             for document in now:
                 if document not in shelf.known:
-                    parts = shelf.known[document] = self._passages(key, *document)
-                    shelf.bytes += _size(parts)
-            change = changed(before, [(document, shelf.known[document]) for document in now])
-            shelf.listed, shelf.mark = now, change.mark
+                    self._add(shelf, key, document)
+            listed = [document for document in now if document in shelf.known]
+            change = changed(before, [(document, shelf.known[document]) for document in listed])
+            shelf.listed, shelf.mark = listed, change.mark
             shelf.count = change.kept + len(change.added)
-        with self._lock:
-            if self._shelves.get(key) is shelf:
-                self._bytes += shelf.bytes - shelf.entered
-                shelf.entered = shelf.bytes
-            while self._bytes > self.max_bytes and self._shelves:
-                self._bytes -= self._shelves.popitem(last=False)[1].entered
+            self._shelves.weigh(key, shelf, shelf.bytes)
         return change
+
+    def _add(self, shelf: _Shelf, key: ScopeKey, document: tuple[str, int]) -> None:
+        """Read a document; one that is damaged is left out, and tried again the next time."""
+        try:
+            parts = self._passages(key, *document)
+        except StoreCorrupt as error:
+            if document not in shelf.damaged:
+                warn_of_damage("a document", document[0], error)
+                shelf.damaged.add(document)
+            return
+        shelf.known[document] = parts
+        shelf.bytes += _size(parts)
 
     def _passages(self, key: ScopeKey, source: str, version: int) -> list[Passage]:
         document = self.store.document(key, source)
@@ -186,15 +198,15 @@ class Documents:
 
 @dataclass(slots=True)
 class _Shelf:
-    """The documents of one owner that were read; of its bytes, those entered into the sum."""
+    """The documents of one owner that were read."""
 
     lock: Any = field(default_factory=RLock)
     known: dict[tuple[str, int], list[Passage]] = field(default_factory=dict)
+    damaged: set[tuple[str, int]] = field(default_factory=set)
     listed: list[tuple[str, int]] = field(default_factory=list)
     mark: Mark = ()
     count: int = 0
     bytes: int = _OVERHEAD
-    entered: int = 0
 
 
 def _size(parts: list[Passage]) -> int:

@@ -57,12 +57,14 @@ class Fed:
         entries: conversations and documents that the index now holds, up to what they were.
         vectors: that were embedded and stored.
         left: entries that failed, and stay in the outbox.
-        error: the last failure.
+        failures: how many of them by the kind of error, such as `APIConnectionError`.
+        error: the last failure; not in the `repr`, since it may quote what it failed on.
     """
 
     entries: int = 0
     vectors: int = 0
     left: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
     error: Exception | None = field(default=None, repr=False)
 
 
@@ -73,7 +75,6 @@ def feed(
     roles: Collection[str] = ("user", "assistant"),
     language: str | None = None,
     words: bool = True,
-    recall: bool = False,
     batch: int = BATCH,
     limit: int | None = None,
 ) -> Fed:
@@ -83,13 +84,15 @@ def feed(
     with nothing to do it costs one question to the store. Several workers do no harm: what two of
     them do at once is there once. An entry that fails stays, and the others go on.
 
+    Vectors of a tenant that went with a deleted index are noticed when something new is fed for
+    it; `store.pend_all()` enters everything again at once.
+
     Args:
         store: keeps the conversations, and documents if it can: `SQLiteStore`.
         index: keeps the vectors; `index.embed` makes them.
         roles: whose messages, as `Retrieve` has them.
         language: of the texts, as `Retrieve` has it.
         words: also the single words, by which `Retrieve` finds what is said in other words.
-        recall: the words of conversations also where `Retrieve(source=Recall(…))` looks for them.
         batch: texts that are embedded and stored at once.
         limit: the most entries; None for all.
 
@@ -98,7 +101,7 @@ def feed(
         StoreError: the outbox cannot be read.
     """
     fed = Fed()
-    steps = _Feeding(store, index, roles, language, words, recall, batch, limit).steps(fed)
+    steps = _Feeding(store, index, roles, language, words, batch, limit).steps(fed)
     try:
         call = next(steps)
         while True:
@@ -125,13 +128,12 @@ async def afeed(
     roles: Collection[str] = ("user", "assistant"),
     language: str | None = None,
     words: bool = True,
-    recall: bool = False,
     batch: int = BATCH,
     limit: int | None = None,
 ) -> Fed:
     """Same as `feed`, with an embedder and an index that may be async; what blocks has a thread."""
     fed = Fed()
-    steps = _Feeding(store, index, roles, language, words, recall, batch, limit).steps(fed)
+    steps = _Feeding(store, index, roles, language, words, batch, limit).steps(fed)
     try:
         call = next(steps)
         while True:
@@ -158,7 +160,6 @@ class _Feeding:
     roles: Collection[str]
     language: str | None
     words: bool
-    recall: bool
     batch: int
     limit: int | None
 
@@ -195,7 +196,9 @@ class _Feeding:
                     yield from self._entry(fed, entry, marked)
                 except Exception as error:  # noqa: BLE001 - it stays in the outbox, and is told
                     fed.left, fed.error, failed = fed.left + 1, error, failed + 1
-                    told = error if isinstance(error, ContextKitError) else type(error).__name__
+                    kind = type(error).__name__
+                    fed.failures[kind] = fed.failures.get(kind, 0) + 1
+                    told = error if isinstance(error, ContextKitError) else kind
                     log.warning("an entry of the outbox stays there: %s", told)
                     if failed == FAILURES:
                         return
@@ -231,37 +234,31 @@ class _Feeding:
         corpus = Corpus(self.language)
         for passage in passages:
             corpus.append(passage)
-        known: dict[str, Any] = {}
-        yield from self._given(fed, entry.scope, corpus.wanted(), known)
-        if known and not found:
-            yield partial(self.index.add, _mark_scope(tenant), [MARK], [next(iter(known.values()))])
+        vector = yield from self._given(fed, entry.scope, corpus.wanted())
+        if vector is not None and not found:
+            yield partial(self.index.add, _mark_scope(tenant), [MARK], [vector])
             marked[tenant] = True
-        known.clear()
         if self.words:
-            words = corpus.wanted_words()
-            yield from self._given(fed, entry.scope, words, known)
-            if self.recall and not entry.document:
-                yield from self._given(fed, entry.scope[:2], words, known)
+            yield from self._given(fed, entry.scope, corpus.wanted_words())
         yield partial(self.store.done, entry)
 
     def _given(
-        self, fed: Fed, scope: ScopeKey, texts: Mapping[str, str], known: dict[str, Any]
-    ) -> Steps:
-        """Texts by address are in the index afterwards; those whose vectors are known as well."""
-        addresses = list(texts)
+        self, fed: Fed, scope: ScopeKey, texts: Mapping[str, str]
+    ) -> Generator[Callable[[], Any], Any, Any]:
+        """Texts by address are in the index afterwards; gives one of their vectors."""
+        addresses, vector = list(texts), None
         for start in range(0, len(addresses), self.batch):
             part = addresses[start : start + self.batch]
             held = yield partial(self.index.vectors, scope, part)
-            known.update(held)
-            new = [address for address in part if address not in known]
-            if new:
-                vectors = yield partial(self.index.embed, [texts[address] for address in new])
-                known.update(zip(new, unit_rows(vectors, len(new), None), strict=True))
+            vector = next(iter(held.values()), vector)
             missing = [address for address in part if address not in held]
             if missing:
-                rows = [known[address] for address in missing]
-                yield partial(self.index.add, scope, missing, rows)
+                given = yield partial(self.index.embed, [texts[address] for address in missing])
+                rows = unit_rows(given, len(missing), None)
+                yield partial(self.index.add, scope, missing, list(rows))
                 fed.vectors += len(missing)
+                vector = rows[0]
+        return vector
 
     def _passages(self, entry: Pending) -> list[Passage]:
         """What of an entry is not indexed yet."""

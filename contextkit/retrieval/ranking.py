@@ -37,8 +37,6 @@ LEXICAL = 0.6
 STANDING = 0.15
 """What a standing request gains: it applies whatever is asked."""
 
-_SOME = 1e-5
-
 LONG, DISCOUNT = 100, 0.6
 """A passage of more than 100 tokens is worth its score by (tokens / 100) ** 0.6: short ones that
 are as good leave room for more."""
@@ -92,9 +90,11 @@ def rank(
         )
         lexical = lexical_scores(corpus, question, words or {}, without)
         lexical = lexical * (1 + SPEAKER_TIMES * mine) + SPEAKER_PLUS * mine
+        none = 0.0  # what a passage has that says nothing of it
         if "session" not in without:
-            lexical = lexical + SESSION_LEXICAL * session_best(corpus, lexical)
-        scores = min_max(lexical)
+            prior = SESSION_LEXICAL * session_best(corpus, lexical)
+            lexical, none = lexical + prior, float(prior.min())
+        scores = min_max(lexical, none)
         if vector is not None and corpus.vectors is not None:
             near, known = dense_scores(corpus, np.asarray(vector, np.float32))
             if "neighbours" not in without:
@@ -267,13 +267,10 @@ def with_neighbours(corpus: Corpus, scores: np.ndarray) -> np.ndarray:
     return summed
 
 
-def min_max(scores: np.ndarray) -> np.ndarray:
-    """Scores from 0 to 1; the least one that is of any use is not 0, and may be shown last."""
-    import numpy as np
-
-    low, high = scores.min(), scores.max()
-    scaled = (scores - low) / (high - low) if high > low else np.ones(len(scores))
-    return np.where(scores > 0, np.maximum(scaled, _SOME), 0.0)
+def min_max(scores: np.ndarray, low: float | None = None) -> np.ndarray:
+    """Scores from 0, the least or `low`, to 1; all 0 where they are all that."""
+    least, most = scores.min() if low is None else low, scores.max()
+    return (scores - least) / (most - least) if most > least else scores * 0.0
 
 
 def values_of(scores: np.ndarray, tokens: np.ndarray) -> np.ndarray:

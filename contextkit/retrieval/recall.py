@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from threading import Lock, RLock
+from threading import RLock
 from typing import Any, cast
 
 from contextkit.budget import whole_number
 from contextkit.errors import InputError, ScopeError, StoreCorrupt
 from contextkit.messages import Message
 from contextkit.records import record_from_json
+from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.passages import PAUSE, Passage, passage_of
-from contextkit.retrieval.sources import Change, Mark, changed
+from contextkit.retrieval.sources import Change, Mark, changed, warn_of_damage
 from contextkit.scope import Scope, ScopeKey
 from contextkit.store import RecallStore, needs_recall
 
@@ -33,6 +33,7 @@ class _Known:
     time: float | None = None
     passages: list[Passage] = field(default_factory=list)
     bytes: int = _OVERHEAD
+    damaged: bool = False
 
 
 @dataclass(slots=True)
@@ -41,14 +42,14 @@ class _User:
 
     lock: Any = field(default_factory=RLock)
     known: dict[str, _Known] = field(default_factory=dict)
-    bytes: int = 0
 
 
 class Recall:
     """Passages of the user's other conversations. A `Source`, for those who declare it.
 
     Of the same tenant and user alone, whatever the other conversations are called. What was said
-    there is read once, and from then on what is new, when a conversation of that user asks.
+    there is read once, and from then on what is new, when a conversation of that user asks. What
+    a conversation finds depends on what the store has of the others, and on nothing else.
 
     What tools gave is left out unless asked for: web pages and files that somebody else wrote
     would speak in all conversations of the user from then on.
@@ -57,7 +58,8 @@ class Recall:
         store: keeps the conversations: a `RecallStore`, such as `SQLiteStore`.
         roles: whose messages are recalled, of `user`, `assistant` and `tool`.
         max_bytes: bound on what is remembered, in bytes of texts; the users who asked longest ago
-            go first, and are read anew when they ask again.
+            go first, and are read anew when they ask again. What is searched is made of it, and
+            has a bound of its own: `corpora.MOST`.
 
     Raises:
         InputError: when the store cannot say which conversations a user has.
@@ -88,65 +90,62 @@ class Recall:
         if isinstance(roles, str) or not roles or not set(roles) <= set(_ROLES):
             raise InputError(f"are of {', '.join(_ROLES)}, not {roles!r:.60}", place="Recall.roles")
         self.roles, self.max_bytes = frozenset(roles), max_bytes
-        self._users: OrderedDict[ScopeKey, _User] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
+        self._users = Bounded(lambda _: _User(), max_bytes)
 
     def __repr__(self) -> str:
         return f"Recall({self.store!r})"
 
+    @property
+    def settings(self) -> dict[str, list[str]]:
+        """What is recorded of it: whose messages are recalled."""
+        return {"roles": sorted(self.roles)}
+
     def owner(self, scope: Scope) -> ScopeKey:
-        """Tenant and user."""
-        return _checked(scope).key[:2]
+        """The conversation that asks: what it finds is of the others, whoever asked before."""
+        return _checked(scope).key
 
     def read(self, scope: Scope, since: Mark | None = None) -> Change:
-        """What changed in the user's conversations since a reading, but for the one that asks.
+        """What changed in the user's other conversations since a reading.
 
-        Those that were appended to last come last. A conversation that asks is read when another
-        one does.
+        Those that were appended to last come last, as the store says. A conversation that asks is
+        read when another one does. One that is damaged is left out, and logged.
 
         Raises:
             ScopeError: it is no scope.
             StoreError: the store cannot be read.
         """
-        owner = self.owner(scope)
+        key = _checked(scope).key[:2]
         before = [cast("tuple[str, int]", entry) for entry in since or ()]
-        with self._lock:
-            user = self._users.setdefault(owner, _User())
-            self._users.move_to_end(owner)
+        user = self._users.of(key)
         with user.lock:
-            now = self._order(scope, user, before)
+            now = self._others(scope, user)
             change = changed(before, [(one.scope.conversation, one.passages) for one in now])
             size = _OVERHEAD + sum(one.bytes for one in user.known.values())
-        with self._lock:
-            if self._users.get(owner) is user:
-                self._bytes += size - user.bytes
-                user.bytes = size
-            while self._bytes > self.max_bytes and self._users:
-                self._bytes -= self._users.popitem(last=False)[1].bytes
+            self._users.weigh(key, user, size)
         return change
 
-    def _order(self, scope: Scope, user: _User, before: Sequence[tuple[str, int]]) -> list[_Known]:
-        """The conversations in their order, up to date but for the one that asks."""
+    def _others(self, scope: Scope, user: _User) -> list[_Known]:
+        """The conversations but for the one that asks, in their order, up to date."""
         versions = dict(self.store.conversations(scope))
-        versions.pop(scope.conversation, None)
-        names = list(versions)
-        read = [name for name, _ in before]
-        if scope.conversation in read:
-            # It stays where it was, and as it was: its reader passes it over.
-            earlier = read[: read.index(scope.conversation)]
-            names.insert(sum(name in versions for name in earlier), scope.conversation)
-        for gone in user.known.keys() - {*names, scope.conversation}:
+        for gone in user.known.keys() - versions.keys():
             del user.known[gone]
-        ordered = []
-        for name in names:
-            known, version = user.known.get(name), versions.get(name)
-            if known is None or (version is not None and known.version > version):
+        versions.pop(scope.conversation, None)
+        others = []
+        for name, version in versions.items():
+            known = user.known.get(name)
+            if known is None or known.version > version:
                 known = user.known[name] = _Known(Scope(scope.tenant, scope.user, name))
-            if not known.version or (version is not None and known.version < version):
-                self._advance(known)
-            ordered.append(known)
-        return ordered
+            if known.version < version:
+                try:
+                    self._advance(known)
+                except StoreCorrupt as error:
+                    # Tried again with each question, as a process does that has not read any of it.
+                    user.known[name] = _Known(known.scope, damaged=True)
+                    if not known.damaged:
+                        warn_of_damage("a conversation", name, error)
+                    continue
+            others.append(known)
+        return others
 
     def _advance(self, known: _Known) -> None:
         """Read what is new of a conversation: all of it, or on an error nothing."""

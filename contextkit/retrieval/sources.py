@@ -6,12 +6,17 @@ corpus of them is advanced instead of made anew: cut back to those that still st
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol
 
+from contextkit.errors import StoreCorrupt
 from contextkit.retrieval.passages import Passage
 from contextkit.scope import Scope, ScopeKey
+
+log = logging.getLogger("contextkit")
 
 Mark = tuple[Hashable, ...]
 """What a reader knows of a source already, as the source notes it; nobody else looks inside."""
@@ -35,6 +40,9 @@ class Change:
 class Source(Protocol):
     """Gives passages from outside of the conversation that asks. Safe to share between threads.
 
+    What it gives may hang on how it was made, such as whose documents it reads: a mapping of texts
+    or numbers in an attribute `settings`, if it has one, is recorded with the settings of a view.
+
     Attributes:
         name: what the block of its passages is called, such as `documents`.
     """
@@ -49,9 +57,10 @@ class Source(Protocol):
     def read(self, scope: Scope, since: Mark | None = None) -> Change:
         """What changed for an owner since a reading; blocks for as long as its store does.
 
-        Every passage says under which scope its vector is kept (`Passage.scope`). Of the
-        conversation that asks, the owner's corpus may hold what another one of them has read:
-        passages whose scope is that of the conversation are not to be shown to it.
+        Every passage says under which scope its vector is kept (`Passage.scope`). Those whose
+        scope is that of the conversation that asks are not shown to it. They are ranked among
+        the others all the same: where they may be there or not, as conversations that ask one
+        after the other have read them, the conversation has to be part of the owner.
 
         Args:
             scope: the conversation that asks.
@@ -85,3 +94,20 @@ def changed(
     for _, passages in now[same:]:
         added += passages
     return Change(kept, added, tuple((name, len(passages)) for name, passages in now))
+
+
+def warn_of_damage(what: str, name: str, error: StoreCorrupt) -> None:
+    """Log what is left out; by the hash of its name, which may tell of what is in it.
+
+    Args:
+        what: is damaged.
+        name: of it.
+        error: says how.
+    """
+    log.warning(
+        "%s cannot be read and is left out (blake2b of its name %s, %s, record %d)",
+        what,
+        blake2b(name.encode(), digest_size=8).hexdigest(),
+        type(error).__name__,
+        error.position,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from math import isfinite
 from typing import Any, Protocol
@@ -66,7 +66,8 @@ class Strategy(Protocol):
 def describe(value: Any) -> Any:
     """A strategy, schedule or callable as JSON data that is the same in every process.
 
-    Recorded with the settings, so that a change of them shows. Callables go by their name.
+    Recorded with the settings, so that a change of them shows. Callables go by their name; a source
+    by its type, with what it says of itself in `settings`.
     """
     if isinstance(value, float) and not isfinite(value):
         return str(value)
@@ -82,7 +83,15 @@ def describe(value: Any) -> Any:
                 described[field.name] = describe(getattr(value, field.name))
         return described
     name = getattr(value, "__qualname__", None)
-    return name if isinstance(name, str) else type(value).__name__
+    if isinstance(name, str):
+        return name
+    settings = getattr(value, "settings", None)
+    if isinstance(settings, Mapping):
+        return {
+            "type": type(value).__name__,
+            **{str(name): describe(setting) for name, setting in settings.items()},
+        }
+    return type(value).__name__
 
 
 def name_of(strategy: Any) -> str:

@@ -15,6 +15,7 @@ from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora, Kept
 from contextkit.retrieval.index import Index
 from contextkit.retrieval.index_inputs import unit_rows
+from contextkit.retrieval.languages import language_spoken
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import rank
@@ -34,8 +35,15 @@ from contextkit.strategies.passages import (
 )
 from contextkit.view import View
 
-BATCH = 32
-"""Texts that are embedded at once: what came of them is kept, however late the rest is."""
+FIRST, BATCH = 8, 64
+"""Texts that are embedded at once: the question with a few, then as many as are there in time. What
+came of them is kept, however late the rest is."""
+
+SLICE = 1_000
+"""Vectors that an index is asked for at once."""
+
+PATIENCE = 0.25
+"""The share of the time that is given to texts that could have been embedded before."""
 
 LEAST = 0.05
 """Seconds that a call has at least, however late the one before was."""
@@ -60,6 +68,7 @@ class Retrieve:
 
     Attributes:
         index: keeps the vectors of passages, and knows who makes them; None to go by words alone.
+            Where its embedder says its `language`, questions in others go by words.
         source: where passages are from; None for what the view hides of the conversation itself.
         share: tokens reserved for the passages.
         roles: of the messages that may come back. What tools said is data from elsewhere, and may
@@ -70,8 +79,8 @@ class Retrieve:
         min_cosine: at which a single passage counts as relevant by its vector alone; of many, the
             nearest has to be nearer (`MORE_COSINE`). The default is of all-MiniLM-L6-v2; other
             models have another.
-        breaker: counts failures of index and embedder; while it is open they are not asked. A
-            source that is late is left alone in the same way.
+        breaker: counts failures of the embedder, and what is late; while it is open neither index
+            nor embedder is asked. Whose source is late is left alone in the same way.
     """
 
     index: Index | None = None
@@ -83,7 +92,9 @@ class Retrieve:
     min_cosine: float = MIN_COSINE
     breaker: Breaker = field(default_factory=Breaker, repr=False, compare=False)
     corpora: Corpora = field(init=False, repr=False, compare=False)
-    reading: Breaker = field(init=False, repr=False, compare=False)
+    reading: dict[ScopeKey, Breaker] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     phase: ClassVar[str] = "tail"
     needs_scope: ClassVar[bool] = True
 
@@ -116,7 +127,6 @@ class Retrieve:
         check_language(self.language, "Retrieve.language")
         object.__setattr__(self, "roles", frozenset(roles))
         object.__setattr__(self, "corpora", Corpora(self.language))
-        object.__setattr__(self, "reading", replace(self.breaker))
 
     def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
         """The passages, or what is needed to find them: a source, an index, an embedder."""
@@ -128,7 +138,8 @@ class Retrieve:
         ends = monotonic() + self.seconds
         scope = history.scope.key if history.scope else (history.id,)
         if self.source is None:
-            kept = self.corpora.of((scope, view.name, view.model))
+            key = (scope, view.name, view.model)
+            kept = self.corpora.of_branch(key, *_messages(view, view.last_user))
             return self._asked(_Asked(view, question, kept, scope, ends))
         if history.scope is None:
             raise InputError(
@@ -144,22 +155,21 @@ class Retrieve:
         kept = self.corpora.of((owner, view.model))
 
         def read() -> None:
-            self.reading.check()
+            if owner in self.reading:
+                self.reading[owner].check()
             mark = kept.mark
             change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
-            with kept.lock:
-                if kept.mark is mark:  # else another build was first
-                    kept.change(change, lambda passage: counted(view, passage))
+            kept.change(mark, change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
-            self.reading.succeeded()
+            self.reading.pop(owner, None)
             return self._asked(_Asked(view, question, kept, owner, ends))
 
-        return Need(read, came, source.name, seconds=self.seconds, otherwise=self._without_source)
+        def without(error: Exception) -> None:
+            if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
+                self.reading.setdefault(owner, replace(self.breaker)).failed()
 
-    def _without_source(self, error: Exception) -> None:
-        if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
-            self.reading.failed()
+        return Need(read, came, source.name, seconds=self.seconds, otherwise=without)
 
     def _asked(self, asked: _Asked) -> Need:
         """The passages, where something is hidden; with an index, the vectors first.
@@ -176,7 +186,9 @@ class Retrieve:
         def found(some: bool) -> Iterable[Edit] | Need:
             if not some:
                 return ()
-            return self._chosen(asked) if index is None else self._held(asked, index)
+            if index is None or not _reads(index.embed, asked):
+                return self._chosen(asked)
+            return self._held(asked, index)
 
         return Need(hidden, found, "passages")
 
@@ -191,21 +203,24 @@ class Retrieve:
         wanted: list[tuple[ScopeKey, dict[str, str]]] = []
         missing: list[tuple[ScopeKey, str, str]] = []
 
-        def begin(_: None) -> Iterable[Edit] | Need:
+        def begin(_: None) -> Need:
             # Not before the breaker lets it through: of a long log that has no vectors, it is long.
-            wanted.extend(asked.kept.corpus.wanted_by_scope(asked.question).items())
+            for where, texts in asked.kept.corpus.wanted_by_scope(asked.question).items():
+                every = list(texts.items())
+                slices = (every[at : at + SLICE] for at in range(0, len(every), SLICE))
+                wanted.extend((where or asked.scope, dict(some)) for some in slices)
             return look(0)
 
-        def look(at: int) -> Iterable[Edit] | Need:
-            if at == len(wanted):
+        def look(at: int) -> Need:
+            if at == len(wanted) or (at and asked.left <= 0):
                 return self._embedded(asked, index, missing)
-            where, texts = wanted[at]
-            scope = where or asked.scope
+            scope, texts = wanted[at]
 
-            def found(vectors: Mapping[str, Any]) -> Iterable[Edit] | Need:
-                asked.hold(vectors)
+            def found(vectors: Mapping[str, Any]) -> Need:
                 missing.extend((scope, *text) for text in texts.items() if text[0] not in vectors)
-                return look(at + 1)
+                return self._need(
+                    asked, lambda: asked.hold(vectors), lambda _: look(at + 1), "index"
+                )
 
             return self._need(asked, lambda: index.vectors(scope, list(texts)), found, "index")
 
@@ -217,37 +232,50 @@ class Retrieve:
         index: Index,
         missing: Sequence[tuple[ScopeKey, str, str]],
         begin: int = 0,
-    ) -> Iterable[Edit] | Need:
-        """What is needed of the embedder, batch by batch as long as there is time.
+        batch: int = FIRST,
+    ) -> Need:
+        """What is needed of the embedder: the question with some texts, and more, in good time.
 
-        The question comes first. It is no passage, so that its vector is kept nowhere.
+        The question is no passage, so that its vector is kept nowhere.
         """
         question = QUESTION not in asked.vectors
-        done = begin >= len(missing)
-        if (done and not question) or (not question and asked.left <= 0):
+        if not question and (begin >= len(missing) or not batch):
             self.breaker.succeeded()
             return self._chosen(asked)
-        scope = asked.scope if done else missing[begin][0]
-        some = missing[begin : begin + BATCH]
-        batch = {name: text for where, name, text in some if where == scope}
-        end = begin + len(batch)
+        scope = missing[begin][0] if begin < len(missing) else asked.scope
+        some = missing[begin : begin + batch]
+        texts = {name: text for where, name, text in some if where == scope}
+        end = begin + len(texts)
         if question:
-            batch[QUESTION] = asked.question
+            texts[QUESTION] = asked.question
+        began = monotonic()
 
-        def came(given: Any) -> Iterable[Edit] | Need:
-            vectors = dict(zip(batch, unit_rows(given, len(batch), asked.dimension), strict=True))
-            asked.hold(vectors)
-            vectors.pop(QUESTION, None)
+        def came(given: Any) -> Need:
+            seconds = monotonic() - began
+            return self._need(
+                asked,
+                lambda: asked.take(texts, given),
+                lambda vectors: keep(vectors, seconds),
+                "embeddings",
+            )
+
+        def keep(vectors: dict[str, Any], seconds: float) -> Need:
+            spare = asked.left - (1 - PATIENCE) * self.seconds
+            more = min(BATCH, int(len(texts) * spare / max(seconds, 1e-6)) if spare > 0 else 0)
+
+            def following(_: object) -> Need:
+                return self._embedded(asked, index, missing, end, more)
+
             if not vectors:
-                return self._embedded(asked, index, missing, end)
+                return following(None)
             return self._need(
                 asked,
                 lambda: index.add(scope, list(vectors), list(vectors.values())),
-                lambda _: self._embedded(asked, index, missing, end),
+                following,
                 "index",
             )
 
-        return self._need(asked, lambda: index.embed(list(batch.values())), came, "embeddings")
+        return self._need(asked, lambda: index.embed(list(texts.values())), came, "embeddings")
 
     def _need(
         self, asked: _Asked, call: Callable[[], Any], finish: Callable[[Any], Any], what: str
@@ -255,7 +283,10 @@ class Retrieve:
         """Something from outside; where it is late or fails, words alone decide."""
 
         def otherwise(error: Exception) -> Need:
-            if not isinstance(error, CallsPaused):
+            # What fails at once for one tenant, such as a damaged file, is no reason for others.
+            if isinstance(error, DeadlinePassed) or (
+                what == "embeddings" and not isinstance(error, CallsPaused)
+            ):
                 self.breaker.failed()
             return self._chosen(asked)
 
@@ -277,9 +308,7 @@ class Retrieve:
             found = next_passage(history, number, last)
             return counted(view, found) if found else None
 
-        asked.kept.advance(
-            lambda number: history.prefix_hash(number + 1, view.name), asked.number, passage
-        )
+        asked.kept.advance(*_messages(view, asked.number), passage)
 
     def _insert(self, asked: _Asked) -> list[Edit]:
         """One block with the passages that are worth most, in the order of what they are from."""
@@ -321,6 +350,21 @@ class Retrieve:
         ]
 
 
+def _messages(view: View, end: int) -> tuple[Callable[[int], str], list[float | None]]:
+    """What tells the messages before one from others: their prefix hashes, and their times."""
+    history = view.history
+    times = [message.time for message in history.messages[:end]]
+    return lambda number: history.prefix_hash(number + 1, view.name), times
+
+
+def _reads(embed: Any, asked: _Asked) -> bool:
+    """Whether an embedder was made for the language of a question; in another, words say more."""
+    made_for = getattr(embed, "language", None)
+    if not isinstance(made_for, str):
+        return True
+    return language_spoken(asked.question, asked.kept.corpus) in (made_for, None)
+
+
 @dataclass(slots=True)
 class _Asked:
     """One message that asks, and what has come for it.
@@ -352,10 +396,28 @@ class _Asked:
 
     @property
     def dimension(self) -> int | None:
-        """Of the vectors that have come."""
+        """Of the vectors that are there."""
+        rows = self.kept.corpus.vectors
+        if rows is not None:
+            return int(rows.shape[1])
         return len(next(iter(self.vectors.values()))) if self.vectors else None
 
     def hold(self, vectors: Mapping[str, Any]) -> None:
-        """Take vectors that have come."""
-        self.vectors.update(vectors)
+        """Take vectors that have come.
+
+        Raises:
+            EmbeddingError: they are of another dimension.
+        """
         self.kept.corpus.hold(vectors)
+        self.vectors.update(vectors)
+
+    def take(self, texts: Mapping[str, str], given: Any) -> dict[str, Any]:
+        """Take what an embedder gave, and give what an index is to keep of it.
+
+        Raises:
+            EmbeddingError: it cannot be used.
+        """
+        vectors = dict(zip(texts, unit_rows(given, len(texts), self.dimension), strict=True))
+        self.hold(vectors)
+        vectors.pop(QUESTION, None)
+        return vectors

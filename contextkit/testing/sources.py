@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Source
 from contextkit.scope import Scope
@@ -22,7 +24,8 @@ def check_source(source: Source, scope: Scope) -> None:
     """
     check_name(source.name, "Source.name")
     owner = source.owner(scope)
-    named = isinstance(owner, tuple) and all(isinstance(part, str) for part in owner)
+    given: Any = owner
+    named = isinstance(given, tuple) and all(isinstance(part, str) for part in given)
     _promise(named and len(owner) > 0, what="an owner is a tuple of texts")
     _promise(source.owner(scope) == owner, what="the same scope has the same owner")
     first = source.read(scope)

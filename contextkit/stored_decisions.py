@@ -1,4 +1,4 @@
-"""Recall: what other processes have decided on the same messages comes back from a store."""
+"""Stored decisions: what other processes have decided on the same messages, from a store."""
 
 from __future__ import annotations
 
