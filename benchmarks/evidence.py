@@ -4,9 +4,11 @@
 
 For each question of long dialogues the context is filled by `rank` and `fill`, beside the newest
 turns, plain BM25, plain Chroma and the fusion of these two. A turn takes the tokens (cl100k) of
-"speaker: text" and 4, and the date of a session once. Adversarial questions are left out of the
-means. Then each step of the ranking is left out in turn (in the short form with `--ablations`);
-which questions the relevance gate lets through; the CPU time of a question at 10,000 turns.
+"speaker: text" and 4, and the date of a session once; the block of `Retrieve` has number, role and
+date with each, so that fewer fit, and leaves out what scores far less than the best. Adversarial
+questions are left out of the means. Then each step of the ranking is left out in turn (in the short
+form with `--ablations`); which questions the relevance gate lets through; the CPU time of a
+question at 10,000 turns.
 """
 
 from __future__ import annotations

@@ -4,13 +4,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from contextkit import Retrieve
+from contextkit.errors import InputError
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.embedders import OpenAIEmbedder
 from contextkit.retrieval.languages import language_spoken
 from contextkit.retrieval.minilm import LocalEmbedder
 from contextkit.retrieval.passages import Passage
+from contextkit.retrieval.stop_words import STOP_WORDS
+from contextkit.retrieval.terms import _CODES
 
 
 @pytest.mark.parametrize(
@@ -66,3 +72,19 @@ def test_a_language_that_is_set_counts_for_all_that_is_written_in_its_letters() 
 def test_an_embedder_says_for_which_language_it_was_made() -> None:
     assert LocalEmbedder.language == "english"
     assert getattr(OpenAIEmbedder, "language", None) is None
+
+
+@pytest.mark.parametrize("language", ["german", "German", "DE", "de", "de-AT", "de_CH"])
+def test_a_language_goes_by_its_name_or_code(language: str) -> None:
+    assert Corpus(language).language == "german"
+    assert Retrieve(language=language).corpora.of("one").corpus.language == "german"
+
+
+def test_every_language_that_is_known_has_a_code() -> None:
+    assert set(_CODES.values()) == set(STOP_WORDS)
+
+
+@pytest.mark.parametrize("language", ["chinese", "ja", "", "klingon", 7])
+def test_for_a_language_without_words_none_is_advised(language: Any) -> None:
+    with pytest.raises(InputError, match="None for others: of Chinese, Japanese"):
+        Retrieve(language=language)

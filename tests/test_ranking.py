@@ -133,7 +133,7 @@ def test_of_several_who_are_named_the_subject_is_meant(question: str, meant: int
 def test_a_name_of_one_who_speaks_is_no_term() -> None:
     corpus = Corpus()
     corpus.append(Passage("Owen, Owen, are you there?", speaker="Nadia"))
-    corpus.append(Passage("Yes.", speaker="Owen"))
+    corpus.append(Passage("In the garden.", speaker="Owen"))
 
     assert corpus.term_weights("Where is Owen?") == {}
     assert best(corpus, "What did Owen say?") == 1
@@ -531,6 +531,38 @@ def test_courtesies_ask_for_nothing(text: str) -> None:
     corpus = corpus_of("Thanks, good morning!", "ok no", "谢谢你,好的", session=1)
 
     assert not is_relevant(corpus, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Noted.",
+        "OK.",
+        "Yes, that is so.",
+        "Ok, noted!",
+        "Got it",
+        "Thanks!",
+        "好的",
+        "That's right.",
+    ],
+)
+def test_an_acknowledgement_is_never_shown_again(text: str) -> None:
+    corpus = corpus_of("My dog is called Rufus.", text, "The door is blue.", session=1)
+
+    scores = rank(corpus, "What is my dog called?")
+
+    assert scores[0] > 0
+    assert scores[1] == 0
+    assert not is_relevant(corpus, "Rufus?", among=np.array([False, True, False]))
+
+
+@pytest.mark.parametrize(
+    "text", ["No.", "No, thanks", "Done with the roof.", "Rufus", "Noted by Ann."]
+)
+def test_what_tells_something_in_few_words_is_shown(text: str) -> None:
+    corpus = corpus_of("Is my dog called Rufus?", text, "The door is blue.", session=1)
+
+    assert rank(corpus, "What is my dog called?")[1] > 0
 
 
 def test_what_was_never_spoken_of_finds_nothing() -> None:

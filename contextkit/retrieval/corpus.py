@@ -16,10 +16,11 @@ from contextkit.retrieval.columns import Column
 from contextkit.retrieval.excerpts import Pieces, passages_of
 from contextkit.retrieval.lexical import Postings
 from contextkit.retrieval.passages import Passage, address_of
-from contextkit.retrieval.questions import is_standing
+from contextkit.retrieval.questions import is_standing, tells_something
 from contextkit.retrieval.terms import (
     DEFAULT,
     Term,
+    check_language,
     date_terms,
     is_numbered,
     is_same_within,
@@ -50,11 +51,14 @@ class Corpus:
     """Passages in order; `rank` scores them. Safe to share between threads.
 
     Args:
-        language: of the texts, a name of `STOP_WORDS`; None for each by its own words.
+        language: of the texts, such as `german` or `de`; None for each by its own words.
+
+    Raises:
+        InputError: of that language no words are known.
     """
 
     def __init__(self, language: str | None = None) -> None:
-        self.language = language
+        self.language = check_language(language, "Corpus.language")
         self.lock = RLock()
         self.passages: list[Passage] = []
         self.postings = Postings()
@@ -64,6 +68,7 @@ class Corpus:
         self.sitting_starts = Column("int32")
         self.speakers = Column("int32")
         self.standing = Column("bool")
+        self.telling = Column("bool")
         self.first_rows = Column("int64")
         self.present = Column("bool")
         self._vectors: Column | None = None
@@ -106,6 +111,7 @@ class Corpus:
                 self._speaker_numbers.setdefault(_speaker(passage), len(self._speaker_numbers))
             )
             self.standing.append(passage.role == "user" and is_standing(passage.text))
+            self.telling.append(passage.role == "document" or tells_something(passage.text, words))
             self.passages.append(passage)
             self.first_rows.append(len(self.present))
             rows = len(passages_of(passage.text))
@@ -138,7 +144,7 @@ class Corpus:
             if self._vectors is not None:
                 self._vectors.truncate(rows)
             self.sitting_starts.truncate(int(self.sittings.values[count - 1]) + 1 if count else 0)
-            for column in (self.tokens, self.sittings, self.speakers, self.standing):
+            for column in (self.tokens, self.sittings, self.speakers, self.standing, self.telling):
                 column.truncate(count)
             self.first_rows.truncate(count)
             for number in [number for number in self._pieces if number >= count]:

@@ -51,6 +51,18 @@ _COURTESIES_WITHOUT_SPACES = re.compile(
 )
 """What is said to be polite or to go on, in the words themselves: it asks for nothing."""
 
+_MOST_COURTEOUS = 10
+"""Words of a message that is looked at for whether it tells anything."""
+
+_NO = re.compile(r"\W*(?:no|nope)\b", re.IGNORECASE)
+_ACKNOWLEDGED = re.compile(
+    r"\W*(?:(?:ok|okay|yes|sure|all right|alright|thanks|thank you)\W+)?"
+    r"(?:i (?:have )?|i've )?(?:noted|done|acknowledged|got it|will do|on it|as you (?:say|wish)|"
+    r"(?:it|that)(?: is|'s|’s) (?:so|it|correct|right|true))\W*",  # noqa: RUF001 - as phones write
+    re.IGNORECASE,
+)
+"""What says that something was heard, and nothing of it. An assistant's, mostly."""
+
 _SUBJECT = re.compile(
     r"\b(?:are|can|could|did|do|does|had|has|have|is|might|should|was|were|will|would) "
     r"([^\W\d_]+)\b(?!['’]|,| (?:and|or)\b)",  # noqa: RUF001 - the apostrophe that phones write
@@ -105,6 +117,20 @@ def is_small_talk(text: str) -> bool:
     # A question without a word of content ("who was I with?") is no courtesy.
     polite = bool(keys) or len(rest) < len(words) or not _INTERJECTIONS.isdisjoint(rest)
     return not words or (polite and keys <= _courtesy_keys())
+
+
+def tells_something(text: str, words: list[str]) -> bool:
+    """Whether a message is worth showing again: no small talk, "Noted.", "Yes, that is so.".
+
+    A "no" is: what stands beside it is not so.
+
+    Args:
+        text: of the message.
+        words: its words.
+    """
+    if len(words) > _MOST_COURTEOUS or _NO.match(text):
+        return True
+    return not (_ACKNOWLEDGED.fullmatch(text) or is_small_talk(text))
 
 
 @cache

@@ -107,7 +107,9 @@ def rank(
             scores = np.where(known, share * scores + (1 - share) * near, scores)
         if "standing" not in without and corpus.speaker_number("assistant") is not None:
             scores = scores + STANDING * corpus.standing.values
-        return np.round(scores, 6)
+        # A "Thanks!" beside what answers has its neighbours' weight, and tells nothing.
+        told: np.ndarray = np.round(scores * corpus.telling.values, 6)
+        return told
 
 
 def asked_about(corpus: Corpus, question: str, asker: str = "") -> np.ndarray:
@@ -291,6 +293,10 @@ def fill(
     floor: float = 0.0,
 ) -> list[int]:
     """The passages that fill a share of tokens: the most valuable first, passing what is too big.
+
+    `Retrieve` gives scores, tokens with each passage's label and date in them, and a floor. Where
+    a date stands once above the passages of a session instead, `sessions` and `heading` say what
+    that takes: so `benchmarks.evidence` fills, to be compared with results that are counted so.
 
     Args:
         scores: of all passages, shape (count,); what has none is not taken.

@@ -60,7 +60,7 @@ def is_relevant(
     import numpy as np
 
     with corpus.lock:
-        counting = np.ones(len(corpus), bool) if among is None else among
+        counting = corpus.telling.values if among is None else among & corpus.telling.values
         if not counting.any() or is_small_talk(question):
             return False
         dense = vector is not None and corpus.vectors is not None

@@ -59,6 +59,26 @@ _SCRIPTS = (
 )
 """Scripts that say which stemmer to take, whatever the language of the text around."""
 
+_CODES = {
+    "da": "danish",
+    "de": "german",
+    "en": "english",
+    "es": "spanish",
+    "fr": "french",
+    "id": "indonesian",
+    "it": "italian",
+    "nb": "norwegian",
+    "nl": "dutch",
+    "nn": "norwegian",
+    "no": "norwegian",
+    "pl": "polish",
+    "pt": "portuguese",
+    "ru": "russian",
+    "sv": "swedish",
+    "tr": "turkish",
+}
+"""ISO 639-1."""
+
 _MONTHS = (
     "January",
     "February",
@@ -113,15 +133,28 @@ def terms_of(words: list[str], language: str) -> list[Term]:
     ]
 
 
-def check_language(language: str | None, place: str) -> None:
-    """That a language is one of those whose words are known; None where each text says its own.
+def check_language(language: str | None, place: str) -> str | None:
+    """A language as `STOP_WORDS` calls it, of its name or code; None: each text says its own.
+
+    Args:
+        language: such as `german`, `German`, `de` or `de-AT`.
+        place: where it was given, for the error.
 
     Raises:
-        InputError: names them.
+        InputError: names those whose words are known.
     """
-    if language is not None and str(language) not in STOP_WORDS:
+    if language is None:
+        return None
+    named = str(language).strip().lower()
+    named = _CODES.get(re.split("[-_]", named)[0], named)
+    if named not in STOP_WORDS:
         known = ", ".join(sorted(STOP_WORDS))
-        raise InputError(f"is one of {known}, not {language!r:.60}", place=place)
+        raise InputError(
+            f"is one of {known}, not {language!r:.60}. None for others: of Chinese, Japanese and "
+            "the like, characters are taken in pairs",
+            place=place,
+        )
+    return named
 
 
 def words_of(text: str) -> list[str]:

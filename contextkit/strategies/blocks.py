@@ -14,11 +14,17 @@ from contextkit.history import History
 _NAME = re.compile(r"[A-Za-z][\w .:-]{0,79}")
 
 _CONTROL = re.compile(
-    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,40}[|\uff5c]>|(?:start|end)_of_turn>|/?s>|[be]os>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
+    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,80}[|\uff5c]>|(?:start|end)_of_turn>|/?s>|[be]os>|[se]op>"
+    r"|</?SYS>>|/?tool_(?:call|response)s?>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|gMASK"
+    r"|sMASK)\])"
 )
-"""What begins a control token of ChatML, Llama, DeepSeek, Gemma or Mistral. Servers of one's own
-may obey them inside content, where `<|im_start|>system` would begin a message."""
+"""What begins a control token: `<|…|>` of ChatML, Llama 3, Phi and GLM, with DeepSeek's full-width
+bars as well; `<s>`, `[INST]`, `<<SYS>>` and the brackets of Llama 2 and Mistral; turns of Gemma;
+`[gMASK]`, `<sop>` of GLM; tool calls of Qwen and Hermes. Servers of one's own may obey them inside
+content, where `<|im_start|>system` would begin a message. What is spelled otherwise, such as
+`<|im_start |>`, is no token. The space behind the first character leaves all of it readable: what
+was struck through in HTML is `< s>`."""
 
 
 _BLOCK = re.compile(
