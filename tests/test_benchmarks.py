@@ -231,9 +231,9 @@ def test_a_benchmark_leaves_the_official_client_as_it_was(
 ) -> None:
     from openai.resources import chat
 
-    before = vars(chat)["Completions"], vars(chat.chat)["AsyncCompletions"]
+    before = chat.Completions, chat.chat.AsyncCompletions
     module = importlib.import_module("benchmarks.wrap_overhead")
     monkeypatch.setattr(module, "CALLS", 2)
     module.measured(quick=True, sizes=((10, None),))
 
-    assert (vars(chat)["Completions"], vars(chat.chat)["AsyncCompletions"]) == before
+    assert (chat.Completions, chat.chat.AsyncCompletions) == before
