@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from contextkit.retrieval.terms import terms, words_of
+from contextkit.retrieval.terms import terms, terms_of, words_of
 
 _OF_ASSISTANT = re.compile(
     r"\b(?:(?:did|have|had|were|do) you|you (?:\w+ )?(?:recommend|suggest|advis|propos|mention|"
@@ -111,9 +111,12 @@ def is_small_talk(text: str) -> bool:
     """Whether a message is nothing but thanks, a greeting, agreement: "thanks!", "ok, go on"."""
     if len(text) > 200:
         return False
-    words = words_of(text.lower())
+    return _is_courteous(words_of(text.lower()))
+
+
+def _is_courteous(words: list[str]) -> bool:
     rest = [word for word in words if not _COURTESIES_WITHOUT_SPACES.fullmatch(word)]
-    keys = {term.key for word in rest for term in terms(word, "english")}
+    keys = {term.key for term in terms_of(rest, "english")}
     # A question without a word of content ("who was I with?") is no courtesy.
     polite = bool(keys) or len(rest) < len(words) or not _INTERJECTIONS.isdisjoint(rest)
     return not words or (polite and keys <= _courtesy_keys())
@@ -130,7 +133,7 @@ def tells_something(text: str, words: list[str]) -> bool:
     """
     if len(words) > _MOST_COURTEOUS or _NO.match(text):
         return True
-    return not (_ACKNOWLEDGED.fullmatch(text) or is_small_talk(text))
+    return not (_ACKNOWLEDGED.fullmatch(text) or _is_courteous([word.lower() for word in words]))
 
 
 @cache
