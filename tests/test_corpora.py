@@ -16,9 +16,7 @@ from tests.support import builder
 
 
 def grow(kept: Kept, texts: list[str]) -> None:
-    kept.advance(
-        lambda number: "/".join(texts[: number + 1]), [None] * len(texts), lambda n: said(texts, n)
-    )
+    kept.advance(lambda number: "/".join(texts[: number + 1]), len(texts), lambda n: said(texts, n))
 
 
 def said(texts: list[str], number: int) -> Passage | None:
@@ -71,8 +69,8 @@ def test_a_corpus_is_of_the_messages_and_times_that_are_there(
     for messages in asked:
         texts, times = [f"text {text}" for text, _ in messages], [float(at) for _, at in messages]
         kept.advance(
-            lambda number: "/".join(texts[: number + 1]),  # noqa: B023 - called at once
-            times,
+            lambda number: (*texts[: number + 1], *times[: number + 1]),  # noqa: B023 - called at once
+            len(texts),
             lambda n: Passage(texts[n], number=n, date=str(times[n])),  # noqa: B023 - the same
         )
         held = [(passage.text, passage.date) for passage in kept.corpus.passages]
@@ -132,10 +130,10 @@ def asked_in_turn(branches: list[list[str]], times: int) -> tuple[Corpora, list[
         texts = branches[number % len(branches)]
         hashes = ["/".join(texts[: at + 1]) for at in range(len(texts))]
         numbers: list[int] = []
-        kept = corpora.of_branch("key", hashes.__getitem__, [None] * len(texts))
+        kept = corpora.of_branch("key", hashes.__getitem__, len(texts))
         kept.advance(
             hashes.__getitem__,
-            [None] * len(texts),
+            len(texts),
             lambda n: numbers.append(n) or said(texts, n),  # type: ignore[func-returns-value]  # noqa: B023
         )
         assert [passage.text for passage in kept.corpus.passages] == texts

@@ -5,7 +5,7 @@ It is made from the log, and from it alone: another process makes the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock, RLock
@@ -35,6 +35,9 @@ BRANCHES = 4
 _AGAIN = 50
 """Messages that are rather taken away than that a corpus is begun for another branch. Chosen."""
 
+HashOf = Callable[[int], Hashable]
+"""Of a message of a conversation: equal where it and all before it are the same."""
+
 
 @dataclass(slots=True)
 class Kept:
@@ -44,8 +47,7 @@ class Kept:
         corpus: the passages.
         lock: held while it is brought up to date and asked.
         changing: held besides by those who prepare what a source has now, one after the other.
-        seen: of a conversation, by message: its prefix hash, and the passages up to it.
-        times: of the same messages: no prefix hash holds them.
+        seen: of a conversation, by message: its hash, and the passages up to it.
         mark: of a source, what was read of it.
         weigh: is told its size whenever that changed, in passages.
     """
@@ -53,47 +55,44 @@ class Kept:
     corpus: Corpus
     lock: Any = field(default_factory=RLock)
     changing: Any = field(default_factory=Lock)
-    seen: list[tuple[str, int]] = field(default_factory=list)
-    times: list[float | None] = field(default_factory=list)
+    seen: list[tuple[Hashable, int]] = field(default_factory=list)
     mark: Any = None
     weigh: Callable[[Kept, int], None] | None = None
     _places: dict[Key, int] = field(default_factory=dict)
     _scopes: dict[ScopeKey, int] = field(default_factory=dict)
     _owners: Column = field(default_factory=lambda: Column("int32"))
 
-    def advance(
-        self,
-        hash_of: Callable[[int], str],
-        times: Sequence[float | None],
-        passage: Callable[[int], Passage | None],
-    ) -> None:
-        """Hold some messages, and no other; costs what is new, or what has gone.
+    def advance(self, hash_of: HashOf, end: int, passage: Callable[[int], Passage | None]) -> None:
+        """Hold the messages before `end`, and no other; costs what is new, or what has gone.
 
         Args:
-            hash_of: the prefix hash of a message of the conversation.
-            times: when each message was said.
+            hash_of: of a message of the conversation: equal where all up to it are the same.
+            end: how many messages.
             passage: that of a message; None where it is none.
         """
-        known = self.common(hash_of, times)
-        del self.seen[known:], self.times[known:]
+        known = self.common(hash_of, end)
+        del self.seen[known:]
         self._truncate(self.seen[-1][1] if self.seen else 0)
-        for number in range(known, len(times)):
+        for number in range(known, end):
             found = passage(number)
             if found is not None:
                 self._append(found)
             self.seen.append((hash_of(number), len(self.corpus)))
-            self.times.append(times[number])
         self.weighed()
 
-    def common(self, hash_of: Callable[[int], str], times: Sequence[float | None]) -> int:
+    def common(self, hash_of: HashOf, end: int) -> int:
         """How many messages a conversation has in common with what is held, from the first on."""
-        seen, before = self.seen[: len(times)], self.times[: len(times)]
-        known = min(len(seen), len(before))  # another thread may be taking some away
-        if known and seen[known - 1][0] != hash_of(known - 1):
-            known = _common(seen, hash_of, known - 1)
-        if before[:known] != times[:known]:
-            known = next(at for at in range(known) if before[at] != times[at])
-        return known
+        least, most = 0, min(len(self.seen), end)
+        middle = most  # mostly all of them
+        while least < most:
+            # Another thread may be taking some away.
+            same = self.seen[middle - 1 : middle]
+            if same and same[0][0] == hash_of(middle - 1):
+                least = middle
+            else:
+                most = middle - 1
+            middle = (least + most + 1) // 2
+        return least
 
     def change(self, before: Any, change: Change, passage: Callable[[Passage], Passage]) -> None:
         """Hold what a source has now, unless another build has read it meanwhile.
@@ -150,18 +149,6 @@ class Kept:
         self.corpus.truncate(count)
 
 
-def _common(seen: Sequence[tuple[str, int]], hash_of: Callable[[int], str], most: int) -> int:
-    """How many messages two conversations have in common: prefix hashes agree up to there."""
-    least = 0
-    while least < most:
-        middle = (least + most + 1) // 2
-        if seen[middle - 1][0] == hash_of(middle - 1):
-            least = middle
-        else:
-            most = middle - 1
-    return least
-
-
 class Corpora:
     """Corpora by whose they are. Threads may share it.
 
@@ -181,19 +168,17 @@ class Corpora:
         kept.weighed()
         return kept
 
-    def of_branch(
-        self, key: Hashable, hash_of: Callable[[int], str], times: Sequence[float | None]
-    ) -> Kept:
+    def of_branch(self, key: Hashable, hash_of: HashOf, end: int) -> Kept:
         """The corpus of a conversation that has most in common with these messages of it.
 
         Another one is begun where too much would be taken away from that, up to `BRANCHES`.
 
         Args:
             key: of the conversation.
-            hash_of, times: as `Kept.advance` takes them.
+            hash_of, end: as `Kept.advance` takes them.
         """
         begun = {
-            number: (kept.common(hash_of, times), -len(kept.seen))
+            number: (kept.common(hash_of, end), -len(kept.seen))
             for number in range(BRANCHES)
             if (kept := self._kept.get((key, number))) is not None
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from contextkit.groups import Entry
 from contextkit.history import History
@@ -27,6 +29,21 @@ def next_passage(history: History, number: int, last: Passage | None) -> Passage
     if last is not None and _gap(history, last.number, number) > PAUSE:
         session += 1
     return passage_of(history.messages[number], number, session=session)
+
+
+def hashes_of(view: View, end: int) -> Callable[[int], Hashable]:
+    """What tells the messages before one from others: their prefix hashes, and their times."""
+    history = view.history
+    with _lock:
+        chain = _times.setdefault(history, [])
+        # No prefix hash holds the times. A log only grows, so that only new ones are read.
+        for message in history.messages[len(chain) : end]:
+            chain.append(hash((chain[-1] if chain else 0, message.time)))
+    return lambda number: (history.prefix_hash(number + 1, view.name), chain[number])
+
+
+_times: WeakKeyDictionary[History, list[int]] = WeakKeyDictionary()
+_lock = Lock()
 
 
 def counted(view: View, passage: Passage) -> Passage:

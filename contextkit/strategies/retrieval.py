@@ -28,6 +28,7 @@ from contextkit.strategies.blocks import check_name
 from contextkit.strategies.choosing import Share, excerpt_key
 from contextkit.strategies.passages import (
     counted,
+    hashes_of,
     name_of_asker,
     next_passage,
     own_key,
@@ -139,7 +140,7 @@ class Retrieve:
         scope = history.scope.key if history.scope else (history.id,)
         if self.source is None:
             key = (scope, view.name, view.model)
-            kept = self.corpora.of_branch(key, *_messages(view, view.last_user))
+            kept = self.corpora.of_branch(key, hashes_of(view, view.last_user), view.last_user)
             return self._asked(_Asked(view, question, kept, scope, ends))
         if history.scope is None:
             raise InputError(
@@ -308,7 +309,7 @@ class Retrieve:
             found = next_passage(history, number, last)
             return counted(view, found) if found else None
 
-        asked.kept.advance(*_messages(view, asked.number), passage)
+        asked.kept.advance(hashes_of(view, asked.number), asked.number, passage)
 
     def _insert(self, asked: _Asked) -> list[Edit]:
         """One block with the passages that are worth most, in the order of what they are from."""
@@ -348,13 +349,6 @@ class Retrieve:
                 },
             )
         ]
-
-
-def _messages(view: View, end: int) -> tuple[Callable[[int], str], list[float | None]]:
-    """What tells the messages before one from others: their prefix hashes, and their times."""
-    history = view.history
-    times = [message.time for message in history.messages[:end]]
-    return lambda number: history.prefix_hash(number + 1, view.name), times
 
 
 def _reads(embed: Any, asked: _Asked) -> bool:
