@@ -173,13 +173,16 @@ def test_a_plain_list_with_a_scope_is_asked_like_a_kept_log(way: str) -> None:
 
 def test_passages_hold_the_same_mark_for_the_whole_conversation() -> None:
     history, built = asking(), made(limit=900)
-    mark = delimiter_mark(history)
-    for question in (VAULT, TRAIN, GARDENER):
+    mark, marked = delimiter_mark(history), 0
+    for question in (VAULT, TRAIN, GARDENER, VAULT):
         history.append(question)
         context = built.build(history)
         history.append(answer("yes"))
+        marked += bool(read_block(content(context), mark))
 
-        assert read_block(content(context), mark)
+        assert content(context).count("<data ") == content(context).count(f'mark="{mark}"')
+        history.extend(talk([]))
+    assert marked >= 3
 
 
 # -- what is never shown twice ---------------------------------------------------------------

@@ -107,8 +107,7 @@ def rank(
             scores = np.where(known, share * scores + (1 - share) * near, scores)
         if "standing" not in without and corpus.speaker_number("assistant") is not None:
             scores = scores + STANDING * corpus.standing.values
-        # A "Thanks!" beside what answers has its neighbours' weight, and tells nothing.
-        told: np.ndarray = np.round(scores * corpus.telling.values, 6)
+        told: np.ndarray = np.round(scores, 6)
         return told
 
 

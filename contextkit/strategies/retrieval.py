@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, ClassVar
@@ -10,12 +10,10 @@ from typing import Any, ClassVar
 from contextkit.breaker import Breaker, check_seconds
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, CallsPaused, DeadlinePassed, InputError
+from contextkit.errors import BudgetError, DeadlinePassed, InputError
 from contextkit.messages import text_of
-from contextkit.retrieval.corpora import Corpora, Kept
+from contextkit.retrieval.corpora import Corpora
 from contextkit.retrieval.index import Index
-from contextkit.retrieval.index_inputs import unit_rows
-from contextkit.retrieval.languages import language_spoken
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import rank
@@ -34,24 +32,8 @@ from contextkit.strategies.passages import (
     own_key,
     shown_keys,
 )
+from contextkit.strategies.vectors import QUESTION, Asked, Vectors, reads
 from contextkit.view import View
-
-FIRST, BATCH = 8, 64
-"""Texts that are embedded at once: the question with a few, then as many as are there in time. What
-came of them is kept, however late the rest is."""
-
-SLICE = 1_000
-"""Vectors that an index is asked for at once."""
-
-PATIENCE = 0.25
-"""The share of the time that is given to texts that could have been embedded before."""
-
-LEAST = 0.05
-"""Seconds that a call has at least, however late the one before was."""
-
-QUESTION = ""
-"""Stands for the address of the question, which no text has."""
-
 
 OWN = "earlier in this conversation"
 """What the block of passages of the conversation itself is called."""
@@ -141,7 +123,7 @@ class Retrieve:
         if self.source is None:
             key = (scope, view.name, view.model)
             kept = self.corpora.of_branch(key, hashes_of(view, view.last_user), view.last_user)
-            return self._asked(_Asked(view, question, kept, scope, ends))
+            return self._asked(Asked(view, question, kept, scope, ends))
         if history.scope is None:
             raise InputError(
                 "reads by scope: History(scope=Scope(…))", place=f"Retrieve.source {self.source!r}"
@@ -164,7 +146,7 @@ class Retrieve:
 
         def came(_: None) -> Need:
             self.reading.pop(owner, None)
-            return self._asked(_Asked(view, question, kept, owner, ends))
+            return self._asked(Asked(view, question, kept, owner, ends))
 
         def without(error: Exception) -> None:
             if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
@@ -172,7 +154,7 @@ class Retrieve:
 
         return Need(read, came, source.name, seconds=self.seconds, otherwise=without)
 
-    def _asked(self, asked: _Asked) -> Need:
+    def _asked(self, asked: Asked) -> Need:
         """The passages, where something is hidden; with an index, the vectors first.
 
         A need of its own, since a long log takes its time when it is first read.
@@ -187,115 +169,20 @@ class Retrieve:
         def found(some: bool) -> Iterable[Edit] | Need:
             if not some:
                 return ()
-            if index is None or not _reads(index.embed, asked):
+            asked.words = index is None or reads(index.embed, asked)
+            if index is None or not asked.words:
                 return self._chosen(asked)
-            return self._held(asked, index)
+            return Vectors(asked, index, self.breaker, self.seconds, self._chosen).needed()
 
         return Need(hidden, found, "passages")
 
-    def _chosen(self, asked: _Asked) -> Need:
+    def _chosen(self, asked: Asked) -> Need:
         """The passages, by all that has come for them."""
         return Need(lambda: self._insert(asked), lambda edits: edits, "passages")
 
-    # -- vectors ---------------------------------------------------------------------------
-
-    def _held(self, asked: _Asked, index: Index) -> Need:
-        """What is needed of the index: the vectors that this process does not have yet."""
-        wanted: list[tuple[ScopeKey, dict[str, str]]] = []
-        missing: list[tuple[ScopeKey, str, str]] = []
-
-        def begin(_: None) -> Need:
-            # Not before the breaker lets it through: of a long log that has no vectors, it is long.
-            for where, texts in asked.kept.corpus.wanted_by_scope(asked.question).items():
-                every = list(texts.items())
-                slices = (every[at : at + SLICE] for at in range(0, len(every), SLICE))
-                wanted.extend((where or asked.scope, dict(some)) for some in slices)
-            return look(0)
-
-        def look(at: int) -> Need:
-            if at == len(wanted) or (at and asked.left <= 0):
-                return self._embedded(asked, index, missing)
-            scope, texts = wanted[at]
-
-            def found(vectors: Mapping[str, Any]) -> Need:
-                missing.extend((scope, *text) for text in texts.items() if text[0] not in vectors)
-                return self._need(
-                    asked, lambda: asked.hold(vectors), lambda _: look(at + 1), "index"
-                )
-
-            return self._need(asked, lambda: index.vectors(scope, list(texts)), found, "index")
-
-        return self._need(asked, self.breaker.check, begin, "index")
-
-    def _embedded(
-        self,
-        asked: _Asked,
-        index: Index,
-        missing: Sequence[tuple[ScopeKey, str, str]],
-        begin: int = 0,
-        batch: int = FIRST,
-    ) -> Need:
-        """What is needed of the embedder: the question with some texts, and more, in good time.
-
-        The question is no passage, so that its vector is kept nowhere.
-        """
-        question = QUESTION not in asked.vectors
-        if not question and (begin >= len(missing) or not batch):
-            self.breaker.succeeded()
-            return self._chosen(asked)
-        scope = missing[begin][0] if begin < len(missing) else asked.scope
-        some = missing[begin : begin + batch]
-        texts = {name: text for where, name, text in some if where == scope}
-        end = begin + len(texts)
-        if question:
-            texts[QUESTION] = asked.question
-        began = monotonic()
-
-        def came(given: Any) -> Need:
-            seconds = monotonic() - began
-            return self._need(
-                asked,
-                lambda: asked.take(texts, given),
-                lambda vectors: keep(vectors, seconds),
-                "embeddings",
-            )
-
-        def keep(vectors: dict[str, Any], seconds: float) -> Need:
-            spare = asked.left - (1 - PATIENCE) * self.seconds
-            more = min(BATCH, int(len(texts) * spare / max(seconds, 1e-6)) if spare > 0 else 0)
-
-            def following(_: object) -> Need:
-                return self._embedded(asked, index, missing, end, more)
-
-            if not vectors:
-                return following(None)
-            return self._need(
-                asked,
-                lambda: index.add(scope, list(vectors), list(vectors.values())),
-                following,
-                "index",
-            )
-
-        return self._need(asked, lambda: index.embed(list(texts.values())), came, "embeddings")
-
-    def _need(
-        self, asked: _Asked, call: Callable[[], Any], finish: Callable[[Any], Any], what: str
-    ) -> Need:
-        """Something from outside; where it is late or fails, words alone decide."""
-
-        def otherwise(error: Exception) -> Need:
-            # What fails at once for one tenant, such as a damaged file, is no reason for others.
-            if isinstance(error, DeadlinePassed) or (
-                what == "embeddings" and not isinstance(error, CallsPaused)
-            ):
-                self.breaker.failed()
-            return self._chosen(asked)
-
-        return Need(call, finish, what, seconds=max(asked.left, LEAST), otherwise=otherwise)
-
     # -- what is shown ---------------------------------------------------------------------
 
-    def _advance(self, asked: _Asked) -> None:
+    def _advance(self, asked: Asked) -> None:
         """Bring the corpus of a conversation to the messages before the one that asks."""
         if self.source is not None:
             return
@@ -311,20 +198,28 @@ class Retrieve:
 
         asked.kept.advance(hashes_of(view, asked.number), asked.number, passage)
 
-    def _insert(self, asked: _Asked) -> list[Edit]:
+    def _insert(self, asked: Asked) -> list[Edit]:
         """One block with the passages that are worth most, in the order of what they are from."""
         view, question = asked.view, asked.vectors.get(QUESTION)
         with asked.kept.lock:
             self._advance(asked)  # another branch may have been asked meanwhile
             corpus = asked.kept.corpus
             shown = shown_keys(view)
-            allowed = asked.kept.open(shown, own_key(view))
+            # A "Thanks!" beside what answers has its neighbours' weight, and tells nothing.
+            allowed = asked.kept.open(shown, own_key(view)) & corpus.telling.values
             if not is_relevant(
                 corpus, asked.question, question, among=allowed, min_cosine=self.min_cosine
             ):
                 return []
             asker = name_of_asker(view.history.data[asked.number])
-            scores = rank(corpus, asked.question, vector=question, words=asked.vectors, asker=asker)
+            scores = rank(
+                corpus,
+                asked.question,
+                vector=question,
+                words=asked.vectors,
+                asker=asker,
+                without=() if asked.words else ("words",),
+            )
             weights = corpus.term_weights(asked.question)
             name = self.source.name if self.source is not None else OWN
             share = Share(view, name, self.share, self.language, question is not None)
@@ -349,69 +244,3 @@ class Retrieve:
                 },
             )
         ]
-
-
-def _reads(embed: Any, asked: _Asked) -> bool:
-    """Whether an embedder was made for the language of a question; in another, words say more."""
-    made_for = getattr(embed, "language", None)
-    if not isinstance(made_for, str):
-        return True
-    return language_spoken(asked.question, asked.kept.corpus) in (made_for, None)
-
-
-@dataclass(slots=True)
-class _Asked:
-    """One message that asks, and what has come for it.
-
-    Attributes:
-        view: in which it is asked.
-        question: its text.
-        kept: what is searched.
-        scope: where the vectors of it are kept, where a passage says nothing else.
-        ends: when nobody waits any more, on the monotonic clock.
-        vectors: that have come, by address; of the question under `QUESTION`.
-    """
-
-    view: View
-    question: str
-    kept: Kept
-    scope: ScopeKey
-    ends: float
-    number: int = 0
-    vectors: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.number = self.view.last_user or 0
-
-    @property
-    def left(self) -> float:
-        """Seconds."""
-        return self.ends - monotonic()
-
-    @property
-    def dimension(self) -> int | None:
-        """Of the vectors that are there."""
-        rows = self.kept.corpus.vectors
-        if rows is not None:
-            return int(rows.shape[1])
-        return len(next(iter(self.vectors.values()))) if self.vectors else None
-
-    def hold(self, vectors: Mapping[str, Any]) -> None:
-        """Take vectors that have come.
-
-        Raises:
-            EmbeddingError: they are of another dimension.
-        """
-        self.kept.corpus.hold(vectors)
-        self.vectors.update(vectors)
-
-    def take(self, texts: Mapping[str, str], given: Any) -> dict[str, Any]:
-        """Take what an embedder gave, and give what an index is to keep of it.
-
-        Raises:
-            EmbeddingError: it cannot be used.
-        """
-        vectors = dict(zip(texts, unit_rows(given, len(texts), self.dimension), strict=True))
-        self.hold(vectors)
-        vectors.pop(QUESTION, None)
-        return vectors
