@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,3 +128,39 @@ def test_many_passages_are_filled_as_if_all_were_sorted(
             left -= tokens[number]
 
     assert fill(scores, tokens, share) == sorted(wanted)
+
+
+def test_the_next_build_with_passages_costs_the_same_however_long_the_log() -> None:
+    def instructions(messages: int) -> int:
+        history = ck.History(scope=ck.Scope("t", "u", "c"))
+        history.append("My locker at the station has the number 4711.", time=1.0)
+        history.append({"role": "assistant", "content": "Noted."}, time=2.0)
+        for number in range(messages):
+            role = ("user", "assistant")[number % 2]
+            history.append({"role": role, "content": f"Remark {number} of no use."}, time=3.0)
+        builder = ck.ContextBuilder("qwen-plus", limit=400, tail=[ck.Retrieve(share=100)])
+        counted = 0
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal counted
+            frame.f_trace_opcodes = True
+            counted += event == "opcode"
+            return trace
+
+        for question in ("Where is my locker?", "Which number has my locker?"):
+            history.append(question, time=4.0)
+            before = sys.gettrace()
+            if question.startswith("Which"):
+                sys.settrace(trace)
+            try:
+                context = builder.build(history)
+            finally:
+                sys.settrace(before)
+            assert "4711" in str(context.sent)
+            history.append({"role": "assistant", "content": "There."}, time=5.0)
+        return counted
+
+    few, many = instructions(200), instructions(2_000)
+
+    assert few > 10_000
+    assert many < 1.2 * few
