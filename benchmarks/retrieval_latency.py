@@ -35,7 +35,7 @@ from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.ranking import fill, rank
 from contextkit.retrieval.relevance import is_relevant
-from contextkit.strategies.retrieval import BATCH
+from contextkit.strategies.vectors import BATCH
 
 SEED = 7
 DIMENSION = 384
