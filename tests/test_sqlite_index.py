@@ -417,3 +417,22 @@ def test_it_needs_no_extra(monkeypatch: pytest.MonkeyPatch, index: ck.SQLiteInde
     index.add(KEY, NAMES, ROWS)
 
     assert held(index) == NAMES
+
+
+def test_a_damaged_file_keeps_no_other_tenant_from_another_model(path: Path) -> None:
+    before, now = (ck.SQLiteIndex(Embedder(name), path) for name in ("before", "now"))
+    for tenant in "abcd":
+        before.add((tenant, "u", "c"), NAMES, ROWS)
+    damaged = sorted(path.glob("*.vectors"))[1]
+    damaged.write_bytes(b"no index" * 1_000)
+
+    with pytest.raises(IndexCorrupt):
+        now.reindex()
+    usable = 0
+    for tenant in "abcd":
+        try:
+            assert now.vectors((tenant, "u", "c"), NAMES) == {}
+            usable += 1
+        except IndexCorrupt:
+            pass
+    assert usable == 3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contextkit.errors import InputError
+from contextkit.errors import IndexUnusable, InputError
 from contextkit.retrieval.index import Embed
 from contextkit.retrieval.index_inputs import (
     check_addresses,
@@ -134,15 +134,23 @@ class SQLiteIndex:
         """Delete, of all tenants, what embedders of other names made; give how many vectors.
 
         Raises:
-            IndexUnusable: a file cannot be written.
+            IndexUnusable: a file cannot be written (IndexCorrupt: is damaged); the first such, once
+                the others are done.
         """
         deleted = 0
+        failed: IndexUnusable | None = None
         for path in sorted(Path(self.path).glob("*.vectors")):
-            if _FILE.fullmatch(path.name):
+            if not _FILE.fullmatch(path.name):
+                continue
+            try:
                 with VectorFile(path, self.timeout).writing() as tables:
                     made_by = tables.model()
                     if made_by is not None and not still_of(made_by[0], self.embed):
                         deleted += tables.clear()
+            except IndexUnusable as error:  # is its tenant's trouble alone
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return deleted
 
     def _file(self, scope: ScopeKey) -> VectorFile:
