@@ -6,7 +6,7 @@ Turns are made up by seed: words by a law of Zipf, as many as in long dialogues 
 are some words of an earlier turn. Vectors are random, of 384 dimensions and unit length: only their
 time counts. CPU milliseconds of one thread, in a process for each size. A question is gated, scored
 and filled into 4,000 tokens; embedding it is left out. In a build: what `Retrieve` adds to the next
-one, once the log was read, and the first, which reads it. An index is given vectors by 32, as by
+one, once the log was read, and the first, which reads it. An index is given vectors by 64, as by
 `Retrieve`, and asked for all of them at once when it is opened again.
 """
 
@@ -347,7 +347,7 @@ def table(result: Outcome) -> str:
                 [
                     "index",
                     "vectors",
-                    "CPU (wall) ms to add one, by 32",
+                    "CPU (wall) ms to add one, by 64",
                     "to read all",
                     "KB each on disk",
                 ],
