@@ -113,14 +113,22 @@ class SummarizeOldest:
             asked += [self._segment(view, others) for others in other_spans(view, spans)]
         by_address = {segment.address: segment for segment in asked}
         addresses = [segment.address for segment in asked]
-        if found := self._standing(view, by_address, kept.held(addresses)):
+        here = kept.held(addresses)
+        if found := self._standing(view, by_address, here):
             return found
+        if addresses[0] in here:
+            return None  # it is longer than what is left of the messages, and is not written twice
         need = self._need(view, asked[0])
         if not kept.elsewhere:
             return need
+
+        def stands(there: Mapping[str, Any]) -> Iterable[Edit] | Need:
+            found = self._standing(view, by_address, there)
+            return found if found or addresses[0] in there else need
+
         return Need(
             call=lambda: kept.find(addresses),
-            finish=lambda there: self._standing(view, by_address, there) or need,
+            finish=stands,
             what=need.what,
             covers=need.covers,
             shows=need.shows,
