@@ -4,9 +4,8 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -27,28 +26,20 @@ from contextkit.errors import (
 )
 from contextkit.retrieval import chroma_rows, directory
 from contextkit.retrieval.chroma_rows import collection_name
+from tests.indexed import (
+    KEY,
+    NAMES,
+    OTHER,
+    ROWS,
+    Embedder,
+    check_threads,
+    ends,
+    held,
+    python,
+    same,
+    vault,
+)
 from tests.support import SCOPE, answer, builder, chat, user, wire
-
-KEY = SCOPE.key
-OTHER = ("tenant", "other", "conversation")
-NAMES = ["a", "b", "c"]
-ROWS = [[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
-
-
-class Embedder:
-    """Words that two texts share make them near; counts what it was asked for."""
-
-    def __init__(self, name: str = "") -> None:
-        self.name = name
-        self.texts: list[str] = []
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        self.texts += texts
-        rows = np.full((len(texts), 32), 0.001)
-        for row, text in zip(rows, texts, strict=True):
-            for word in text.split():
-                row[sum(map(ord, word)) % 32] += 1
-        return rows
 
 
 @pytest.fixture
@@ -60,32 +51,6 @@ def path(tmp_path: Path) -> Path:
 def index(path: Path) -> Iterator[ck.ChromaIndex]:
     with ck.ChromaIndex(Embedder(), path) as opened:
         yield opened
-
-
-def python(source: str, *arguments: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "error", "-c", source, *map(str, arguments)]
-    pipe = subprocess.PIPE
-    root = Path(__file__).parents[1]
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root)
-
-
-def held(index: Any, scope: tuple[str, ...] = KEY, names: Sequence[str] = NAMES) -> list[str]:
-    """Which addresses it holds."""
-    return list(index.vectors(scope, names))
-
-
-def same(index: Any, other: Any, scope: tuple[str, ...], names: Sequence[str]) -> bool:
-    """Whether two indexes give the same bytes, in the same order."""
-    one, two = index.vectors(scope, names), other.vectors(scope, names)
-    return [(n, v.tobytes()) for n, v in one.items()] == [(n, v.tobytes()) for n, v in two.items()]
-
-
-def ends(source: str, *arguments: Any) -> str:
-    """What a process prints that must end well."""
-    process = python(source, *arguments)
-    said = process.communicate(timeout=120)[0]
-    assert process.returncode == 0
-    return said
 
 
 # -- kept ------------------------------------------------------------------------------------
@@ -462,7 +427,7 @@ def test_neither_texts_nor_names_are_on_the_disk(path: Path) -> None:
 BUILD = """
 import json, sys, contextkit as ck
 from tests.support import SCOPE, builder, wire
-from tests.test_chroma import Embedder
+from tests.indexed import Embedder
 embed = Embedder()
 with ck.ChromaIndex(embed, sys.argv[1]) as index:
     history = ck.History(json.loads(sys.argv[2]), scope=SCOPE)
@@ -470,13 +435,6 @@ with ck.ChromaIndex(embed, sys.argv[1]) as index:
     context = builder(500, tail=[ck.Retrieve(index, share=120)]).build(history)
     print(json.dumps([wire(context), [e.kind for e in context.edits], embed.texts]))
 """
-
-
-def vault() -> list[dict[str, Any]]:
-    messages = [user("the code of the vault is 4711"), answer("noted")]
-    for number in range(14):
-        messages += [user(f"filler{number} " * 8), answer(f"other{number} " * 8)]
-    return [*messages, user("what was the code of the vault ?")]
 
 
 def test_a_new_process_builds_the_same_and_embeds_only_the_question(path: Path) -> None:
@@ -502,26 +460,7 @@ def test_it_builds_the_bytes_that_the_index_in_memory_builds(index: ck.ChromaInd
 
 
 def test_threads_share_one_index(index: ck.ChromaIndex) -> None:
-    def converse(number: int) -> list[str]:
-        history = ck.History(scope=ck.Scope(f"tenant {number % 3}", "u", str(number)))
-        history.extend([user(f"secret{number} of the vault"), answer("noted"), *chat(14)[1:-1]])
-        shown = []
-        for turn in range(6):
-            history.append(f"the vault ? {turn}")
-            strategy = ck.Retrieve(index, share=120, seconds=60)
-            context = builder(500, tail=[strategy]).build(history)
-            assert not context.report.failures
-            shown.append(wire(context))
-            history.append(answer("so"))
-        return shown
-
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(converse, range(24)))
-
-    for number, shown in enumerate(found):
-        text = "".join(shown)
-        assert f"secret{number} " in text
-        assert text.count("secret") == text.count(f"secret{number} ")
+    check_threads(index, turns=6, conversations=24)
 
 
 class PanicException(BaseException):

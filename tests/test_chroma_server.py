@@ -24,8 +24,8 @@ from contextkit.retrieval import chroma_rows
 from contextkit.retrieval.chroma_rows import collection_name
 from contextkit.testing import check_index
 from tests.chroma_process import ChromaProcess
+from tests.indexed import KEY, NAMES, ROWS, Embedder, ends, held, same, vault
 from tests.support import SCOPE, answer, builder, user, wire
-from tests.test_chroma import KEY, NAMES, ROWS, Embedder, ends, held, same, vault
 
 KILLS = 200 if "CONTEXTKIT_SOAK" in os.environ else 20
 
@@ -121,7 +121,7 @@ for number in range(8):
 
 
 def test_processes_write_and_read_at_once(index: ck.ChromaServerIndex, server: Any) -> None:
-    from tests.test_chroma import python
+    from tests.indexed import python
 
     writers = [python(WRITE, server.port, me) for me in range(3)]
     assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 3

@@ -23,6 +23,7 @@ from contextkit.retrieval.questions import is_standing, participant_asked, role_
 from contextkit.retrieval.ranking import STEPS, fill, rank, session_best
 from contextkit.retrieval.relevance import is_relevant
 from contextkit.retrieval.terms import date_terms, terms
+from tests.support import calls_of
 
 DIMENSION = 16
 
@@ -299,7 +300,7 @@ def test_adding_a_passage_costs_the_same_however_many_there_are() -> None:
     few, many = corpus_of(*(["We met."] * 50)), corpus_of(*(["We met."] * 3_000))
     corpus_of("We met Ann.")  # a word is analysed once, for all
 
-    assert _calls(lambda: many.append(Passage("We met Ann."))) <= 1.2 * _calls(
+    assert calls_of(lambda: many.append(Passage("We met Ann."))) <= 1.2 * calls_of(
         lambda: few.append(Passage("We met Ann."))
     )
 
@@ -316,24 +317,6 @@ def test_an_empty_corpus_scores_nothing() -> None:
     assert rank(Corpus(), "anything").shape == (0,)
     assert fill(np.zeros(0), np.zeros(0), 100) == []
     assert not is_relevant(Corpus(), "anything")
-
-
-def _calls(run: Any) -> int:
-    import sys
-
-    count = 0
-
-    def counting(frame: Any, event: str, argument: Any) -> None:
-        nonlocal count
-        count += 1
-
-    before = sys.getprofile()
-    sys.setprofile(counting)
-    try:
-        run()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 # -- filling -------------------------------------------------------------------------------------

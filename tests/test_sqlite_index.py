@@ -25,13 +25,8 @@ from contextkit.errors import (
     IndexUnusable,
     InputError,
 )
-from tests.support import SCOPE, answer, builder, chat, user, wire
-from tests.test_chroma import Embedder, ends, held, same, vault
-
-KEY = SCOPE.key
-OTHER = ("tenant", "other", "conversation")
-NAMES = ["a", "b", "c"]
-ROWS = [[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
+from tests.indexed import KEY, NAMES, OTHER, ROWS, Embedder, check_threads, ends, held, same, vault
+from tests.support import SCOPE, builder, chat, wire
 
 
 @pytest.fixture
@@ -145,27 +140,8 @@ def test_processes_share_a_directory(path: Path) -> None:
 
 
 def test_threads_share_one_index(index: ck.SQLiteIndex) -> None:
-    def converse(number: int) -> list[str]:
-        history = ck.History(scope=ck.Scope(f"tenant {number % 3}", "u", str(number)))
-        history.extend([user(f"secret{number} of the vault"), answer("noted"), *chat(14)[1:-1]])
-        shown = []
-        for turn in range(3):
-            history.append(f"the vault ? {turn}")
-            strategy = ck.Retrieve(index, share=120, seconds=60)
-            context = builder(500, tail=[strategy]).build(history)
-            assert not context.report.failures
-            shown.append(wire(context))
-            history.append(answer("so"))
-        return shown
-
     index.timeout = 60
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(converse, range(12)))
-
-    for number, shown in enumerate(found):
-        text = "".join(shown)
-        assert f"secret{number} " in text
-        assert text.count("secret") == text.count(f"secret{number} ")
+    check_threads(index, turns=3, conversations=12)
 
 
 def test_a_fork_may_go_on(index: ck.SQLiteIndex) -> None:

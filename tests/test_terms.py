@@ -15,6 +15,7 @@ from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.stop_words import STOP_WORDS
 from contextkit.retrieval.terms import date_terms, language_of, terms, words_of
+from tests.support import calls_of
 
 
 def keys(text: str, language: str | None = None) -> list[str]:
@@ -146,28 +147,10 @@ def test_any_text_has_terms_that_are_the_same_every_time(text: str) -> None:
 def test_the_work_for_hostile_text_grows_with_its_length_alone(unit: str) -> None:
     """Calls counted, not seconds: twice as long a text takes at most twice as many, and some."""
     small, large = (
-        _calls(lambda size=size: terms(unit * size, "english")) for size in (2_000, 4_000)
+        calls_of(lambda size=size: terms(unit * size, "english")) for size in (2_000, 4_000)
     )
 
     assert large <= 2.1 * small + 100
-
-
-def _calls(run) -> int:
-    import sys
-
-    count = 0
-
-    def counting(frame, event, argument) -> None:
-        nonlocal count
-        count += 1
-
-    before = sys.getprofile()
-    sys.setprofile(counting)
-    try:
-        run()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 ASCII = st.text(st.characters(max_codepoint=127), max_size=200)

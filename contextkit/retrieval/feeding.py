@@ -22,7 +22,7 @@ from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.documents import passages_of_document
 from contextkit.retrieval.index import Index
 from contextkit.retrieval.index_inputs import unit_rows
-from contextkit.retrieval.passages import Passage, passage_of
+from contextkit.retrieval.passages import Passage, checked_roles, passage_of
 from contextkit.retrieval.recall import message_of
 from contextkit.scope import Scope, ScopeKey
 from contextkit.store import OutboxStore, Pending, needs_documents, needs_outbox
@@ -167,10 +167,7 @@ class _Feeding:
         needs_outbox(self.store, "feed")
         if not hasattr(self.index, "vectors"):
             raise InputError(f"is an index, not {type(self.index).__name__}", place="index")
-        if isinstance(self.roles, str) or not {"user", "assistant", "tool"}.issuperset(self.roles):
-            raise InputError(
-                f"are some of user, assistant and tool, not {self.roles!r:.60}", place="roles"
-            )
+        checked_roles(self.roles, "feed.roles")
         whole_number("feed.batch", self.batch, least=1)
         if self.limit is not None:
             whole_number("feed.limit", self.limit, least=1)

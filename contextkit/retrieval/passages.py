@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from typing import Any
 
+from contextkit.errors import InputError
 from contextkit.messages import SYSTEM_ROLES, Message, text_of
 from contextkit.scope import ScopeKey
 
@@ -82,6 +85,18 @@ def passage_of(
         source=source,
         number=number,
     )
+
+
+def checked_roles(roles: Any, place: str) -> frozenset[str]:
+    """Whose messages are meant: some of `user`, `assistant` and `tool`.
+
+    Raises:
+        InputError: what was given is something else, or nothing.
+    """
+    given = isinstance(roles, Collection) and not isinstance(roles, str) and bool(roles)
+    if not given or not {"user", "assistant", "tool"}.issuperset(map(str, roles)):
+        raise InputError(f"are some of user, assistant and tool, not {roles!r:.60}", place=place)
+    return frozenset(roles)
 
 
 def date_of(time: float) -> str:

@@ -289,7 +289,6 @@ def fill(
     sessions: np.ndarray | None = None,
     heading: Mapping[int, int] | int = 0,
     discount: bool = True,
-    floor: float = 0.0,
 ) -> list[int]:
     """The passages that fill a share of tokens: the most valuable first, passing what is too big.
 
@@ -305,7 +304,6 @@ def fill(
         sessions: of each passage, where each session shown costs a heading.
         heading: tokens of a heading, the same for all or by session.
         discount: whether long passages are worth less.
-        floor: the least score of one that is taken, as a share of the best of all scores.
 
     Returns:
         Their numbers, ascending.
@@ -315,8 +313,6 @@ def fill(
     worth = values_of(scores, tokens) if discount else scores
     worth = np.round(worth, 6)
     allowed = (worth > 0) & (tokens <= share)
-    if floor:
-        allowed &= scores >= floor * scores.max(initial=0.0)
     if among is not None:
         mask = np.zeros(len(scores), bool)
         mask[np.asarray(among, dtype=None if len(among) else np.int64)] = True

@@ -13,12 +13,11 @@ from contextkit.errors import InputError, ScopeError, StoreCorrupt
 from contextkit.messages import Message
 from contextkit.records import record_from_json
 from contextkit.retrieval.bounded import Bounded
-from contextkit.retrieval.passages import PAUSE, Passage, passage_of
+from contextkit.retrieval.passages import PAUSE, Passage, checked_roles, passage_of
 from contextkit.retrieval.sources import Change, Mark, changed, warn_of_damage
 from contextkit.scope import Scope, ScopeKey
 from contextkit.store import RecallStore, needs_recall
 
-_ROLES = ("user", "assistant", "tool")
 _OVERHEAD = 400  # bytes of a passage besides its texts
 
 
@@ -87,9 +86,7 @@ class Recall:
     ) -> None:
         self.store = needs_recall(store, "Recall")
         whole_number("Recall.max_bytes", max_bytes, least=0)
-        if isinstance(roles, str) or not roles or not set(roles) <= set(_ROLES):
-            raise InputError(f"are of {', '.join(_ROLES)}, not {roles!r:.60}", place="Recall.roles")
-        self.roles, self.max_bytes = frozenset(roles), max_bytes
+        self.roles, self.max_bytes = checked_roles(roles, "Recall.roles"), max_bytes
         self._users = Bounded(lambda _: _User(), max_bytes)
 
     def __repr__(self) -> str:

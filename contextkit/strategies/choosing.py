@@ -31,14 +31,12 @@ class Share:
         view: in which they are counted.
         name: of the block.
         tokens: at most, with what stands around the passages.
-        language: of the texts, as for `terms`.
         vectors: whether the scores are of vectors, too.
     """
 
     view: View
     name: str
     tokens: int
-    language: str | None = None
     vectors: bool = False
 
     def choose(
@@ -85,7 +83,7 @@ class Share:
         floor = FLOOR_WITH_VECTORS if self.vectors else FLOOR
         floor *= min(1.0, FLOOR_SHARE / self.tokens)
         single = without_doubles(corpus.passages, scores, allowed, floor)
-        numbers = fill(scores, corpus.tokens.values, room, among=single, floor=floor)
+        numbers = fill(scores, corpus.tokens.values, room, among=single)
         chosen = {number: corpus.passages[number] for number in numbers}
         # Passages may count more together than one by one.
         while chosen and self.taken(list(chosen.values())) > self.tokens:
@@ -114,7 +112,7 @@ class Share:
 def without_doubles(
     passages: list[Passage], scores: np.ndarray, allowed: np.ndarray, floor: float
 ) -> np.ndarray:
-    """Which passages may be shown, each text once: where it was said last."""
+    """Which of the passages above a floor may be shown, each text once: where it was said last."""
     import numpy as np
 
     single: np.ndarray = allowed & (scores > 0) & (scores >= floor * scores.max(initial=0.0))

@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 from contextkit.groups import Entry
 from contextkit.history import History
-from contextkit.messages import SYSTEM_ROLES
 from contextkit.retrieval.passages import PAUSE, Key, Passage, passage_of
 from contextkit.scope import ScopeKey
 from contextkit.strategies.blocks import blocks, label_of
@@ -98,16 +97,6 @@ def shown_numbers(view: View) -> Iterator[int]:
             or (entry.edit.kind == "clear" and _texts_stay(view, entry))
         ):
             yield from entry.numbers
-
-
-def hidden_numbers(view: View) -> list[int]:
-    """The messages of the conversation whose text the view does not show, in order."""
-    shown = set(shown_numbers(view))
-    return [
-        number
-        for number in range(view.seen)
-        if number not in shown and view.history.messages[number].role not in SYSTEM_ROLES
-    ]
 
 
 def _keys(given: Any) -> Iterator[Key]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from contextkit.errors import BudgetError, DeadlinePassed, InputError
 from contextkit.messages import text_of
 from contextkit.retrieval.corpora import Corpora
 from contextkit.retrieval.index import Index
-from contextkit.retrieval.passages import Passage
+from contextkit.retrieval.passages import Passage, checked_roles
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import rank
 from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
@@ -37,8 +37,6 @@ from contextkit.view import View
 
 OWN = "earlier in this conversation"
 """What the block of passages of the conversation itself is called."""
-
-_ROLES = frozenset({"user", "assistant", "tool"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +97,10 @@ class Retrieve:
         least: Any = self.min_cosine
         if not isinstance(least, int | float) or not -1 <= least <= 1:
             raise BudgetError(f"Retrieve.min_cosine is {least!r:.60}: a cosine, -1 to 1")
-        roles: Any = self.roles
-        given = isinstance(roles, Collection) and not isinstance(roles, str)
-        if not given or not _ROLES.issuperset(map(str, roles)):
-            raise InputError(
-                f"are some of user, assistant and tool, not {roles!r:.60}", place="Retrieve.roles"
-            )
         if not isinstance(self.breaker, Breaker):
             raise InputError(f"is a Breaker, not {self.breaker!r:.60}", place="Retrieve.breaker")
         check_language(self.language, "Retrieve.language")
-        object.__setattr__(self, "roles", frozenset(roles))
+        object.__setattr__(self, "roles", checked_roles(self.roles, "Retrieve.roles"))
         object.__setattr__(self, "corpora", Corpora(self.language))
 
     def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
@@ -146,7 +138,8 @@ class Retrieve:
 
         def came(_: None) -> Need:
             self.reading.pop(owner, None)
-            return self._asked(Asked(view, question, kept, owner, ends))
+            # Words that only the question has are of the conversation, not of whose source it is.
+            return self._asked(Asked(view, question, kept, scope.key, ends))
 
         def without(error: Exception) -> None:
             if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
@@ -222,7 +215,7 @@ class Retrieve:
             )
             weights = corpus.term_weights(asked.question)
             name = self.source.name if self.source is not None else OWN
-            share = Share(view, name, self.share, self.language, question is not None)
+            share = Share(view, name, self.share, question is not None)
             chosen = share.choose(corpus, scores, allowed, shown, weights)
             whole = [corpus.passages[number] for number, _ in chosen]
         if not chosen:

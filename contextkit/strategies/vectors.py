@@ -44,6 +44,7 @@ class Asked:
         kept: what is searched.
         scope: where the vectors of it are kept, where a passage says nothing else.
         ends: when nobody waits any more, on the monotonic clock.
+        number: of the message.
         vectors: that have come, by address; of the question under `QUESTION`.
         words: whether the vectors of words say something of the question's.
     """
@@ -53,7 +54,7 @@ class Asked:
     kept: Kept
     scope: ScopeKey
     ends: float
-    number: int = 0
+    number: int = field(init=False)
     vectors: dict[str, Any] = field(default_factory=dict)
     words: bool = True
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from contextkit.retrieval.index import Embed
 from contextkit.retrieval.index_inputs import unit_rows
-from contextkit.testing.stores import promise as _promise
+from contextkit.testing.promising import promise as _promise
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from typing import Any
 
 from contextkit.errors import ContextKitError, EmbeddingError, ScopeError
 from contextkit.retrieval.index import Embed, Index, ScopeKey
-from contextkit.testing.stores import promise as _promise
-from contextkit.testing.stores import refuses as _refuses
+from contextkit.testing.promising import promise as _promise
+from contextkit.testing.promising import refuses as _refuses
 
 
 def check_index(make_index: Callable[[], Index | Awaitable[Index]]) -> None:

@@ -8,7 +8,7 @@ from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Source
 from contextkit.scope import Scope
 from contextkit.strategies.blocks import check_name
-from contextkit.testing.stores import promise as _promise
+from contextkit.testing.promising import promise as _promise
 
 
 def check_source(source: Source, scope: Scope) -> None:

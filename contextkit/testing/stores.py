@@ -1,17 +1,59 @@
-"""What a store promises beyond conversations, checked: recall, the outbox, documents."""
+"""What a store must do, to be tried on one's own: conversations; recall, the outbox, documents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from contextkit.errors import ContextKitError, StoreConflict
 from contextkit.scope import Scope
-from contextkit.store import DocumentStore, OutboxStore, Pending, RecallStore
+from contextkit.store import (
+    DocumentStore,
+    OutboxStore,
+    Pending,
+    RecallStore,
+    Store,
+    needs_documents,
+    needs_outbox,
+    needs_recall,
+)
+from contextkit.testing.promising import promise, refuses, said
 
 _SCOPE = Scope("tenant", "user", "conversation")
+_SAID = {"type": "message", "message": {"role": "user", "content": "one"}}
+
+# Key order, numbers that Python takes for equal, text that is cut or changed where it is not bound.
+_RECORDS: list[dict[str, Any]] = [
+    {
+        "type": "message",
+        "message": {"role": "user", "content": "a\0b \u2028 \u00e9 e\u0301 \U0001f600"},
+    },
+    {"b": [1, 1.0, True, None, 2**60, 1e-9], "a": {"z": {}, "y": []}, "": "'); DROP TABLE records"},
+]
+
+
+def check_store(make_store: Callable[[], Store]) -> None:
+    """A store keeps what the `Store` protocol promises; for stores of your own.
+
+    Args:
+        make_store: gives a new store with nothing in it. What a `RecallStore`, an
+            `OutboxStore` and a `DocumentStore` promise is looked at where it has `conversations`,
+            `pending` or `documents`.
+
+    Raises:
+        AssertionError: says what the store does not do.
+    """
+    for check in (_keeps_records, _refuses_others, _separates_scopes, _decides_once, _shares_work):
+        check(make_store())
+    if hasattr(make_store(), "conversations"):
+        check_recall_store(lambda: needs_recall(make_store(), "the contract"))
+    if hasattr(make_store(), "pending"):
+        check_outbox_store(lambda: needs_outbox(make_store(), "the contract"))
+    if hasattr(make_store(), "documents"):
+        check_document_store(lambda: needs_documents(make_store(), "the contract"))
 
 
 def check_recall_store(make_store: Callable[[], RecallStore]) -> None:
@@ -43,27 +85,101 @@ def check_document_store(make_store: Callable[[], DocumentStore]) -> None:
         check(make_store())
 
 
-def promise(kept: bool, *, what: str) -> None:
-    """Raises AssertionError with what is not kept."""
-    if not kept:  # not an assert, which `python -O` leaves out
-        raise AssertionError(what)
+def _keeps_records(store: Store) -> None:
+    promise(store.load(_SCOPE) == [], what="a conversation that is not there is empty")
+    promise(
+        store.append(_SCOPE, _RECORDS, expected=0) == 2, what="the version is the number of records"
+    )
+    promise(said(store.load(_SCOPE)) == said(_RECORDS), what="records come back as they were")
+    store.load(_SCOPE)[0].clear()
+    promise(
+        store.append(_SCOPE, _RECORDS[:1], expected=None) == 3, what="None appends to what is there"
+    )
+    promise(store.append(_SCOPE, [], expected=3) == 3, what="no records are no new version")
+    expected = [*_RECORDS, _RECORDS[0]]
+    promise(said(store.load(_SCOPE)) == said(expected), what="what load gave is the caller's own")
 
 
-def refuses(what: Callable[[], Any], error: type[ContextKitError], why: str) -> str:
-    """The text of the error, or AssertionError where none is raised."""
-    try:
-        what()
-    except error as caught:
-        return str(caught)
-    raise AssertionError(f"refused is: {why}")
+def _refuses_others(store: Store) -> None:
+    store.append(_SCOPE, _RECORDS, expected=0)
+    for expected in (0, 1, 3):
+        try:
+            store.append(_SCOPE, _RECORDS, expected=expected, decisions={("main", "h"): {}})
+        except StoreConflict as conflict:
+            found = (conflict.expected, conflict.found)
+            promise(found == (expected, 2), what="a conflict says both versions")
+        else:
+            raise AssertionError("another version than the expected one is a StoreConflict")
+    for bad in ({"at": float("nan")}, {"at": object()}, {"at": "\ud800"}):
+        try:
+            store.append(_SCOPE, [_RECORDS[0], bad], expected=2, decisions={("main", "h"): {}})
+        except ContextKitError:
+            continue
+        raise AssertionError(f"a record that is not JSON is refused: {bad}")
+    promise(said(store.load(_SCOPE)) == said(_RECORDS), what="what is refused leaves no records")
+    promise(
+        store.decisions(_SCOPE, "main", ["h"]) == {}, what="what is refused leaves no decisions"
+    )
+    for nobody in (None, "conversation", ("tenant", "user", "conversation")):
+        try:
+            store.load(nobody)  # type: ignore[arg-type]  # it is what is tested
+        except ContextKitError:
+            continue
+        raise AssertionError(f"{nobody!r} is not a scope, and nothing is looked up without one")
 
 
-def said(value: Any) -> str:
-    """A value as text that tells apart what == takes for equal."""
-    return repr(value)  # unlike ==, tells 1, 1.0 and True apart, and the order of keys
+def _separates_scopes(store: Store) -> None:
+    scopes = [
+        Scope(*parts)
+        for parts in (
+            ("t", "u", "c"), ("T", "u", "c"), ("t ", "u", "c"), ("t", "uc", "c"), ("tu", "c", "c"),
+            ("t", "u", "c\0"), ("t", "u", "%"), ("t", "u", "_"), ("t", "%", "c"), ("t", "u", "C"),
+        )
+    ]  # fmt: skip
+    for number, scope in enumerate(scopes):
+        promise(store.load(scope) == [], what=f"{scope} sees another scope")
+        promise(store.decisions(scope, "main", ["h"]) == {}, what=f"{scope} sees another scope")
+        store.append(scope, [{"n": number}], expected=0, decisions={("main", "h"): {"n": number}})
+    for number, scope in enumerate(scopes):
+        promise(store.load(scope) == [{"n": number}], what=f"{scope} sees another scope")
+        promise(
+            store.decisions(scope, "main", ["h"]) == {"h": {"n": number}},
+            what=f"{scope}: decisions",
+        )
 
 
-_SAID = {"type": "message", "message": {"role": "user", "content": "one"}}
+def _decides_once(store: Store) -> None:
+    first, later = _RECORDS
+    promise(store.decisions(_SCOPE, "main", []) == {}, what="no hashes have no decisions")
+    stands = store.decide(_SCOPE, "main", "h1", first)
+    promise(said(stands) == said(first), what="decide gives the decision that stands")
+    promise(store.decide(_SCOPE, "main", "h1", later) == first, what="the first writer wins")
+    made = {("main", "h1"): later, ("main", "h2"): later, ("other", "h1"): later}
+    store.append(_SCOPE, [], expected=0, decisions=made)
+    found = store.decisions(_SCOPE, "main", ["h0", "h2", "h1"])
+    promise(found == {"h1": first, "h2": later}, what="the first writer wins, by view and hash")
+    promise(store.decisions(_SCOPE, "other", ["h1", "h2"]) == {"h1": later}, what="views are apart")
+    promise(store.load(_SCOPE) == [], what="decisions are no records")
+
+
+def _shares_work(store: Store) -> None:
+    def write(worker: int) -> None:
+        for turn in range(10):
+            while True:
+                try:
+                    version = len(store.load(_SCOPE))
+                    pair = [{"worker": worker, "turn": turn, "half": half} for half in (0, 1)]
+                    store.append(_SCOPE, pair, expected=version)
+                    break
+                except StoreConflict:
+                    continue
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    found = store.load(_SCOPE)
+    promise(len(found) == 80, what="threads lose no records and double none")
+    whole = all(b == {**a, "half": 1} for a, b in zip(found[::2], found[1::2], strict=True))
+    promise(whole, what="what is appended together stands together")
 
 
 def _lists_conversations(store: RecallStore) -> None:
