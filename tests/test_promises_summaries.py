@@ -437,18 +437,20 @@ def test_a_new_summary_stands_behind_the_earlier_ones() -> None:
     assert len({number for one in covers for number in one}) == sum(map(len, covers))
 
 
+LONG_WINDED = (
+    "The user said go, and the tool was asked to look. It gave row after row, none of which "
+    "stood out. The answer was ok, and the work went on. Then there was another go, with rows "
+    "much like those before, and a short word that all was well. The last look brought the "
+    "same table again, which nobody questioned. So far every step was done as it was wanted, "
+    "no decision is open, nothing else was named, and the next thing to do is to wait for "
+    "what the user wants to see, and then to look for it in the rows that were found so far. "
+    "If that brings nothing new, say so at once, and ask which other place is to be searched."
+)
+
+
 def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> None:
     """The results that it was written of have been cleared."""
-    text = (
-        "The user said go, and the tool was asked to look. It gave row after row, none of which "
-        "stood out. The answer was ok, and the work went on. Then there was another go, with rows "
-        "much like those before, and a short word that all was well. The last look brought the "
-        "same table again, which nobody questioned. So far every step was done as it was wanted, "
-        "no decision is open, nothing else was named, and the next thing to do is to wait for "
-        "what the user wants to see, and then to look for it in the rows that were found so far. "
-        "If that brings nothing new, say so at once, and ask which other place is to be searched."
-    )
-    strategy = ck.SummarizeOldest(lambda request: text, share=200)
+    strategy = ck.SummarizeOldest(lambda request: LONG_WINDED, share=200)
     history = ck.History(scope=SCOPE)
     for n in range(3):
         history.extend([user("go"), call(f"a{n}"), result(f"a{n}", "row " * 400), answer("ok")])
@@ -459,6 +461,37 @@ def test_a_prepared_summary_that_is_longer_than_what_is_left_is_not_shown() -> N
     assert context.events
     assert not standing(context)
     assert not any("1 summary" in event for event in context.events)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_kept_summary_that_is_longer_than_what_is_left_is_not_written_again(
+    elsewhere: bool,
+) -> None:
+    """Its messages have been cleared since: the next strategy has its turn."""
+    asked: list[Any] = []
+
+    def summarizer(request: Any) -> str:
+        asked.append(request)
+        return LONG_WINDED
+
+    strategy = ck.SummarizeOldest(summarizer, share=200)
+    messages: list[Any] = []
+    for n in range(3):
+        messages += [user("go"), call(f"a{n}"), result(f"a{n}", "row " * 400), answer("ok")]
+    with closing(ck.SQLiteStore(":memory:")) as store:
+        options: dict[str, Any] = {"store": store} if elsewhere else {}
+        history = ck.History(messages, scope=SCOPE)
+        assert builder(1_300, compaction=[strategy], **options).prepare(history)
+        if elsewhere:
+            history = ck.History(messages, scope=SCOPE)
+        history.append(user("go on " * 50))
+        stack = [ck.ClearToolResults(keep_last=0), strategy]
+        context = builder(450, compaction=stack, **options).build(history)
+
+    assert len(asked) == 1
+    assert {"clear", "drop"} <= {edit.kind for edit in context.edits}
+    assert not standing(context)
+    assert not context.report.failures
 
 
 def test_what_the_store_could_not_keep_is_kept_nowhere() -> None:
