@@ -2,9 +2,9 @@
 
 Measured on LoCoMo (5 dialogues, 760 questions with labelled evidence, 2026-11-22; `python -m
 benchmarks.evidence`), with MiniLM's vectors | by words alone: 99.6 % | 96.7 % of the questions are
-let through; of the questions of another dialogue 15 % | 31 %, of small talk next to none. Of another
-dialogue's questions asked under the names of those who speak here, 91 % | 59 %: that something was
-never said, nobody knows from words and cosines.
+let through; of the questions of another dialogue 15 % | 31 %, of small talk next to none. Where
+those are asked under the names of those who speak here, 91 % | 59 %: that something was never said,
+nobody knows from words and cosines.
 """
 
 from __future__ import annotations
