@@ -1147,8 +1147,11 @@ CASES: dict[str, Case] = {
     "roles that are none": raises(
         *(
             lambda odd=odd: ck.Retrieve(roles=odd)
-            for odd in ("tool", {"system"}, 5, None, ["user", {}])
+            for odd in ("tool", {"system"}, 5, [], ["user", {}])
         )
+    ),
+    "roles of the conversation for a source": raises(
+        lambda: ck.Retrieve(source=ck.Documents(), roles={"user"})
     ),
     "language that nobody knows": raises(
         *(lambda odd=odd: ck.Retrieve(language=odd) for odd in ("klingon", "", 5, ["english"]))

@@ -22,7 +22,7 @@ from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.documents import passages_of_document
 from contextkit.retrieval.index import Index
 from contextkit.retrieval.index_inputs import unit_rows
-from contextkit.retrieval.passages import Passage, checked_roles, passage_of
+from contextkit.retrieval.passages import ROLES, Passage, checked_roles, passage_of
 from contextkit.retrieval.recall import message_of
 from contextkit.scope import Scope, ScopeKey
 from contextkit.store import OutboxStore, Pending, needs_documents, needs_outbox
@@ -72,7 +72,7 @@ def feed(
     store: OutboxStore,
     index: Index,
     *,
-    roles: Collection[str] = ("user", "assistant"),
+    roles: Collection[str] = ROLES,
     language: str | None = None,
     words: bool = True,
     batch: int = BATCH,
@@ -125,7 +125,7 @@ async def afeed(
     store: OutboxStore,
     index: Index,
     *,
-    roles: Collection[str] = ("user", "assistant"),
+    roles: Collection[str] = ROLES,
     language: str | None = None,
     words: bool = True,
     batch: int = BATCH,

@@ -87,6 +87,10 @@ def passage_of(
     )
 
 
+ROLES = frozenset({"user", "assistant"})
+"""Whose messages come back by default: what tools said is data from elsewhere."""
+
+
 def checked_roles(roles: Any, place: str) -> frozenset[str]:
     """Whose messages are meant: some of `user`, `assistant` and `tool`.
 

@@ -13,7 +13,7 @@ from contextkit.errors import InputError, ScopeError, StoreCorrupt
 from contextkit.messages import Message
 from contextkit.records import record_from_json
 from contextkit.retrieval.bounded import Bounded
-from contextkit.retrieval.passages import PAUSE, Passage, checked_roles, passage_of
+from contextkit.retrieval.passages import PAUSE, ROLES, Passage, checked_roles, passage_of
 from contextkit.retrieval.sources import Change, Mark, changed, warn_of_damage
 from contextkit.scope import Scope, ScopeKey
 from contextkit.store import RecallStore, needs_recall
@@ -81,7 +81,7 @@ class Recall:
         self,
         store: RecallStore,
         *,
-        roles: Collection[str] = ("user", "assistant"),
+        roles: Collection[str] = ROLES,
         max_bytes: int = 64_000_000,
     ) -> None:
         self.store = needs_recall(store, "Recall")

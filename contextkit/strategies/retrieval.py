@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, ClassVar
@@ -12,15 +12,15 @@ from contextkit.budget import whole_number
 from contextkit.edits import Edit
 from contextkit.errors import BudgetError, DeadlinePassed, InputError
 from contextkit.messages import text_of
+from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.corpora import Corpora
 from contextkit.retrieval.index import Index
-from contextkit.retrieval.passages import Passage, checked_roles
+from contextkit.retrieval.passages import ROLES, Passage, checked_roles
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import rank
 from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
 from contextkit.retrieval.sources import Change, Source
 from contextkit.retrieval.terms import check_language
-from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
 from contextkit.strategies.blocks import check_name
 from contextkit.strategies.choosing import Share, excerpt_key
@@ -38,6 +38,9 @@ from contextkit.view import View
 OWN = "earlier in this conversation"
 """What the block of passages of the conversation itself is called."""
 
+READERS = 10_000
+"""Owners of sources that were late whom a `Retrieve` remembers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retrieve:
@@ -52,8 +55,9 @@ class Retrieve:
             Where its embedder says its `language`, questions in others go by words.
         source: where passages are from; None for what the view hides of the conversation itself.
         share: tokens reserved for the passages.
-        roles: of the messages that may come back. What tools said is data from elsewhere, and may
-            be large: it comes back only where `tool` is among them.
+        roles: of the messages of the conversation itself that may come back, `user` and
+            `assistant` by default. What tools said is data from elsewhere, and may be large: it
+            comes back only where `tool` is among them. A source has roles of its own.
         language: of the texts, such as `english`; None for each by its own words.
         seconds: that index, embedder and source may take together in a build. Where they are
             late or down, words alone decide, and the report says so.
@@ -67,15 +71,13 @@ class Retrieve:
     index: Index | None = None
     source: Source | None = None
     share: int = 1_000
-    roles: frozenset[str] = frozenset({"user", "assistant"})
+    roles: Collection[str] | None = None
     language: str | None = None
     seconds: float = 2.0
     min_cosine: float = MIN_COSINE
     breaker: Breaker = field(default_factory=Breaker, repr=False, compare=False)
     corpora: Corpora = field(init=False, repr=False, compare=False)
-    reading: dict[ScopeKey, Breaker] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    reading: Bounded[Breaker] = field(init=False, repr=False, compare=False)
     phase: ClassVar[str] = "tail"
     needs_scope: ClassVar[bool] = True
 
@@ -92,6 +94,11 @@ class Retrieve:
             )
         if self.source is not None:
             check_name(self.source.name, "Retrieve.source.name")
+        if self.source is not None and self.roles is not None:
+            raise InputError(
+                "are of the conversation itself; a source has its own: Recall(store, roles=…)",
+                place="Retrieve.roles",
+            )
         whole_number("Retrieve.share", self.share, least=1)
         check_seconds("Retrieve.seconds", self.seconds)
         least: Any = self.min_cosine
@@ -100,8 +107,10 @@ class Retrieve:
         if not isinstance(self.breaker, Breaker):
             raise InputError(f"is a Breaker, not {self.breaker!r:.60}", place="Retrieve.breaker")
         check_language(self.language, "Retrieve.language")
-        object.__setattr__(self, "roles", checked_roles(self.roles, "Retrieve.roles"))
+        if self.roles is not None:
+            object.__setattr__(self, "roles", checked_roles(self.roles, "Retrieve.roles"))
         object.__setattr__(self, "corpora", Corpora(self.language))
+        object.__setattr__(self, "reading", Bounded(lambda _: replace(self.breaker), READERS))
 
     def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
         """The passages, or what is needed to find them: a source, an index, an embedder."""
@@ -130,20 +139,23 @@ class Retrieve:
         kept = self.corpora.of((owner, view.model))
 
         def read() -> None:
-            if owner in self.reading:
-                self.reading[owner].check()
+            if (late := self.reading.get(owner)) is not None:
+                late.check()
             mark = kept.mark
             change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
             kept.change(mark, change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
-            self.reading.pop(owner, None)
+            if (late := self.reading.get(owner)) is not None:
+                late.succeeded()
             # Words that only the question has are of the conversation, not of whose source it is.
             return self._asked(Asked(view, question, kept, scope.key, ends))
 
         def without(error: Exception) -> None:
             if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
-                self.reading.setdefault(owner, replace(self.breaker)).failed()
+                late = self.reading.of(owner)
+                self.reading.weigh(owner, late, 1)
+                late.failed()
 
         return Need(read, came, source.name, seconds=self.seconds, otherwise=without)
 
@@ -183,7 +195,7 @@ class Retrieve:
         history = view.history
 
         def passage(number: int) -> Passage | None:
-            if history.messages[number].role not in self.roles:
+            if history.messages[number].role not in (self.roles or ROLES):
                 return None
             last = corpus.passages[-1] if corpus.passages else None
             found = next_passage(history, number, last)
