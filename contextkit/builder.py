@@ -199,11 +199,11 @@ class ContextBuilder:
     def preview(
         self, conversation: History | Sequence[MessageLike], *, scope: Scope | None = None
     ) -> Context:
-        """Build the next request and record nothing.
+        """Build the next request and record nothing: what is decided is decided by a build.
 
         Strategies that need something from outside ask for it all the same: a summarizer is called,
         and paid for. Its summary is kept under its address, as `prepare` does: the build that comes
-        finds it.
+        finds it. A plain list is remembered for that, as one that was built.
         """
         self.phases.check_sync()
         return drive(self._steps(conversation, scope, record=False))
@@ -264,7 +264,7 @@ class ContextBuilder:
     def _steps(
         self, conversation: History | Sequence[MessageLike], scope: Scope | None, *, record: bool
     ) -> Steps[Context]:
-        history, end, notes = yield from self._history_of(conversation, scope, record=record)
+        history, end, notes = yield from self._history_of(conversation, scope)
         if (name := view_of(history, self.view, self.model)) != self.view:
             other = self._under(name)
             return (yield from other._steps(conversation, scope, record=record))  # noqa: SLF001 - its own kind
@@ -281,7 +281,7 @@ class ContextBuilder:
                 return context
 
     def _history_of(
-        self, conversation: History | Sequence[MessageLike], scope: Scope | None, *, record: bool
+        self, conversation: History | Sequence[MessageLike], scope: Scope | None
     ) -> Steps[tuple[History, int, tuple[str, ...]]]:
         """The history that is meant, how many of its messages, and what is to be said of it."""
         notes: tuple[str, ...] = ()
@@ -301,16 +301,14 @@ class ContextBuilder:
                 raise ScopeError(f"a scope is a Scope, not {type(scope).__name__}")
             # As it is now: it may grow while a store or a summarizer is waited for.
             listed = conversation[:] if isinstance(conversation, list) else conversation
-            history, notes = yield from self._stored(
-                lambda: self.lists.history_of(listed, scope, record=record)
-            )
+            history, notes = yield from self._stored(lambda: self.lists.history_of(listed, scope))
             end = len(listed)
         return history, end, notes
 
     def _prepare_steps(
         self, conversation: History | Sequence[MessageLike], scope: Scope | None, within: int
     ) -> Steps[Preparation]:
-        history, end, _ = yield from self._history_of(conversation, scope, record=True)
+        history, end, _ = yield from self._history_of(conversation, scope)
         if (name := view_of(history, self.view, self.model)) != self.view:
             other = self._under(name)
             return (yield from other._prepare_steps(conversation, scope, within))  # noqa: SLF001 - its own kind

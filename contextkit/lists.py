@@ -43,7 +43,7 @@ class PlainLists:
         return other
 
     def history_of(
-        self, messages: Sequence[MessageLike], scope: Scope | None, *, record: bool
+        self, messages: Sequence[MessageLike], scope: Scope | None
     ) -> tuple[History, tuple[str, ...]]:
         """A history that begins with these messages, and what is to be said about it.
 
@@ -78,7 +78,7 @@ class PlainLists:
             if history is None:
                 history = History(messages, scope=scope)
             else:
-                if shared < len(history) or not record:
+                if shared < len(history):
                     history = history.fork(shared)
                 history.extend(messages[shared:])
             decisions = history.decisions(self.view)
@@ -88,7 +88,7 @@ class PlainLists:
             where = None
             if all(message.role in SYSTEM_ROLES for message in body):
                 where = self.known.position_of(scope, history.data)
-            if record and (shared < len(messages) or decided != shared):
+            if shared < len(messages) or decided != shared:
                 self.known.keep(scope, history)
         recalled = 0
         if self.store is not None and decided < len(messages):

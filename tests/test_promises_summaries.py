@@ -324,6 +324,24 @@ def test_a_branch_that_says_something_else_has_a_summary_of_its_own() -> None:
     assert len(summarizer.asked) == 2
 
 
+@pytest.mark.parametrize("way", ["kept", "scoped", "stored"])
+def test_the_summary_of_a_preview_is_found_by_the_build_that_comes(way: str) -> None:
+    summarizer = counting()
+    with ck.SQLiteStore(":memory:") as store:
+        built = builder(
+            500,
+            compaction=[ck.SummarizeOldest(summarizer, share=80)],
+            store=store if way == "stored" else None,
+        )
+        held: Any = ck.History(chat(20), scope=SCOPE) if way == "kept" else chat(20)
+        scope = None if way == "kept" else SCOPE
+        previewed = built.preview(held, scope=scope)
+        sent = built.build(held, scope=scope)
+
+    assert wire(sent) == wire(previewed)
+    assert len(summarizer.asked) == 1
+
+
 def test_a_preparation_reads_what_a_build_would_send() -> None:
     """Calls without a result, and results to be clamped, are no news to it."""
     summarizer = counting()
