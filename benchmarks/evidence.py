@@ -7,8 +7,9 @@ turns, plain BM25, plain Chroma and the fusion of these two. A turn takes the to
 "speaker: text" and 4, and the date of a session once; the block of `Retrieve` has number, role and
 date with each, so that fewer fit, and leaves out what scores far less than the best. Adversarial
 questions are left out of the means. Then each step of the ranking is left out in turn (in the short
-form with `--ablations`); which questions the relevance gate lets through; the CPU time of a
-question at 10,000 turns.
+form with `--ablations`), by words also where each question was asked ten times before, and not
+answered; which questions the relevance gate lets through; the CPU time of a question at 10,000
+turns.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks import plain
-from benchmarks.labelled import ADVERSARIAL, CATEGORIES, Dialogue, Question, dialogues
+from benchmarks.labelled import (
+    ADVERSARIAL,
+    CATEGORIES,
+    MESSAGE,
+    Dialogue,
+    Question,
+    dialogues,
+    tokens,
+)
 from benchmarks.measuring import (
     FOLDER,
     WRITTEN,
@@ -63,6 +72,14 @@ COURTESIES = (
 )  # fmt: skip
 
 
+AGAIN = (
+    "{}", "Do you know: {}", "Tell me: {}", "Please: {}", "And again: {}", "I need to know: {}",
+    "Please tell me, {}", "Do you remember? {}", "Hello! {}", "Remind me: {}",
+)  # fmt: skip
+"""What whoever asks has asked before, each time without an answer."""
+UNANSWERED = "I cannot say."
+
+
 class Ours:
     """A dialogue as a corpus, its vectors handed in, asked by our ranking."""
 
@@ -97,6 +114,28 @@ class Ours:
                 heading=self.headings,
                 discount="length" not in without,
             )
+
+        return chosen
+
+    def chosen_again(self, without: Sequence[str] = ()) -> Chosen:
+        """How it chooses where the question was asked before, in the words of `AGAIN`."""
+
+        def chosen(question: str, share: int) -> list[int]:
+            count, last = len(self.corpus), self.corpus.passages[-1]
+            for wording in AGAIN:
+                for said in (wording.format(question), UNANSWERED):
+                    spent = tokens(f"{last.speaker}: {said}") + MESSAGE
+                    self.corpus.append(replace(last, text=said, tokens=spent))
+            try:
+                return fill(
+                    self.scores(question, without),
+                    self.corpus.tokens.values,
+                    share,
+                    sessions=np.array([passage.session for passage in self.corpus.passages]),
+                    heading=self.headings,
+                )
+            finally:
+                self.corpus.truncate(count)
 
         return chosen
 
@@ -308,6 +347,11 @@ def measure(given: argparse.Namespace) -> Outcome:
                 else:
                     row = _asked(left, every, some, shares, steps)
                 ablations.append({"model": name, **row})
+        for steps in ((), ("echoes",)):
+            left = ", ".join(["asked ten times before", *steps])
+            again = [one.chosen_again(steps) for one in ours[None]]
+            row = figures(left, [found(*pair, shares) for pair in zip(every, again, strict=True)])
+            ablations.append({"model": "no model", **row})
     return {
         "benchmark": "evidence",
         "made": made(

@@ -63,12 +63,12 @@ def dialogues(folder: Path | None) -> list[Dialogue]:
     return found
 
 
+def tokens(text: str) -> int:
+    """How many of cl100k_base."""
+    return len(load_vocabulary("cl100k_base").encoding.encode_ordinary(text))
+
+
 def _dialogue(data: dict[str, Any]) -> Dialogue:
-    encoding = load_vocabulary("cl100k_base").encoding
-
-    def tokens(text: str) -> int:
-        return len(encoding.encode_ordinary(text))
-
     passages = [
         Passage(
             turn["text"],

@@ -282,6 +282,21 @@ def test_the_parts_that_answer_stand_in_the_request(documents: ck.Documents) -> 
     assert "another user" not in sent
 
 
+@pytest.mark.parametrize("share", [250, 300, 400, 500, 600])
+def test_a_shorter_part_is_worth_no_more_than_a_longer_one(share: int) -> None:
+    """The last part of a document is what is left of it."""
+    documents = ck.Documents(of="tenant")
+    for product in (44, 321):
+        lines = [f"Part {n} of product {product} costs {product + n} euros." for n in range(30)]
+        documents.add_document(
+            f"# Product {product}\n\n" + "\n\n".join(lines), source=f"{product}.md", tenant="acme"
+        )
+    built = builder(4_000, tail=[ck.Retrieve(source=documents, share=share)])
+    context = built.build(["How much does part 7 of product 321 cost?"], scope=ASKS)
+
+    assert "Part 7 of product 321 costs 328" in str(context.messages[-1]["content"])
+
+
 def test_whose_documents_they_are_is_recorded_with_the_settings() -> None:
     with ck.SQLiteStore(":memory:") as store:
         sources = (

@@ -19,7 +19,12 @@ from contextkit.retrieval import words
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.excerpts import passages_of
 from contextkit.retrieval.passages import Passage, address_of
-from contextkit.retrieval.questions import is_standing, participant_asked, role_asked
+from contextkit.retrieval.questions import (
+    is_small_talk,
+    is_standing,
+    participant_asked,
+    role_asked,
+)
 from contextkit.retrieval.ranking import STEPS, fill, rank, session_best
 from contextkit.retrieval.relevance import is_relevant
 from contextkit.retrieval.terms import date_terms, terms
@@ -170,6 +175,56 @@ def test_a_standing_request_is_remembered_in_a_chat_with_an_assistant() -> None:
 
 
 # -- vectors -------------------------------------------------------------------------------------
+
+
+ASKED = (
+    "What is my boiler's serial number?",
+    "Tell me the serial number of my boiler",
+    "Boiler serial number?",
+    "Do you know the serial number of my boiler?",
+)
+
+
+@pytest.mark.parametrize("name", ["user", "Ann"])
+def test_who_asks_again_finds_more_than_the_question(name: str) -> None:
+    """What was asked before counts less and less; what says anything else counts whole."""
+    corpus = corpus_of("The serial number of the boiler is BX-99213.", *ASKED, speaker=name)
+    question = "What is the serial number of the boiler?"
+    scores = rank(corpus, question, without=["session"])
+    plain = rank(corpus, question, without=["session", "echoes"])
+    order = sorted(range(1, 5), key=lambda number: (-plain[number], -number))
+
+    assert scores[0] == plain[0] > 0
+    assert [round(plain[number] / scores[number], 3) for number in order] == [1, 2, 3, 4]
+    assert rank(corpus, ASKED[2])[3] == 0  # the very same text
+
+
+def test_what_says_the_same_as_the_question_still_answers_it() -> None:
+    corpus = corpus_of("Trains are fun.", "I went to Rome by train.", "Rome is old.", "Yes.")
+
+    assert best(corpus, "Did I go to Rome by train?") == 1
+    assert best(corpus, "Who went to Rome by train?") == 1
+
+
+def test_a_word_is_found_in_a_text_of_another_language() -> None:
+    corpus = corpus_of(
+        "Die Lieferungen kamen gestern mit den Rechnungen vom Händler.",
+        "We had a walk along the river with them.",
+        "This is what you should have for that.",
+    )
+    for question in ("Show me the Rechnungen", "Lieferungen?", "Wo sind die Rechnungen?"):
+        assert best(corpus, question) == 0
+        assert is_relevant(corpus, question)
+    assert not is_relevant(corpus, "Show me the facturas")
+
+
+@pytest.mark.parametrize("said", ["2026-05-03", "03.05.2026", "3. 5. 2026"])
+def test_a_day_in_figures_is_found_by_its_month(said: str) -> None:
+    corpus = corpus_of("We met in the café.", f"We meet at the town hall: {said}.", "We left.")
+
+    assert best(corpus, "What happens on 3 May?") == 1
+    assert is_relevant(corpus, "What happens on May 3?")
+    assert not is_relevant(corpus, "What happens on 4 June?")
 
 
 def test_what_shares_no_word_is_found_by_its_vector() -> None:
@@ -516,6 +571,39 @@ def test_courtesies_ask_for_nothing(text: str) -> None:
     assert not is_relevant(corpus, text)
 
 
+def test_what_greets_goes_on_or_asks_for_another_form_looks_for_nothing() -> None:
+    for text in (
+        "Happy new year!",
+        "Bye for now",
+        "See you tomorrow!",
+        "Good night, talk tomorrow",
+        "OK, let’s move on.",  # noqa: RUF001 - as phones write
+        "What do you mean?",
+        "Alles klar, vielen Dank",
+        "Merci beaucoup !",
+        "1",
+        "2.",
+        "Make it a table",
+        "Can you make it a bit shorter, please?",
+        "shorter please",
+        "as a list",
+        "Translate that into German",
+    ):
+        assert is_small_talk(text), text
+    for text in (
+        "What happened in the new year?",
+        "Can you make it to the party tomorrow?",
+        "What did she mean by that table?",
+        "Move on to the budget",
+        "Put it in the fridge",
+        "2026",
+        "table 5",
+        "Show me the list",
+        "How did Ann make it shorter?",
+    ):
+        assert not is_small_talk(text), text
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -562,6 +650,13 @@ def test_a_word_that_everybody_says_is_no_evidence() -> None:
     assert is_relevant(corpus, "greyhound?")
 
 
+def test_a_word_does_not_become_common_by_being_asked_for() -> None:
+    asked = ["Boiler number?", "Tell me the boiler number!", "What is the number of the boiler?"]
+    corpus = corpus_of("The boiler number is BX-99213.", *(20 * [*asked, "I cannot say."]))
+
+    assert is_relevant(corpus, "Do you know the boiler number?")
+
+
 def test_a_near_vector_is_relevant_without_a_word_in_common() -> None:
     corpus = corpus_of("I adopted a greyhound.", "It rained.", session=1)
     corpus.hold(dict(zip(corpus.wanted(), [unit(1), unit(0, 1)], strict=True)))
@@ -589,7 +684,8 @@ def test_the_evidence_of_the_sample_is_found_in_few_tokens_without_a_model() -> 
     assert not missed
 
 
-@pytest.mark.parametrize("step", sorted(set(STEPS) - {"terms"}))
+# Nobody asks twice in the sample: "echoes" has a test of its own.
+@pytest.mark.parametrize("step", sorted(set(STEPS) - {"terms", "echoes"}))
 def test_each_step_changes_some_score_of_the_sample(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

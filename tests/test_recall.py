@@ -317,3 +317,23 @@ def test_what_was_said_elsewhere_comes_back_in_another_conversation(store: Count
     forgets = builder(2_000, store=store)
     plain = forgets.build(ck.History(["What is my cat called?"], scope=scope("43")))
     assert "Mia" not in str(plain.request()), "by declared choice only"
+
+
+@pytest.mark.parametrize("reply", ["It is BX-99213.", "I cannot see it here."])
+def test_what_was_asked_before_does_not_crowd_out_the_answer(store: Counting, reply: str) -> None:
+    said = "On the plate of the boiler in the cellar I read the serial number BX-99213."
+    say(store, "0", said)
+    built = builder(8_000, tail=[ck.Retrieve(source=ck.Recall(store), share=150)])
+    cores = [
+        "what is my boiler's serial number?",
+        "the serial number of my boiler",
+        "boiler, serial number?",
+    ]
+    asked = [
+        f"{told} {core}" for core in cores for told in ("Hello,", "Tell me:", "I need it:", "")
+    ]
+    for number, question in enumerate([*asked, *asked], start=1):
+        context = built.build([question], scope=scope(str(number)))
+
+        assert said in str(context.messages[-1]["content"])
+        say(store, str(number), question, {"role": "assistant", "content": reply})

@@ -22,6 +22,7 @@ from contextkit.retrieval.terms import (
     Term,
     check_language,
     date_terms,
+    dates_in,
     is_numbered,
     is_same_within,
     language_of,
@@ -64,6 +65,7 @@ class Corpus:
         self.postings = Postings()
         self.words = WordVectors()
         self.tokens = Column("int32")
+        self.distinct = Column("int32")
         self.sittings = Column("int32")
         self.sitting_starts = Column("int32")
         self.speakers = Column("int32")
@@ -94,7 +96,8 @@ class Corpus:
                 text = f"{passage.speaker}\n{text}"
             words = words_of(text)
             spoken = self.language or language_of(words)
-            said, dated = terms_of(words, spoken or self.spoken), date_terms(passage.date)
+            said = terms_of(words, spoken or self.spoken)
+            dated = [*date_terms(passage.date), *dates_in(text)]
             self._spoken.append(spoken)
             if spoken:
                 self._languages[spoken] += 1
@@ -104,6 +107,7 @@ class Corpus:
                     self._without_vector[term.key] = term.word, passage.scope
                     self._terms_at.setdefault(address_of(term.word), []).append(term.key)
             self.tokens.append(passage.tokens)
+            self.distinct.append(len({term.key for term in said}))
             if not self.passages or self.passages[-1].session != passage.session:
                 self.sitting_starts.append(len(self.passages))
             self.sittings.append(len(self.sitting_starts) - 1)
@@ -144,7 +148,14 @@ class Corpus:
             if self._vectors is not None:
                 self._vectors.truncate(rows)
             self.sitting_starts.truncate(int(self.sittings.values[count - 1]) + 1 if count else 0)
-            for column in (self.tokens, self.sittings, self.speakers, self.standing, self.telling):
+            for column in (
+                self.tokens,
+                self.distinct,
+                self.sittings,
+                self.speakers,
+                self.standing,
+                self.telling,
+            ):
                 column.truncate(count)
             self.first_rows.truncate(count)
             for number in [number for number in self._pieces if number >= count]:
@@ -218,13 +229,23 @@ class Corpus:
         asked: list[Term] = []
         looked = 0
         for word in words:
-            parts = terms_of([word], spoken)
+            parts = self._as_said(word, terms_of([word], spoken))
             if len(parts) > 1 and is_numbered(whole := parts[0].key) and looked < _LOOKED_UP:
                 looked += 1
                 if whole not in self.postings:
                     parts = [part for part in parts if not self._in_others(part.key, whole)]
             asked += parts
         return asked
+
+    def _as_said(self, word: str, parts: list[Term]) -> list[Term]:
+        """The terms of a word that nobody has said in its language, as somebody has in another."""
+        if not parts or any(part.key in self.postings for part in parts):
+            return parts
+        for language in sorted({*self._languages, DEFAULT}):
+            others = terms_of([word], language)
+            if any(other.key in self.postings for other in others):
+                return others
+        return parts
 
     def _in_others(self, part: str, whole: str) -> bool:
         """Whether letters of an identifier stand, where they were said last, in others only."""

@@ -95,6 +95,13 @@ class Postings:
         posting = self._postings.get(term)
         return len(posting.numbers) if posting else 0
 
+    def numbers(self, term: str) -> np.ndarray:
+        """The passages that hold a term, ascending."""
+        import numpy as np
+
+        posting = self._postings.get(term)
+        return np.array(posting.numbers if posting else (), np.int32)
+
     def last_held(self, term: str, count: int) -> list[tuple[str, ...]]:
         """The terms of the last few passages that hold a term."""
         posting = self._postings.get(term)

@@ -38,18 +38,46 @@ _COURTESIES = frozenset(
         "lot lovely luck make mind morning much nice night nope perfect pleasure problem",
         "right said say see sense sorry sound super sure talk tell thank thanks thanked that",
         "think thx true try understand understood wait welcome well wonderful worry yep",
+        "adiós alles beaucoup bitte bonjour ciao dank danke genau gracias grazie gut hallo hola",
+        "ja klar merci muchas nein non obrigada obrigado olá oui prima salut schön sí tschüss",
+        "vielen",
     )
     for word in line.split()
 )
 _INTERJECTIONS = frozenset(
     word for line in ("hey hi no oh ok okay please really wow yeah yes",) for word in line.split()
 )
+_SET_PHRASES = re.compile(
+    r"\b(?:happy new year|merry christmas|happy (?:birthday|holidays|weekend)|bye for now"
+    r"|(?:see|talk to|speak to) you (?:\w+ )?(?:around|later|monday|soon|then|tomorrow|tonight)"
+    r"|(?:talk|speak) (?:again )?(?:later|soon|tomorrow)|(?:let['’]s |let us )?move on|take care"  # noqa: RUF001 - as phones write
+    r"|(?:gute|schönen?|guten) (?:abend|morgen|nacht|tag)|bis (?:bald|morgen|später)"
+    r"|au revoir|bonne (?:journée|nuit|soirée)|hasta luego|buen(?:as|os) (?:noches|días|tardes)"
+    r"|sounds like a plan|what do you mean)\b"
+)
+"""What is said to greet or to go on, and has words that would be looked for."""
+
+_OF_FORM = re.compile(
+    r"(?:please )?(?:(?:can|could|would) you (?:please )?)?(?:(?:do|explain|format|give|make|put|"
+    r"rephrase|repeat|rewrite|say|shorten|show|summari[sz]e|translate|write) (?:it|me|that|them|"
+    r"this) ?)?(?:(?:again|a|an|as|bit|in|into|little|more|much|one|to) )*(?:again|bullet points|"
+    r"chinese|clearer|detail|english|french|german|italian|json|list|longer|markdown|once more|"
+    r"other words|paragraph|polite|portuguese|sentence|shorter|simpler|spanish|table)(?: please)?"
+)
+"""What asks for the last answer in another form: it is there to be seen."""
 _COURTESIES_WITHOUT_SPACES = re.compile(
     "(?:谢谢|多谢|感谢|好的?|嗯+|哦+|你好|您好|早上?好?|晚上好|晚安|再见|拜拜|明白|知道|收到|哈+|"
     "不客气|没问题|没事|继续|可以|不错|太棒|对的?|是的?|行|[你您啊呀吧呢了哟嘛吗]|"
     "ありがとう|ございます?|こんにちは|おはよう|はい|了解|です|감사합니다|안녕하세요|네|ขอบคุณ|ครับ|ค่ะ|สวัสดี)+"
 )
 """What is said to be polite or to go on, in the words themselves: it asks for nothing."""
+
+_ASKING = (
+    "again ask find give hello hey hi know let like look need please recall remember remind say "
+    "send show tell thank thanks think want wonder"
+)
+
+_DIGITS_OF_A_CHOICE = 2
 
 _MOST_COURTEOUS = 10
 """Words of a message that is looked at for whether it tells anything."""
@@ -108,10 +136,18 @@ def participant_asked(question: str, participants: Iterable[str]) -> str | None:
 
 
 def is_small_talk(text: str) -> bool:
-    """Whether a message is nothing but thanks, a greeting, agreement: "thanks!", "ok, go on"."""
+    """Whether a message looks for nothing that was said: "thanks!", "ok, go on", "as a table".
+
+    Nor does the number of a choice, which stands alone.
+    """
     if len(text) > 200:
         return False
-    return _is_courteous(words_of(text.lower()))
+    words = words_of(text.lower())
+    if len(words) == 1 and words[0].isdecimal() and len(words[0]) <= _DIGITS_OF_A_CHOICE:
+        return True
+    if _OF_FORM.fullmatch(" ".join(words)):
+        return True
+    return _is_courteous(words_of(_SET_PHRASES.sub(" ok ", text.lower())))
 
 
 def _is_courteous(words: list[str]) -> bool:
@@ -134,6 +170,12 @@ def tells_something(text: str, words: list[str]) -> bool:
     if len(words) > _MOST_COURTEOUS or _NO.match(text):
         return True
     return not (_ACKNOWLEDGED.fullmatch(text) or _is_courteous([word.lower() for word in words]))
+
+
+@cache
+def asking_keys() -> frozenset[str]:
+    """The terms by which something is asked for, and which say nothing of what: "tell me"."""
+    return frozenset(term.key for word in _ASKING.split() for term in terms(word, "english"))
 
 
 @cache

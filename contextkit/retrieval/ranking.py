@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import address_of
-from contextkit.retrieval.questions import participant_asked, role_asked
+from contextkit.retrieval.questions import asking_keys, participant_asked, role_asked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +51,7 @@ STEPS = (
     "session",
     "neighbours",
     "standing",
+    "echoes",
 )
 """What `rank` can leave out, to measure what each step gives."""
 
@@ -107,6 +108,8 @@ def rank(
             scores = np.where(known, share * scores + (1 - share) * near, scores)
         if "standing" not in without and corpus.speaker_number("assistant") is not None:
             scores = scores + STANDING * corpus.standing.values
+        if "echoes" not in without:
+            scores = scores / echoing(corpus, question, scores)
         told: np.ndarray = np.round(scores, 6)
         return told
 
@@ -238,6 +241,43 @@ def session_best(corpus: Corpus, scores: np.ndarray) -> np.ndarray:
         left[at[np.searchsorted(at, starts)]] = -np.inf
     means: np.ndarray = np.repeat(total / np.minimum(lengths, SESSION_BEST), lengths)
     return means
+
+
+def echoes(corpus: Corpus, question: str) -> np.ndarray:
+    """The passages that say nothing but what a question does, ascending.
+
+    Whoever asks again finds the question that was asked before, in other words, best of all.
+    """
+    import numpy as np
+
+    held = np.zeros(len(corpus), np.int32)
+    for term in {*corpus.term_weights(question), *corpus.name_terms(), *asking_keys()}:
+        held[corpus.postings.numbers(term)] += 1
+    # A term that only the date of a passage has counts as said: it is no matter, being asked for.
+    numbers: np.ndarray = np.flatnonzero(
+        (held >= corpus.distinct.values) & (corpus.distinct.values > 0)
+    )
+    return numbers
+
+
+def echoing(corpus: Corpus, question: str, scores: np.ndarray) -> np.ndarray:
+    """How many times less echoes count: the n-th best of them n times, until answers have room.
+
+    They are not left out: "I went to Rome" answers "Did I go to Rome?". The very same text answers
+    nothing.
+
+    Returns:
+        Divisors, shape (len(corpus),): 1 for all others.
+    """
+    import numpy as np
+
+    numbers = echoes(corpus, question)
+    divisors = np.ones(len(corpus))
+    best = numbers[np.lexsort((-numbers, -np.round(scores[numbers], 6)))]
+    divisors[best] = np.arange(1, len(best) + 1)
+    same = [number for number in numbers.tolist() if corpus.passages[number].text == question]
+    divisors[same] = np.inf
+    return divisors
 
 
 def dense_scores(corpus: Corpus, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -95,6 +95,8 @@ _MONTHS = (
 )
 _CLOCK = re.compile(r"\d\d?:\d\d[:.\d]*(?:\s*[AaPp]\.?[Mm]\b\.?)?")
 _DAY = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
+_MOST_DAYS = 20  # of one text: in a table of dates none is what it is about
+_DOTTED = re.compile(r"\b(\d\d?)\.\s?(\d\d?)\.\s?(\d{4})\b")
 
 _ALL_STOP_WORDS = frozenset().union(*STOP_WORDS.values())
 
@@ -172,14 +174,26 @@ def date_terms(date: str) -> list[Term]:
     return list(_dated(_CLOCK.sub(" ", date)))
 
 
+def dates_in(text: str) -> list[Term]:
+    """The days that a text has in figures, as 2026-05-08 or 8.5.2026, by the names of their months.
+
+    Months in English.
+    """
+    days = [(month, day) for _, month, day in _DAY.findall(text)]
+    days += [(month, day) for day, month, _ in _DOTTED.findall(text)]
+    named = " ".join(_of_month(month, day) for month, day in days[:_MOST_DAYS])
+    return terms(named, DEFAULT) if named else []
+
+
 @lru_cache(maxsize=1 << 12)
 def _dated(date: str) -> tuple[Term, ...]:
-    named = "".join(
-        f" {int(day)} {_MONTHS[int(month) - 1]}"
-        for _, month, day in _DAY.findall(date)
-        if 1 <= int(month) <= len(_MONTHS)
-    )
-    return tuple(terms(date + named, DEFAULT))
+    named = (_of_month(month, day) for _, month, day in _DAY.findall(date))
+    return tuple(terms(" ".join([date, *named]), DEFAULT))
+
+
+def _of_month(month: str, day: str) -> str:
+    known = 1 <= int(month) <= len(_MONTHS)
+    return f"{int(day)} {_MONTHS[int(month) - 1]}" if known else ""
 
 
 def language_of(words: list[str]) -> str | None:

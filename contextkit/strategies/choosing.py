@@ -83,7 +83,9 @@ class Share:
         floor = FLOOR_WITH_VECTORS if self.vectors else FLOOR
         floor *= min(1.0, FLOOR_SHARE / self.tokens)
         single = without_doubles(corpus.passages, scores, allowed, floor)
-        numbers = fill(scores, corpus.tokens.values, room, among=single)
+        # Parts of documents are cut to a size: the last one, which is shorter, is worth no more.
+        parts = corpus.passages[0].role == "document"
+        numbers = fill(scores, corpus.tokens.values, room, among=single, discount=not parts)
         chosen = {number: corpus.passages[number] for number in numbers}
         # Passages may count more together than one by one.
         while chosen and self.taken(list(chosen.values())) > self.tokens:
