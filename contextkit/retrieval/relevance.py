@@ -98,4 +98,4 @@ def matched(corpus: Corpus, question: str, among: np.ndarray | None = None) -> t
 
 def _idf(corpus: Corpus, holding: int) -> float:
     """Inverse document frequency, as `Postings.idf` has it, in a corpus of some size."""
-    return log(1 + (max(FEWEST, len(corpus)) - holding + 0.5) / (holding + 0.5))
+    return log(1 + (max(FEWEST, len(corpus.postings)) - holding + 0.5) / (holding + 0.5))

@@ -58,9 +58,8 @@ class Source(Protocol):
         """What changed for an owner since a reading; blocks for as long as its store does.
 
         Every passage says under which scope its vector is kept (`Passage.scope`). Those whose
-        scope is that of the conversation that asks are not shown to it. They are ranked among
-        the others all the same: where they may be there or not, as conversations that ask one
-        after the other have read them, the conversation has to be part of the owner.
+        scope is that of the conversation that asks are not shown to it, and it is to it as if
+        they were not there.
 
         Args:
             scope: the conversation that asks.

@@ -141,9 +141,11 @@ class Retrieve:
         def read() -> None:
             if (late := self.reading.get(owner)) is not None:
                 late.check()
-            mark = kept.mark
-            change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
-            kept.change(mark, change, lambda passage: counted(view, passage))
+            taken = False
+            while not taken:  # where another build was first, by what it did not see yet
+                mark = kept.mark
+                change: Change = source.read(scope, mark)  # may hang: nobody waits for it
+                taken = kept.change(mark, change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
             if (late := self.reading.get(owner)) is not None:
@@ -208,7 +210,7 @@ class Retrieve:
         view, question = asked.view, asked.vectors.get(QUESTION)
         with asked.kept.lock:
             self._advance(asked)  # another branch may have been asked meanwhile
-            corpus = asked.kept.corpus
+            corpus = asked.kept.corpus.without(own_key(view))
             shown = shown_keys(view)
             # A "Thanks!" beside what answers has its neighbours' weight, and tells nothing.
             allowed = asked.kept.open(shown, own_key(view)) & corpus.telling.values
