@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import Key, Passage
-from contextkit.retrieval.sources import Change
+from contextkit.retrieval.sources import Change, check_scopes
 from contextkit.scope import ScopeKey
 
 if TYPE_CHECKING:
@@ -127,9 +127,14 @@ class Kept:
 
         Returns:
             A mask, shape (len(corpus),).
+
+        Raises:
+            ScopeError: some are of another tenant or user than the one that asks.
         """
         import numpy as np
 
+        if scope is not None:
+            check_scopes((held for held in self.corpus.scopes if held), scope)
         mask = self.corpus.not_of(scope)
         if mask is None:
             mask = np.ones(len(self.corpus), bool)
