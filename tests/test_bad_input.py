@@ -590,9 +590,15 @@ class Notes:
         return ("everybody",)
 
     def read(self, scope: ck.Scope, since: Any = None) -> Change:
-        if self._read is not None:
-            self._read()
-        return Change(0, [Passage(KEY, scope=("everybody",))], ())
+        whose = self._read() if self._read is not None else scope.key[:1]
+        return Change(0, [Passage(KEY, scope=whose)], ())
+
+
+class AsyncNotes(Notes):
+    """The same, async."""
+
+    async def read(self, scope: ck.Scope, since: Any = None) -> Change:  # type: ignore[override]
+        return super().read(scope, since)
 
 
 KEY = "The key of the garden shed hangs behind the clock."
@@ -1144,6 +1150,7 @@ CASES: dict[str, Case] = {
     "source whose name is no word": raises(
         *(lambda odd=odd: ck.Retrieve(source=Notes(odd)) for odd in ("notes\n", "<notes>", "", 5))
     ),
+    "source that is async": raises(lambda: ck.Retrieve(source=AsyncNotes())),
     "roles that are none": raises(
         *(
             lambda odd=odd: ck.Retrieve(roles=odd)
@@ -1170,6 +1177,7 @@ CASES: dict[str, Case] = {
     "source that fails": retrieving(read=fail),
     "source that does not come back": retrieving(read=hang),
     "source without a scope": retrieving(scope=None),
+    "source that gives what is another's": retrieving(read=lambda: ("globex", "boss")),
     "passage that tries to end its block": passage_breaking_out,
     "name that tries to end its label": name_breaking_out,
     "message larger than the share": larger_than_the_share,

@@ -113,8 +113,11 @@ def test_conversations_of_hostile_names_are_told_apart(store: ck.SQLiteStore) ->
     assert [passage.text for passage in read] == [f"said in {name}" for name in names]
     assert [passage.source for passage in read] == names
     for name in names:
-        others = ck.Recall(store).read(ck.Scope("acme", "u1", name)).added
-        assert [passage.source for passage in others] == [n for n in names if n != name]
+        scope = ck.Scope("acme", "u1", name)
+        every = ck.Recall(store).read(scope).added
+        assert [passage.source for passage in every if passage.scope != scope.key] == [
+            n for n in names if n != name
+        ]
 
 
 @pytest.mark.parametrize("nobody", NOBODIES, ids=lambda value: f"{value!r:.40}")

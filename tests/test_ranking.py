@@ -351,6 +351,60 @@ def test_what_was_taken_away_again_leaves_no_trace(kept: Any, gone: Any, early: 
                 )
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.lists(passages, max_size=5)), max_size=7))
+def test_what_is_left_out_counts_for_nothing(blocks: Any) -> None:
+    """A corpus without a scope finds what a corpus finds that never had it."""
+    whole, others, numbers = Corpus("english"), Corpus("english"), []
+    for block, (scope, some) in enumerate(blocks):
+        for passage in some:
+            said = replace(passage, scope=(scope,), session=10 * block + passage.session)
+            whole.append(said)
+            if scope != "b":
+                numbers.append(len(whole) - 1)
+                others.append(said)
+    asked = ("the dog", "Which greyhound did you see, Owen?", "狗", "a word", "")
+    for vector in (None, vector_of("any")):
+        if vector is not None:
+            wanted = [corpus.wanted_by_scope("a word") for corpus in (whole, others)]
+            assert whole.wanted_by_scope("a word", without=("b",)) == wanted[1]
+            assert whole.wanted_by_scope("a word", without=("d",)) == wanted[0]
+            with_vectors(whole)
+            with_vectors(others)
+        seen = whole.without(("b",))
+        assert seen.spoken_most == others.spoken_most
+        assert seen.participants.keys() == others.participants.keys()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(words, "FEWEST", 1)
+            for question in asked:
+                scores = rank(seen, question, vector=vector, asker="Owen")
+                expected = rank(others, question, vector=vector, asker="Owen")
+                assert np.allclose(scores[numbers], expected, atol=2e-6)
+                assert scores.sum() == pytest.approx(expected.sum(), abs=1e-4), "others have none"
+                among = np.isin(np.arange(len(whole)), numbers)
+                assert is_relevant(seen, question, vector, among=among) == is_relevant(
+                    others, question, vector
+                )
+                assert seen.term_weights(question) == others.term_weights(question)
+        assert len(whole) == sum(len(some) for _, some in blocks), "and the whole stays whole"
+        assert whole.without(("d",)) is whole
+
+
+def test_words_that_are_left_out_take_nobodys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "FEWEST", 3)
+    near = [f"near{n}" for n in range(2 * words.NEAREST)]
+    held, others = words.WordVectors(), words.WordVectors()
+    for n, word in enumerate(near):
+        held.add(word, unit(1, 0.01 * n))
+    for vectors in (others, held):
+        for word, way in {"asked": (1,), "far": (1, 1), "away": (-1,), "out": (-1, -1)}.items():
+            vectors.add(word, unit(*way))
+    assert "far" not in dict(held.nearest(["asked"], {})["asked"])
+    assert held.without(near).nearest(["asked"], {}) == others.nearest(["asked"], {})
+    assert "far" in dict(others.nearest(["asked"], {})["asked"])
+    assert held.without(["asked"]).nearest(["asked"], {}) == {}
+
+
 def test_adding_a_passage_costs_the_same_however_many_there_are() -> None:
     few, many = corpus_of(*(["We met."] * 50)), corpus_of(*(["We met."] * 3_000))
     corpus_of("We met Ann.")  # a word is analysed once, for all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 import contextkit as ck
 from contextkit.errors import InputError
 from contextkit.records import record_to_json
+from contextkit.retrieval import words as words_of_corpus
 from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.corpus import Corpus
-from contextkit.retrieval.passages import Passage
+from contextkit.retrieval.passages import Passage, address_of
 from contextkit.retrieval.sources import Change, changed
 from tests.recall_stores import Four
+from tests.retrieved import Embedder
 from tests.support import builder
 
 
@@ -29,6 +32,10 @@ class Counting(ck.SQLiteStore):
     def __init__(self) -> None:
         super().__init__(":memory:")
         self.loads: list[tuple[str, int]] = []
+        self.erased = ""
+
+    def conversations(self, scope: ck.Scope) -> list[tuple[str, int]]:
+        return [entry for entry in super().conversations(scope) if entry[0] != self.erased]
 
     def load_since(self, scope: ck.Scope, version: int) -> list[dict[str, Any]]:
         self.loads.append((scope.conversation, version))
@@ -57,6 +64,33 @@ def size_of(user: Any) -> int:
 
 def texts(change: Change) -> list[str]:
     return [passage.text for passage in change.added]
+
+
+class Analysed:
+    """Notes the texts that are analysed for a corpus."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.texts: list[str] = []
+        append = Corpus.append
+
+        def noted(corpus: Corpus, passage: Passage) -> None:
+            self.texts.append(passage.text)
+            append(corpus, passage)
+
+        monkeypatch.setattr(Corpus, "append", noted)
+
+    def taken(self) -> list[str]:
+        taken, self.texts = self.texts, []
+        return taken
+
+
+def recalling(store: ck.SQLiteStore, **more: Any) -> ck.ContextBuilder:
+    retrieve = ck.Retrieve(source=ck.Recall(store), share=150, **more)
+    return builder(900, tail=[retrieve])
+
+
+def asked(by: ck.ContextBuilder, name: str, *messages: Any) -> ck.Context:
+    return by.build(ck.History(messages, scope=scope(name)))
 
 
 # -- what is recalled ------------------------------------------------------------------------
@@ -143,8 +177,12 @@ def test_only_what_is_new_is_read(store: Counting) -> None:
     assert store.loads == [("a", 2)]
 
 
-def test_what_is_recalled_does_not_depend_on_who_asked_before(store: Counting) -> None:
+@pytest.mark.parametrize("way", ["words", "vectors"])
+def test_what_is_recalled_does_not_depend_on_who_asked_before(
+    store: Counting, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same bytes in a process that has served other conversations, and in one that has not."""
+    monkeypatch.setattr(words_of_corpus, "FEWEST", 5)
     numbers = Random(1)
     words = ["vault", "garden", "fox", "river", "lamp", "violin", "bread", "moon", "ship", "ring"]
 
@@ -152,7 +190,8 @@ def test_what_is_recalled_does_not_depend_on_who_asked_before(store: Counting) -
         return f"the {' '.join(numbers.choices(words, k=6))} of {numbers.randrange(20)}"
 
     def asks() -> ck.ContextBuilder:
-        return builder(900, tail=[ck.Retrieve(source=ck.Recall(store), share=150)])
+        index = ck.VectorIndex(Embedder()) if way == "vectors" else None
+        return recalling(store, index=index, seconds=60)
 
     def sent(by: ck.ContextBuilder, name: str, question: str) -> Any:
         history = ck.History([question], scope=scope(name))
@@ -167,26 +206,162 @@ def test_what_is_recalled_does_not_depend_on_who_asked_before(store: Counting) -
         assert sent(warm, name, question) == sent(asks(), name, question), turn
 
 
-def test_the_conversation_that_asks_is_not_read(store: Counting) -> None:
-    say(store, "a", "a0")
-    say(store, "b", "b0")
-    recall = ck.Recall(store)
-    change = recall.read(scope("b"))
+def test_a_conversation_that_is_the_only_one_is_read_when_another_one_asks(
+    store: Counting,
+) -> None:
+    recall, change = ck.Recall(store), Change(0, [], ())
     for turn in range(3):
-        say(store, "b", f"b{turn + 1}")
-        change = recall.read(scope("b"), change.mark)
-        assert (change.kept, change.added) == (1, [])
-    assert [name for name, _ in store.loads] == ["a"]
-    other = recall.read(scope("c"))
-    assert texts(other) == ["a0", "b0", "b1", "b2", "b3"]
-    # What another one has read of it is not given to itself.
-    store.loads.clear()
-    say(store, "b", "b4")
-    back = recall.read(scope("b"), change.mark)
-    assert (back.kept, back.added, store.loads) == (1, [], [])
-    say(store, "c", "c0")
-    back = recall.read(scope("b"), back.mark)
-    assert (back.kept, texts(back)) == (1, ["c0"])
+        say(store, "a", f"a{turn}")
+        change = recall.read(scope("a"), change.mark)
+        assert (change.kept, change.added, store.loads) == (0, [], [])
+    change = recall.read(scope("b"), change.mark)
+    assert texts(change) == ["a0", "a1", "a2"]
+    say(store, "a", "a3")
+    change = recall.read(scope("a"), change.mark)
+    assert (change.kept, texts(change)) == (3, ["a3"]), "what others know is kept up"
+
+
+def test_another_conversation_of_a_user_analyses_only_what_is_new(
+    store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysed, built = Analysed(monkeypatch), recalling(store)
+    for name in "abcdefgh":
+        say(store, name, *(f"the {name}{n} of the garden" for n in range(5)))
+
+    def ask(name: str) -> list[str]:
+        context = asked(built, name, "what of the garden?")
+        assert context.report.failures == ()
+        assert "of the garden" in str(context.messages[-1])
+        return [text.split()[1] for text in analysed.taken()]
+
+    def texts_of(name: str, count: int = 5) -> list[str]:
+        return [f"{name}{n}" for n in range(count)]
+
+    assert ask("new") == [text for name in "abcdefgh" for text in texts_of(name)]
+    assert ask("newer") == [], "of 40 messages none again"
+    say(store, "newer", "the newer0 of the garden")
+    assert ask("newest") == ["newer0"]
+    assert ask("h") == [], "nor for one of those that are in it"
+    # One that goes on stands at the end: what stood behind it is analysed again, and no more.
+    say(store, "h", "the h5 of the garden")
+    assert ask("h") == ["newer0", *texts_of("h", 6)]
+    say(store, "newer", "the newer1 of the garden")
+    assert ask("newer") == [*texts_of("h", 6), "newer0", "newer1"]
+    say(store, "newer", "the newer2 of the garden")
+    assert ask("h") == ["newer2"]
+
+
+def test_what_came_late_serves_the_next_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, go_on, readers = threading.Event(), threading.Event(), []
+
+    class Slow(Counting):
+        def load_since(self, of: ck.Scope, version: int) -> list[dict[str, Any]]:
+            readers.append(threading.current_thread())
+            here.set()
+            assert go_on.wait(60)
+            return super().load_since(of, version)
+
+    with Slow() as store:
+        say(store, "41", "My cat is called Mia.")
+        built, analysed = recalling(store, seconds=0.5), Analysed(monkeypatch)
+        late = asked(built, "42", "What is my cat called?")
+        assert "DeadlinePassed" in late.report.failures[0]
+        assert here.wait(60)
+        go_on.set()
+        [reader] = readers
+        reader.join(60)
+        assert len(analysed.taken()) == 1
+        context = asked(built, "43", "What is my cat called?")
+        assert "Mia" in str(context.messages[-1])
+        assert (len(readers), analysed.taken()) == (1, [])
+
+
+def test_what_another_build_took_in_meanwhile_is_brought_up_to_date(store: Counting) -> None:
+    """A build knows what was in the store when it asked, though another one read before that."""
+    say(store, "41", "My cat is called Mia.")
+    read, came = threading.Event(), threading.Event()
+    builds: list[threading.Thread] = []
+
+    class Meeting(ck.Recall):
+        def read(self, of: ck.Scope, since: Any = None) -> Change:
+            if of.conversation == "first":
+                change = super().read(of, since)
+                read.set()
+                assert came.wait(60)
+                return change
+            change = super().read(of, since)
+            came.set()
+            builds[0].join(60)  # the other one takes in what it read
+            return change
+
+    built = builder(900, tail=[ck.Retrieve(source=Meeting(store), share=150, seconds=60)])
+    builds.append(threading.Thread(target=asked, args=(built, "first", "What is my cat called?")))
+    builds[0].start()
+    assert read.wait(60)
+    say(store, "40", "My dog is called Rex.")
+    context = asked(built, "second", "What is my dog called?")
+    assert "Rex" in str(context.messages[-1])
+
+
+# -- the conversation that asks --------------------------------------------------------------
+
+
+def test_nothing_of_the_conversation_that_asks_comes_back_whatever_became_of_it(
+    store: Counting,
+) -> None:
+    """Also not what only the store has of it: the branch that was left, an answer of before."""
+    cat = "My cat is called Mia."
+    say(store, "a", cat, {"role": "assistant", "content": "A cat called Mia, how nice."})
+    say(store, "b", "My cat eats fish.")
+    built = recalling(store)
+    for messages in (
+        ["What is my cat called?"],
+        [cat, {"role": "assistant", "content": "I see."}, "What is my cat called?"],
+        ["Good morning.", {"role": "assistant", "content": "Hello."}, "What is my cat called?"],
+    ):
+        context = asked(built, "a", *messages)
+        assert context.report.failures == ()
+        assert "called Mia" not in str(context.messages[-1])
+        assert "eats fish" in str(context.messages[-1])
+        assert "called Mia" in str(asked(built, "c", *messages).messages[-1])
+
+
+def test_a_conversation_that_is_erased_is_gone_for_the_others(store: Counting) -> None:
+    say(store, "a", "My cat is called Mia.")
+    say(store, "b", "My cat eats fish.")
+    built = recalling(store)
+    assert "Mia" in str(asked(built, "c", "What is my cat called?").messages[-1])
+    store.erased = "a"
+    context = asked(built, "c", "What is my cat called?")
+    assert "Mia" not in str(context.messages[-1])
+    assert "eats fish" in str(context.messages[-1])
+
+
+def test_what_is_spoken_of_here_is_not_common_elsewhere(store: Counting) -> None:
+    said = [f"My cat Mia is called number {n}: what does a cat eat?" for n in range(60)]
+    say(store, "a", *said)
+    say(store, "b", "My other cat is called Rex.", "We went to the sea.")
+    context = asked(recalling(store), "a", "What is my other cat called?")
+    assert "Rex" in str(context.messages[-1])
+
+
+def test_nothing_of_the_conversation_that_asks_is_embedded_for_it(store: Counting) -> None:
+    embedder = Embedder()
+    index = ck.VectorIndex(embedder)
+    say(store, "a", "My greyhound is called Rufus.", "My cat eats fish.")
+    say(store, "b", "My cat is called Mia.", "My cat eats fish.")
+    built = recalling(store, index=index)
+    assert "Mia" in str(asked(built, "a", "What is my cat called?").messages[-1])
+    sent = " ".join(embedder.texts)
+    assert "Mia" in sent
+    assert "fish" in sent, "it was said elsewhere, too"
+    assert "Rufus" not in sent
+    assert "rufus" not in sent
+    kept = [address_of(text) for text in embedder.texts]
+    assert index.vectors(scope("a"), kept) == {}
+
+    assert "Rufus" in str(asked(built, "b", "What is my greyhound called?").messages[-1])
+    assert "Rufus" in " ".join(embedder.texts)
 
 
 def test_a_damaged_conversation_is_left_out_until_it_can_be_read(
@@ -241,12 +416,15 @@ def test_a_corpus_that_is_advanced_is_the_one_that_is_made_anew(
             held = [passage.key for passage in kept.corpus.passages]
             assert len(set(held)) == len(held)
             seen = [passage.text for passage in kept.corpus.passages]
-            # As one that knows nothing reads it now.
-            anew = ck.Recall(store).read(scope(name))
-            assert seen == texts(anew)
-            assert sorted(seen) == sorted(
-                f"{of} {n + 1}" for of, many in counts.items() if of != name for n in range(many)
-            )
+            # As one that knows nothing reads it now, who does not read one that is alone.
+            anew = texts(ck.Recall(store).read(scope(name)))
+            assert seen == anew or (anew == [] and counts.keys() == {name})
+            every = sorted(f"{of} {n + 1}" for of, many in counts.items() for n in range(many))
+            assert sorted(seen) == every or (seen == [] and counts.keys() == {name})
+            mask = kept.open((), scope(name).key)
+            assert [text for text, free in zip(seen, mask, strict=True) if free] == [
+                text for text in seen if not text.startswith(name)
+            ]
 
 
 passages = st.lists(st.integers(0, 3), max_size=4)

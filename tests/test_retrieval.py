@@ -391,7 +391,7 @@ def test_of_a_message_larger_than_the_share_an_excerpt_comes_back(way: str) -> N
 def test_an_excerpt_is_not_shown_twice_and_another_part_may_be(way: str) -> None:
     long = " ".join(f"Line {n} speaks of the weather in town number {n}." for n in range(300))
     page = Passage(f"{long} The code of the vault is 4711. {long} Bees live in the attic. {long}")
-    source = Given({SCOPE.key[:2]: [replace(page, source="page")]})
+    source = Given({SCOPE.key[:2]: [replace(page, source="page", scope=("tenant",))]})
     built = builder(900, tail=[retrieve(way, source=source, share=120)])
     history, said = ck.History(scope=SCOPE), []
     for question in (VAULT, VAULT, "where do the bees live?", "where do the bees live?", VAULT):
@@ -740,13 +740,146 @@ def test_a_source_reads_by_scope() -> None:
 
 
 def test_a_source_of_ones_own() -> None:
-    note = Passage("the vault is in the cellar", role="document", source="my notes", scope=("a",))
+    note = Passage("the vault is in the cellar", role="document", source="mine", scope=("tenant",))
     source = Given({("tenant", "user"): [note]})
     context = builder(tail=[ck.Retrieve(source=source, share=60)]).build(
         ck.History([VAULT], scope=SCOPE)
     )
 
     assert [one.text for one in shown(context, "notes")] == ["the vault is in the cellar"]
+
+
+class Shared(Given):
+    """A source whose conversations have one corpus in common, whoever asks; it forgets nothing."""
+
+    def __init__(self, *, anew: bool = False) -> None:
+        super().__init__({}, owner=lambda scope: ("everybody",))
+        self.anew = anew
+
+    def read(self, scope: ck.Scope, since: Any = None) -> Change:
+        own = Passage(f"the vault of {scope.user} is green", scope=scope.key[:2], source=scope.user)
+        if self.anew:
+            return Change(0, [own], ("anew",))
+        return Change(0, [own], ("read",)) if since is None else Change(1, [], since)
+
+
+@both
+@pytest.mark.parametrize(
+    ("scope", "taken"),
+    [
+        (("tenant",), True),
+        (("tenant", ""), True),
+        (("tenant", "", ""), True),
+        (("tenant", "user"), True),
+        (("tenant", "user", ""), True),
+        (("tenant", "user", "another"), True),
+        ((), False),
+        (("globex",), False),
+        (("globex", "boss"), False),
+        (("globex", "user", "conversation"), False),
+        (("globex", "", ""), False),
+        (("tenant", "boss"), False),
+        (("tenant", "boss", "conversation"), False),
+        (("Tenant", "user"), False),
+        (("tenant", "user "), False),
+        (["tenant", "user"], False),
+        (None, False),
+        ("tenant", False),
+    ],
+)
+def test_a_source_gives_what_is_of_the_tenant_and_the_user_or_nothing(
+    way: str, scope: Any, taken: bool
+) -> None:
+    """What is held against the scope is each passage: of many, a foreign one refuses them all."""
+    own = Passage("the vault is in the cellar", scope=("tenant", "user"), source="own")
+    other = Passage("SECRET: the code of the vault is 0815", scope=scope, source="other")
+    tail = [
+        retrieve(way, source=Given({SCOPE.key[:2]: [own, other]}), share=90),
+        retrieve(way, share=90),
+    ]
+    context = builder(900, tail=tail).build(asking())
+
+    assert ("0815" in wire(context)) == taken
+    assert bool(shown(context, "notes")) == taken
+    assert "4711" in shown(context)[0].text, "the build goes on"
+    if not taken and isinstance(scope, tuple):
+        [failure] = context.report.failures
+        assert "Retrieve (notes): ScopeError" in failure
+        assert "SECRET" not in failure
+        assert "globex" not in failure
+        assert "boss" not in failure
+
+
+@both
+def test_what_was_read_for_one_is_held_against_whoever_asks_of_the_same_owner(way: str) -> None:
+    embedder = Embedder()
+    index = None if way == "words" else ck.VectorIndex(embedder)
+    built = builder(900, tail=[ck.Retrieve(index, Shared(), share=90)])
+    other = ck.Scope("tenant", "boss", "conversation")
+    question = [user("which vault is green ?")]
+
+    assert "vault of user" in wire(built.build(question, scope=SCOPE))
+    embedder.texts.clear()
+    refused = built.build(question, scope=other)
+    assert "vault of" not in wire(refused)
+    assert "ScopeError" in refused.report.failures[0]
+    assert embedder.texts == []
+    assert "vault of user" in wire(built.build([user("is a vault green ?")], scope=SCOPE))
+
+
+def test_what_another_build_takes_in_meanwhile_is_held_against_the_one_that_asks() -> None:
+    question, embedder = [user("which vault is green ?")], Embedder()
+
+    def embed(texts: Sequence[str]) -> Any:
+        if not embedder.texts:
+            embedder.texts.append("once")
+            built.build(question, scope=ck.Scope("tenant", "boss", "conversation"))
+        return embedder(texts)
+
+    tail = [ck.Retrieve(ck.VectorIndex(embed), Shared(anew=True), share=90, seconds=60)]
+    built = builder(900, tail=tail)
+    context = built.build(question, scope=SCOPE)
+    assert "vault of" not in wire(context)
+    assert "ScopeError" in context.report.failures[0]
+
+
+class Awaited(Given):
+    """A source that is async."""
+
+    async def read(self, scope: ck.Scope, since: Any = None) -> Change:  # type: ignore[override]
+        return super().read(scope, since)
+
+
+class Called(Given):
+    """A source whose `read` is an object that is called, and async."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.read = _AsyncCall()  # type: ignore[assignment, method-assign]
+
+
+class _AsyncCall:
+    async def __call__(self, scope: ck.Scope, since: Any = None) -> Change:
+        return Change(0, [], ())
+
+
+@pytest.mark.parametrize("source", [Awaited({}), Called()], ids=["function", "object"])
+def test_a_source_that_is_async_is_refused_when_it_is_handed_in(source: Any) -> None:
+    with pytest.raises(InputError, match=r"^Retrieve\.source\.read: is async: .* in a thread"):
+        ck.Retrieve(source=source)
+    with pytest.raises(InputError, match=r"^Source\.read: is async"):
+        check_source(source, SCOPE)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_source_that_gives_something_to_be_awaited_says_so() -> None:
+    source = Given({})
+    source.read = lambda *given: Awaited({}).read(*given)  # type: ignore[method-assign]
+    built = builder(900, tail=[ck.Retrieve(source=source, share=90)])
+    for context in (built.build(asking()), asyncio.run(built.abuild(asking()))):
+        assert "InputError: Source.read: gives a Change, not coroutine" in str(
+            context.report.failures
+        )
 
 
 # -- contracts, settings ---------------------------------------------------------------------
@@ -759,7 +892,7 @@ def test_it_keeps_the_contract_of_strategies(way: str) -> None:
         check_index(lambda: ck.VectorIndex(Embedder()))
 
 
-NOTE = Passage("the vault is in the cellar", role="document", source="note", scope=("a",))
+NOTE = Passage("the vault is in the cellar", role="document", source="note", scope=("tenant",))
 
 
 class Breaking(Given):
@@ -775,6 +908,10 @@ class Breaking(Given):
     def owner(self, scope: ck.Scope) -> Any:
         if self.fault == "owner":
             return "tenant"
+        if self.fault == "everybody":
+            return ("tenant", "user")
+        if self.fault == "everybody of a tenant" and scope.tenant == "tenant":
+            return ("tenant", "user")
         return super().owner(scope)
 
     def read(self, scope: ck.Scope, since: Any = None) -> Change:
@@ -783,6 +920,8 @@ class Breaking(Given):
             return replace(found, kept=0, added=self.passages["tenant", "user"])
         if self.fault == "kept":
             return replace(found, kept=1)
+        if self.fault == "colleague" and scope.key[:2] == ("tenant", "user, another"):
+            return Change(0, self.passages["tenant", "user"], ("all",))
         if self.fault != "stranger" and scope.tenant != "tenant":
             return Change(0, (), ())
         return found
@@ -799,6 +938,11 @@ class Breaking(Given):
         ("", (NOTE, NOTE), "the same place"),
         ("", (replace(NOTE, scope=()),), "in whose scope"),
         ("", (replace(NOTE, text=" "),), "has a text"),
+        ("", (replace(NOTE, scope=("globex",)),), "of the tenant that asks"),
+        ("", (replace(NOTE, scope=("tenant", "boss")),), "of the tenant that asks"),
+        ("everybody", (), "another tenant or user"),
+        ("everybody of a tenant", (replace(NOTE, scope=("tenant", "user")),), "or user"),
+        ("colleague", (replace(NOTE, scope=("tenant", "user")),), "or user"),
     ],
 )
 def test_the_contract_of_sources_finds_what_breaks_it(

@@ -12,10 +12,9 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from contextkit.retrieval.bounded import Bounded
-from contextkit.retrieval.columns import Column
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import Key, Passage
-from contextkit.retrieval.sources import Change
+from contextkit.retrieval.sources import Change, check_scopes
 from contextkit.scope import ScopeKey
 
 if TYPE_CHECKING:
@@ -59,8 +58,6 @@ class Kept:
     mark: Any = None
     weigh: Callable[[Kept, int], None] | None = None
     _places: dict[Key, int] = field(default_factory=dict)
-    _scopes: dict[ScopeKey, int] = field(default_factory=dict)
-    _owners: Column = field(default_factory=lambda: Column("int32"))
 
     def advance(self, hash_of: HashOf, end: int, passage: Callable[[int], Passage | None]) -> None:
         """Hold the messages before `end`, and no other; costs what is new, or what has gone.
@@ -94,8 +91,8 @@ class Kept:
             middle = (least + most + 1) // 2
         return least
 
-    def change(self, before: Any, change: Change, passage: Callable[[Passage], Passage]) -> None:
-        """Hold what a source has now, unless another build has read it meanwhile.
+    def change(self, before: Any, change: Change, passage: Callable[[Passage], Passage]) -> bool:
+        """Hold what a source has now, unless another build has read it meanwhile; whether it was.
 
         What takes its time is done before the lock is taken: nobody who asks waits for it.
 
@@ -106,7 +103,7 @@ class Kept:
         """
         with self.changing:
             if self.mark is not before:
-                return
+                return False
             made = [passage(added) for added in change.added]
             with self.lock:
                 self._truncate(change.kept)
@@ -114,6 +111,7 @@ class Kept:
                     self._append(added)
                 self.mark = change.mark
                 self.weighed()
+        return True
 
     def weighed(self) -> None:
         """Say what it takes now, in passages."""
@@ -129,23 +127,27 @@ class Kept:
 
         Returns:
             A mask, shape (len(corpus),).
+
+        Raises:
+            ScopeError: some are of another tenant or user than the one that asks.
         """
         import numpy as np
 
-        owner = self._scopes.get(scope) if scope else None
-        mask = np.ones(len(self.corpus), bool) if owner is None else self._owners.values != owner
+        if scope is not None:
+            check_scopes((held for held in self.corpus.scopes if held), scope)
+        mask = self.corpus.not_of(scope)
+        if mask is None:
+            mask = np.ones(len(self.corpus), bool)
         mask[[place for key in shown if (place := self._places.get(key)) is not None]] = False
         return mask
 
     def _append(self, passage: Passage) -> None:
         self._places[passage.key] = len(self.corpus)
-        self._owners.append(self._scopes.setdefault(passage.scope, len(self._scopes)))
         self.corpus.append(passage)
 
     def _truncate(self, count: int) -> None:
         for passage in self.corpus.passages[count:]:
             self._places.pop(passage.key, None)
-        self._owners.truncate(count)
         self.corpus.truncate(count)
 
 

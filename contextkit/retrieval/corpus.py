@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from copy import copy
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -71,13 +72,16 @@ class Corpus:
         self.speakers = Column("int32")
         self.standing = Column("bool")
         self.telling = Column("bool")
+        self.scopes: dict[ScopeKey, int] = {}
+        self.counting: np.ndarray | None = None
         self.first_rows = Column("int64")
         self.present = Column("bool")
         self._vectors: Column | None = None
         self._languages: Counter[str] = Counter()
         self._spoken: list[str | None] = []
         self._speaker_numbers: dict[str, int] = {}
-        self._without_vector: dict[str, tuple[str, ScopeKey]] = {}
+        self._scope_numbers = Column("int32")
+        self._without_vector: dict[str, str] = {}
         self._terms_at: dict[str, list[str]] = {}
         self._wanted: dict[str, tuple[str, list[int]]] | None = None
         self._pieces: OrderedDict[int, Pieces] = OrderedDict()
@@ -104,7 +108,7 @@ class Corpus:
             new = self.postings.append([term.key for term in said], [term.key for term in dated])
             for term in (*said, *dated) if new else ():
                 if term.key in new and term.word and term.key not in self._without_vector:
-                    self._without_vector[term.key] = term.word, passage.scope
+                    self._without_vector[term.key] = term.word
                     self._terms_at.setdefault(address_of(term.word), []).append(term.key)
             self.tokens.append(passage.tokens)
             self.distinct.append(len({term.key for term in said}))
@@ -114,6 +118,7 @@ class Corpus:
             self.speakers.append(
                 self._speaker_numbers.setdefault(_speaker(passage), len(self._speaker_numbers))
             )
+            self._scope_numbers.append(self.scopes.setdefault(passage.scope, len(self.scopes)))
             self.standing.append(passage.role == "user" and is_standing(passage.text))
             self.telling.append(passage.role == "document" or tells_something(passage.text, words))
             self.passages.append(passage)
@@ -133,8 +138,8 @@ class Corpus:
             gone = self.postings.truncate(count)
             self.words.discard(gone)
             for term in gone:
-                if wanted := self._without_vector.pop(term, None):
-                    self._terms_at[address_of(wanted[0])].remove(term)
+                if word := self._without_vector.pop(term, None):
+                    self._terms_at[address_of(word)].remove(term)
             for spoken in self._spoken[count:]:
                 if spoken:
                     self._languages[spoken] -= 1
@@ -143,26 +148,55 @@ class Corpus:
             speakers = int(self.speakers.values[:count].max(initial=-1)) + 1
             for name in list(self._speaker_numbers)[speakers:]:
                 del self._speaker_numbers[name]
+            scopes = int(self._scope_numbers.values[:count].max(initial=-1)) + 1
+            for scope in list(self.scopes)[scopes:]:
+                del self.scopes[scope]
             rows = int(self.first_rows.values[count])
             self.present.truncate(rows)
             if self._vectors is not None:
                 self._vectors.truncate(rows)
             self.sitting_starts.truncate(int(self.sittings.values[count - 1]) + 1 if count else 0)
-            for column in (
-                self.tokens,
-                self.distinct,
-                self.sittings,
-                self.speakers,
-                self.standing,
-                self.telling,
-            ):
+            columns = (self.tokens, self.distinct, self.sittings, self.speakers, self.standing)
+            for column in (*columns, self.telling, self._scope_numbers, self.first_rows):
                 column.truncate(count)
-            self.first_rows.truncate(count)
             for number in [number for number in self._pieces if number >= count]:
                 del self._pieces[number]
             del self._spoken[count:]
             del self.passages[count:]
             self._wanted = None
+
+    def without(self, scope: ScopeKey | None) -> Corpus:
+        """The corpus as it would be without the passages of a scope, under the same numbers.
+
+        They say nothing then of how rare a word is, who speaks and what is near: whether they are
+        here does not change what is found among the others. To be asked under the lock, and not
+        to be changed.
+        """
+        import numpy as np
+
+        with self.lock:
+            counting = self.not_of(scope)
+            if counting is None:
+                return self
+            left_out = np.flatnonzero(~counting).tolist()
+            seen = copy(self)
+            seen.counting = counting
+            seen.postings = self.postings.among(counting)
+            if len(self.words):
+                seen.words = self.words.without(self.postings.only_in(left_out))
+            spoken = Counter(filter(None, map(self._spoken.__getitem__, left_out)))
+            seen._languages = self._languages - spoken  # noqa: SLF001 - its own kind
+            speaking = set(np.unique(self.speakers.values[counting]).tolist())
+            names = {name: at for name, at in self._speaker_numbers.items() if at in speaking}
+            seen._speaker_numbers = names  # noqa: SLF001 - its own kind
+            return seen
+
+    def not_of(self, scope: ScopeKey | None) -> np.ndarray | None:
+        """Which passages are not of a scope, a mask; None where none is."""
+        if scope is None or scope not in self.scopes:
+            return None
+        mask: np.ndarray = self._scope_numbers.values != self.scopes[scope]
+        return mask
 
     def pieces(self, number: int) -> Pieces:
         """A long passage in pieces, for excerpts: made when they are first asked for."""
@@ -286,25 +320,39 @@ class Corpus:
             words.update(some)
         return words
 
-    def wanted_by_scope(self, question: str = "") -> dict[ScopeKey, dict[str, str]]:
+    def wanted_by_scope(
+        self, question: str = "", without: ScopeKey | None = None
+    ) -> dict[ScopeKey, dict[str, str]]:
         """The same, texts and words, by the scope that each vector is kept in, `Passage.scope`.
 
         A word belongs to the first passage that has it, so that nothing of a conversation is left
         where its scope is forgotten; one that only the question has is under no scope, `()`.
+
+        Args:
+            question: whose words are wanted, too.
+            without: a scope of which nothing is wanted.
         """
         with self.lock:
+            seen = self.without(without)
             wanted: dict[ScopeKey, dict[str, str]] = {}
             for address, (text, rows) in self._missing().items():
-                owner = int(self.first_rows.values.searchsorted(rows[0], side="right")) - 1
-                wanted.setdefault(self.passages[owner].scope, {})[address] = text
-            for scope, words in self._wanted_words(question).items():
+                for row in rows:  # one text may be of several passages
+                    owner = int(self.first_rows.values.searchsorted(row, side="right")) - 1
+                    if seen.counting is None or seen.counting[owner]:
+                        wanted.setdefault(self.passages[owner].scope, {})[address] = text
+                        break
+            for scope, words in seen._wanted_words(question).items():  # noqa: SLF001 - its own kind
                 wanted.setdefault(scope, {}).update(words)
             return wanted
 
     def _wanted_words(self, question: str) -> dict[ScopeKey, dict[str, str]]:
         """Words by address, by the scope of the passage that brought each."""
         with self.lock:
-            found = list(self._without_vector.values())
+            found = [
+                (word, self.passages[first].scope)
+                for term, word in self._without_vector.items()
+                if (first := self.postings.first(term)) is not None
+            ]
             found += [
                 (term.word, ())
                 for term in self.question_terms(question)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from math import log
 from typing import TYPE_CHECKING
 
@@ -41,12 +43,14 @@ class Postings:
         self._held: list[tuple[str, ...]] = []
         self._lengths = Column("int32")
         self._total = 0
+        self._counting: np.ndarray | None = None
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._held) if self._counting is None else self._count
 
     def __contains__(self, term: object) -> bool:
-        return term in self._postings
+        return isinstance(term, str) and self.first(term) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._postings)
@@ -90,22 +94,48 @@ class Postings:
         self._lengths.truncate(count)
         return gone
 
+    def among(self, counting: np.ndarray) -> Postings:
+        """The postings of some passages, as if there were no others; to be asked, not changed.
+
+        Args:
+            counting: which count: a mask. The others keep their numbers.
+        """
+        seen = copy(self)
+        lengths = self._lengths.values[counting]
+        seen._counting, seen._count = counting, len(lengths)  # noqa: SLF001 - its own kind
+        seen._total = int(lengths.sum())  # noqa: SLF001 - its own kind
+        return seen
+
+    def only_in(self, numbers: Sequence[int]) -> list[str]:
+        """The terms that no other passages hold than these."""
+        held = Counter(chain.from_iterable(self._held[number] for number in numbers))
+        return [term for term, count in held.items() if count == len(self._postings[term].numbers)]
+
     def frequency(self, term: str) -> int:
         """How many passages hold a term."""
         posting = self._postings.get(term)
-        return len(posting.numbers) if posting else 0
+        if posting is None or self._counting is None:
+            return len(posting.numbers) if posting else 0
+        return int(self._counting[_array(posting.numbers)].sum())
+
+    def first(self, term: str) -> int | None:
+        """The number of the first passage that holds a term; None where none does."""
+        posting = self._postings.get(term)
+        return next(filter(self._counts, posting.numbers), None) if posting else None
 
     def numbers(self, term: str) -> np.ndarray:
         """The passages that hold a term, ascending."""
-        import numpy as np
-
         posting = self._postings.get(term)
-        return np.array(posting.numbers if posting else (), np.int32)
+        numbers = _array(posting.numbers if posting else array("i"))
+        return numbers if self._counting is None else numbers[self._counting[numbers]]
 
     def last_held(self, term: str, count: int) -> list[tuple[str, ...]]:
         """The terms of the last few passages that hold a term."""
         posting = self._postings.get(term)
-        return [self._held[number] for number in posting.numbers[-count:]] if posting else []
+        if posting is None:
+            return []
+        last = [*islice(filter(self._counts, reversed(posting.numbers)), count)]
+        return [self._held[number] for number in reversed(last)]
 
     def idf(self, term: str) -> float:
         """Inverse document frequency: ln(1 + (n - df + 1/2) / (df + 1/2)), as in Lucene's BM25."""
@@ -119,8 +149,20 @@ class Postings:
         posting = self._postings.get(term)
         if posting is None:
             return np.empty(0, np.int32), np.empty(0)
-        numbers = np.array(posting.numbers, np.int32)
+        numbers = _array(posting.numbers)
         counts = np.array(posting.counts, np.float64)
+        if self._counting is not None:
+            counting = self._counting[numbers]
+            numbers, counts = numbers[counting], counts[counting]
         lengths = self._lengths.values[numbers] * (len(self) / max(1, self._total))
         norm = self._saturation * (1 - self._length + self._length * lengths)
         return numbers, self.idf(term) * counts * (self._saturation + 1) / (counts + norm)
+
+    def _counts(self, number: int) -> bool:
+        return self._counting is None or bool(self._counting[number])
+
+
+def _array(numbers: array[int]) -> np.ndarray:
+    import numpy as np
+
+    return np.array(numbers, np.int32)  # a copy: an array whose buffer is in use cannot grow

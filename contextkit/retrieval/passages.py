@@ -34,7 +34,8 @@ class Passage:
             whole number: that of a passage from elsewhere is no count.
         scope: the scope that its vector is kept in, where it is not that of the conversation that
             asks: of another conversation its (tenant, user, conversation); of a document
-            (tenant, user, ""), or (tenant, "", "") where all users of the tenant have it.
+            (tenant, user, ""), or (tenant, "", "") where all users of the tenant have it. What a
+            source gives always has one.
         source: where it is from: the name of a document, or the conversation.
         number: its place there: the number of the message, or of the part of a document.
     """

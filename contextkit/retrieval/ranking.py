@@ -42,6 +42,7 @@ LONG, DISCOUNT = 100, 0.6
 are as good leave room for more."""
 
 _FIRST = 1_000
+_ALL = slice(None)
 
 STEPS = (
     "terms",
@@ -77,13 +78,14 @@ def rank(
         without: steps left out, of `STEPS`; without "terms" the vectors decide alone.
 
     Returns:
-        Scores, shape (len(corpus),).
+        Scores, shape (len(corpus),); 0 for those that do not count, in a corpus without some.
     """
     import numpy as np
 
     with corpus.lock:
-        if not len(corpus):
-            return np.zeros(0)
+        if not len(corpus.postings):
+            return np.zeros(len(corpus))
+        counting = _ALL if corpus.counting is None else corpus.counting
         mine = (
             np.zeros(len(corpus), bool)
             if "speaker" in without
@@ -94,15 +96,15 @@ def rank(
         none = 0.0  # what a passage has that says nothing of it
         if "session" not in without:
             prior = SESSION_LEXICAL * session_best(corpus, lexical)
-            lexical, none = lexical + prior, float(prior.min())
-        scores = min_max(lexical, none)
+            lexical, none = lexical + prior, float(prior[counting].min())
+        scores = min_max(lexical, none, among=counting)
         if vector is not None and corpus.vectors is not None:
             near, known = dense_scores(corpus, np.asarray(vector, np.float32))
             if "neighbours" not in without:
                 near = with_neighbours(corpus, near)
             if "session" not in without:
                 near = near + SESSION_DENSE * session_best(corpus, near)
-            near = min_max(near + SPEAKER_DENSE * mine)
+            near = min_max(near + SPEAKER_DENSE * mine, among=counting)
             share = 0.0 if "terms" in without else LEXICAL
             # A passage whose vector is not there yet goes by its words alone.
             scores = np.where(known, share * scores + (1 - share) * near, scores)
@@ -111,6 +113,8 @@ def rank(
         if "echoes" not in without:
             scores = scores / echoing(corpus, question, scores)
         told: np.ndarray = np.round(scores, 6)
+        if corpus.counting is not None:
+            told[~corpus.counting] = 0.0
         return told
 
 
@@ -306,9 +310,11 @@ def with_neighbours(corpus: Corpus, scores: np.ndarray) -> np.ndarray:
     return summed
 
 
-def min_max(scores: np.ndarray, low: float | None = None) -> np.ndarray:
-    """Scores from 0, the least or `low`, to 1; all 0 where they are all that."""
-    least, most = scores.min() if low is None else low, scores.max()
+def min_max(
+    scores: np.ndarray, low: float | None = None, *, among: slice | np.ndarray = _ALL
+) -> np.ndarray:
+    """Scores from 0, the least of some or `low`, to 1; all 0 where these are all that."""
+    least, most = scores[among].min() if low is None else low, scores[among].max()
     return (scores - least) / (most - least) if most > least else scores * 0.0
 
 

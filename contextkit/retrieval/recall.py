@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from threading import RLock
@@ -47,8 +47,9 @@ class Recall:
     """Passages of the user's other conversations. A `Source`, for those who declare it.
 
     Of the same tenant and user alone, whatever the other conversations are called. What was said
-    there is read once, and from then on what is new, when a conversation of that user asks. What
-    a conversation finds depends on what the store has of the others, and on nothing else.
+    there is read once, and from then on what is new, when a conversation of that user asks. All
+    of them have one corpus in common, in which the one that asks does not count: what it finds
+    depends on what the store has of the user, and on nothing else.
 
     What tools gave is left out unless asked for: web pages and files that somebody else wrote
     would speak in all conversations of the user from then on.
@@ -98,36 +99,38 @@ class Recall:
         return {"roles": sorted(self.roles)}
 
     def owner(self, scope: Scope) -> ScopeKey:
-        """The conversation that asks: what it finds is of the others, whoever asked before."""
-        return _checked(scope).key
+        """(tenant, user): all conversations of a user are searched in one corpus."""
+        return _checked(scope).key[:2]
 
     def read(self, scope: Scope, since: Mark | None = None) -> Change:
-        """What changed in the user's other conversations since a reading.
+        """What changed in the user's conversations since a reading, the one that asks among them.
 
-        Those that were appended to last come last, as the store says. A conversation that asks is
-        read when another one does. One that is damaged is left out, and logged.
+        Those that were appended to last come last, as the store says. Where the one that asks is
+        the only one, it is read when another one asks. One that is damaged is left out, and
+        logged.
 
         Raises:
             ScopeError: it is no scope.
             StoreError: the store cannot be read.
         """
-        key = _checked(scope).key[:2]
+        key = self.owner(scope)
         before = [cast("tuple[str, int]", entry) for entry in since or ()]
         user = self._users.of(key)
         with user.lock:
-            now = self._others(scope, user)
+            versions = dict(self.store.conversations(scope))
+            if not before and versions.keys() == {scope.conversation}:
+                return Change(0, [], ())  # which nobody could be shown
+            now = self._read(scope, user, versions)
             change = changed(before, [(one.scope.conversation, one.passages) for one in now])
             size = _OVERHEAD + sum(one.bytes for one in user.known.values())
             self._users.weigh(key, user, size)
         return change
 
-    def _others(self, scope: Scope, user: _User) -> list[_Known]:
-        """The conversations but for the one that asks, in their order, up to date."""
-        versions = dict(self.store.conversations(scope))
+    def _read(self, scope: Scope, user: _User, versions: Mapping[str, int]) -> list[_Known]:
+        """The conversations of a user in their order, up to date."""
         for gone in user.known.keys() - versions.keys():
             del user.known[gone]
-        versions.pop(scope.conversation, None)
-        others = []
+        read = []
         for name, version in versions.items():
             known = user.known.get(name)
             if known is None or known.version > version:
@@ -141,8 +144,8 @@ class Recall:
                     if not known.damaged:
                         warn_of_damage("a conversation", name, error)
                     continue
-            others.append(known)
-        return others
+            read.append(known)
+        return read
 
     def _advance(self, known: _Known) -> None:
         """Read what is new of a conversation: all of it, or on an error nothing."""

@@ -85,7 +85,7 @@ def matched(corpus: Corpus, question: str, among: np.ndarray | None = None) -> t
 
     # Asked often, a word is not common for that.
     asked_before = echoes(corpus, question)
-    others = len(corpus) - len(asked_before)
+    others = len(corpus.postings) - len(asked_before)
     found = np.zeros(len(corpus))
     weights = {}
     for term in corpus.term_weights(question):

@@ -6,13 +6,14 @@ corpus of them is advanced instead of made anew: cut back to those that still st
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
-from contextkit.errors import StoreCorrupt
+from contextkit.errors import InputError, ScopeError, StoreCorrupt
 from contextkit.retrieval.passages import Passage
 from contextkit.scope import Scope, ScopeKey
 
@@ -52,15 +53,18 @@ class Source(Protocol):
         """What the block of its passages is called."""
 
     def owner(self, scope: Scope) -> ScopeKey:
-        """Whose passages are read for a conversation: equal owners have one corpus in common."""
+        """Whose passages are read for a conversation: equal owners have one corpus in common.
+
+        All that is read for an owner has to be for the eyes of each conversation of it.
+        """
 
     def read(self, scope: Scope, since: Mark | None = None) -> Change:
         """What changed for an owner since a reading; blocks for as long as its store does.
 
-        Every passage says under which scope its vector is kept (`Passage.scope`). Those whose
-        scope is that of the conversation that asks are not shown to it. They are ranked among
-        the others all the same: where they may be there or not, as conversations that ask one
-        after the other have read them, the conversation has to be part of the owner.
+        It is called in a thread, and is not async. Every passage says under which scope its
+        vector is kept (`Passage.scope`): one of the tenant that asks, and where it names a user,
+        of that user. Those whose scope is that of the conversation that asks are not shown to
+        it, and it is to it as if they were not there.
 
         Args:
             scope: the conversation that asks.
@@ -70,6 +74,57 @@ class Source(Protocol):
             ScopeError: it is no scope.
             StoreError: the store cannot be read.
         """
+
+
+def changed_of(source: Source, scope: Scope, since: Mark | None) -> Change:
+    """What a source gives for a conversation, checked to be for its eyes.
+
+    Raises:
+        InputError: it gives something else.
+        ScopeError: some of it is of another tenant or user.
+    """
+    change: Any = source.read(scope, since)
+    if not isinstance(change, Change):
+        if inspect.iscoroutine(change):
+            change.close()
+        raise InputError(f"gives a Change, not {type(change).__name__}", place="Source.read")
+    check_scopes({passage.scope for passage in change.added}, scope.key)
+    return change
+
+
+def check_scopes(scopes: Iterable[ScopeKey], asking: ScopeKey) -> None:
+    """That passages of some scopes are for the eyes of a conversation.
+
+    Args:
+        scopes: of the passages.
+        asking: the scope of the conversation.
+
+    Raises:
+        ScopeError: one is of another tenant, or names another user, or names nobody.
+    """
+    for scope in scopes:
+        if scope[:1] != asking[:1] or scope[1:2] not in ((), ("",), asking[1:2]):
+            raise ScopeError(
+                "holds passages that are not of the tenant and user that ask, and nothing of it is "
+                "used: Passage.scope says whose each is, and Source.owner whose are read together"
+            )
+
+
+def check_blocking(source: Any, place: str) -> None:
+    """That what a source does is done when it returns.
+
+    Raises:
+        InputError: it is async.
+    """
+    for name in ("owner", "read"):
+        called = getattr(source, name, None)
+        for function in (called, getattr(called, "__call__", None)):  # noqa: B004 - of an object
+            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+                raise InputError(
+                    "is async: it blocks, and is called in a thread, by build and abuild alike; "
+                    "asyncio.run(…) inside of it waits for what is async",
+                    place=f"{place}.{name}",
+                )
 
 
 def changed(

@@ -7,6 +7,7 @@ words have in common is taken off. Words for which there is no vector are left a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import TYPE_CHECKING
 
 from contextkit.retrieval.columns import Column
@@ -32,9 +33,10 @@ class WordVectors:
         self._terms: list[str] = []
         self._vectors: Column | None = None
         self._sum: np.ndarray | float = 0.0
+        self._left_out: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
-        return len(self._terms)
+        return len(self._terms) - len(self._left_out)
 
     def __contains__(self, term: object) -> bool:
         return term in self._rows
@@ -64,6 +66,16 @@ class WordVectors:
                 rows[row] = rows[-1]
             self._vectors.truncate(len(self._terms))
 
+    def without(self, terms: Iterable[str]) -> WordVectors:
+        """The vectors as they would be without some words; to be asked, not changed."""
+        left_out = frozenset(self._rows[term] for term in terms if term in self._rows)
+        if self._vectors is None or not left_out:
+            return self
+        seen = copy(self)
+        gone = self._vectors.values[sorted(left_out)].astype("float64").sum(axis=0)
+        seen._left_out, seen._sum = left_out, self._sum - gone  # noqa: SLF001 - its own kind
+        return seen
+
     def nearest(
         self, terms: Iterable[str], given: Mapping[str, np.ndarray]
     ) -> dict[str, list[tuple[str, float]]]:
@@ -75,20 +87,22 @@ class WordVectors:
         """
         import numpy as np
 
-        asked = [term for term in terms if term in self._rows or term in given]
+        terms = list(terms)
+        held = {term: row for term in terms if (row := self._rows.get(term)) is not None}
+        held = {term: row for term, row in held.items() if row not in self._left_out}
+        asked = [term for term in terms if term in held or term in given]
         if self._vectors is None or len(self) < FEWEST or not asked:
             return {}
         rows = self._vectors.values
         mean = np.asarray(self._sum / len(self), np.float32)
-        sought = np.array(
-            [rows[self._rows[term]] if term in self._rows else given[term] for term in asked]
-        )
+        sought = np.array([rows[held[term]] if term in held else given[term] for term in asked])
         sought = sought - mean
         sought /= np.maximum(np.linalg.norm(sought, axis=1, keepdims=True), 1e-6)
         # (v - mean) . s, and |v - mean|, without a centred copy of all rows.
         products = rows @ np.vstack([sought, mean]).T
         squares = 1 - 2 * products[:, -1] + mean @ mean
         cosines = (products[:, :-1] - sought @ mean) / np.sqrt(np.maximum(squares, 1e-6))[:, None]
+        cosines[sorted(self._left_out)] = -1.0
         count = min(NEAREST + 1, len(rows))
         best = np.argpartition(-cosines, count - 1, axis=0)[:count]
         return {

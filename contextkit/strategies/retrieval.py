@@ -19,7 +19,7 @@ from contextkit.retrieval.passages import ROLES, Passage, checked_roles
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import rank
 from contextkit.retrieval.relevance import MIN_COSINE, is_relevant
-from contextkit.retrieval.sources import Change, Source
+from contextkit.retrieval.sources import Source, changed_of, check_blocking
 from contextkit.retrieval.terms import check_language
 from contextkit.strategies.base import Need
 from contextkit.strategies.blocks import check_name
@@ -93,6 +93,7 @@ class Retrieve:
                 place="Retrieve.source",
             )
         if self.source is not None:
+            check_blocking(self.source, "Retrieve.source")
             check_name(self.source.name, "Retrieve.source.name")
         if self.source is not None and self.roles is not None:
             raise InputError(
@@ -141,9 +142,11 @@ class Retrieve:
         def read() -> None:
             if (late := self.reading.get(owner)) is not None:
                 late.check()
-            mark = kept.mark
-            change: Change = source.read(scope, mark)  # may hang: nobody is kept waiting for it
-            kept.change(mark, change, lambda passage: counted(view, passage))
+            taken = False
+            while not taken:  # where another build was first, by what it did not see yet
+                mark = kept.mark
+                change = changed_of(source, scope, mark)  # may hang: nobody waits for it
+                taken = kept.change(mark, change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
             if (late := self.reading.get(owner)) is not None:
@@ -208,7 +211,7 @@ class Retrieve:
         view, question = asked.view, asked.vectors.get(QUESTION)
         with asked.kept.lock:
             self._advance(asked)  # another branch may have been asked meanwhile
-            corpus = asked.kept.corpus
+            corpus = asked.kept.corpus.without(own_key(view))
             shown = shown_keys(view)
             # A "Thanks!" beside what answers has its neighbours' weight, and tells nothing.
             allowed = asked.kept.open(shown, own_key(view)) & corpus.telling.values

@@ -15,6 +15,7 @@ from contextkit.retrieval.index_inputs import unit_rows
 from contextkit.retrieval.languages import language_spoken
 from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
+from contextkit.strategies.passages import own_key
 from contextkit.view import View
 
 FIRST, BATCH = 8, 64
@@ -100,7 +101,8 @@ def reads(embed: Any, asked: Asked) -> bool:
     made_for = getattr(embed, "language", None)
     if not isinstance(made_for, str):
         return True
-    return language_spoken(asked.question, asked.kept.corpus) in (made_for, None)
+    corpus = asked.kept.corpus.without(own_key(asked.view))
+    return language_spoken(asked.question, corpus) in (made_for, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,12 @@ class Vectors:
 
         def begin(_: None) -> Need:
             # Not before the breaker lets it through: of a long log that has no vectors, it is long.
-            for where, texts in self.asked.kept.corpus.wanted_by_scope(self.asked.question).items():
+            asked = self.asked
+            texts_of = asked.kept.corpus.wanted_by_scope(asked.question, own_key(asked.view))
+            for where, texts in texts_of.items():
                 every = list(texts.items())
                 slices = (every[at : at + SLICE] for at in range(0, len(every), SLICE))
-                wanted.extend((where or self.asked.scope, dict(some)) for some in slices)
+                wanted.extend((where or asked.scope, dict(some)) for some in slices)
             return look(0)
 
         def look(at: int) -> Need:

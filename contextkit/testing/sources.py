@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from contextkit.errors import ScopeError
 from contextkit.retrieval.passages import Passage
-from contextkit.retrieval.sources import Source
+from contextkit.retrieval.sources import Source, check_blocking, check_scopes
 from contextkit.scope import Scope
 from contextkit.strategies.blocks import check_name
 from contextkit.testing.promising import promise as _promise
@@ -20,9 +22,10 @@ def check_source(source: Source, scope: Scope) -> None:
 
     Raises:
         AssertionError: says what the source does not do.
-        InputError: its name cannot stand in a delimiter.
+        InputError: its name cannot stand in a delimiter, or it is async.
     """
     check_name(source.name, "Source.name")
+    check_blocking(source, "Source")
     owner = source.owner(scope)
     given: Any = owner
     named = isinstance(given, tuple) and all(isinstance(part, str) for part in given)
@@ -35,6 +38,8 @@ def check_source(source: Source, scope: Scope) -> None:
     _promise(list(again.added) == list(first.added), what="the same is read again in its order")
     for passage in first.added:
         _check_passage(passage)
+    own = _is_for(first.added, scope)
+    _promise(own, what="a passage is of the tenant that asks, and where it names a user, of that")
     keys = [passage.key for passage in first.added]
     _promise(len(set(keys)) == len(keys), what="no two passages have the same place")
     later = source.read(scope, first.mark)
@@ -43,9 +48,23 @@ def check_source(source: Source, scope: Scope) -> None:
         what="where nothing changed all is kept, and nothing is added",
     )
     stranger = Scope(f"{scope.tenant}, another", f"{scope.user}, another", scope.conversation)
-    if source.owner(stranger) != owner:
-        strange = {passage.key for passage in source.read(stranger).added}
-        _promise(strange.isdisjoint(keys), what="another owner is not given what is of this one")
+    colleague = Scope(scope.tenant, f"{scope.user}, another", scope.conversation)
+    for other in (stranger, colleague):
+        shared = source.owner(other) == owner
+        given_ = first.added if shared else source.read(other).added
+        if not shared and other is stranger:
+            apart = {passage.key for passage in given_}.isdisjoint(keys)
+            _promise(apart, what="another owner is not given what is of this one")
+        _promise(_is_for(given_, other), what="nobody is given what is of another tenant or user")
+
+
+def _is_for(passages: Iterable[Passage], scope: Scope) -> bool:
+    """Whether passages are for the eyes of a conversation."""
+    try:
+        check_scopes((passage.scope for passage in passages), scope.key)
+    except ScopeError:
+        return False
+    return True
 
 
 def _check_passage(passage: Passage) -> None:
