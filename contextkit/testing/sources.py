@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from contextkit.retrieval.index_inputs import scope_key
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Source
 from contextkit.scope import Scope
 from contextkit.strategies.blocks import check_name
 from contextkit.testing.promising import promise as _promise
+from contextkit.testing.promising import told_by_name as _told_by_name
 
 
 def check_source(source: Source, scope: Scope) -> None:
@@ -51,7 +53,7 @@ def check_source(source: Source, scope: Scope) -> None:
 def _check_passage(passage: Passage) -> None:
     _promise(isinstance(passage, Passage), what="what is read are passages")
     _promise(bool(passage.text.strip()), what="a passage has a text")
-    _promise(
-        bool(passage.scope) and all(isinstance(part, str) for part in passage.scope),
-        what="a passage says in whose scope its vector is kept",
-    )
+    with _told_by_name(lambda: "the text of a passage is one that can be sent"):
+        passage.text.encode()
+    with _told_by_name(lambda: "a passage says in whose scope its vector is kept"):
+        scope_key(passage.scope)
