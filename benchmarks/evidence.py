@@ -220,7 +220,10 @@ def _percent(values: Iterable[Any]) -> list[float]:
 
 
 def let_through(every: Sequence[Dialogue], ours: Sequence[Ours]) -> dict[str, float]:
-    """The share of questions, of those of another dialogue, and of courtesies with an answer."""
+    """The share of questions, of those of another dialogue, and of courtesies with an answer.
+
+    Of a single dialogue there is no other one to ask about.
+    """
     passed: dict[str, list[bool]] = {}
     for number, (dialogue, one) in enumerate(zip(every, ours, strict=True)):
         other = every[(number + 1) % len(every)]
@@ -228,13 +231,16 @@ def let_through(every: Sequence[Dialogue], ours: Sequence[Ours]) -> dict[str, fl
             "questions with evidence": [
                 question.text for question in dialogue.questions if question.category != ADVERSARIAL
             ],
-            "questions of another dialogue": [question.text for question in other.questions],
-            "the same under the names here": [
-                _renamed(question.text, other.speakers, dialogue.speakers)
-                for question in other.questions
-            ],
-            "courtesies": list(COURTESIES),
         }
+        if other is not dialogue:
+            asked |= {
+                "questions of another dialogue": [question.text for question in other.questions],
+                "the same under the names here": [
+                    _renamed(question.text, other.speakers, dialogue.speakers)
+                    for question in other.questions
+                ],
+            }
+        asked["courtesies"] = list(COURTESIES)
         for kind, questions in asked.items():
             passed.setdefault(kind, []).extend(
                 is_relevant(one.corpus, question, one.vector(question)) for question in questions
@@ -399,7 +405,6 @@ def _asked(
 def table(result: Outcome) -> str:
     """The figures as Markdown tables."""
     best = result["rows"][-1]
-    kinds = list(next(iter(result["let through"].values())))
     lines = [
         _beside(result),
         "",
@@ -412,10 +417,7 @@ def table(result: Outcome) -> str:
         ),
         *(["", _left(result)] if result["ablations"] else []),
         "",
-        markdown(
-            ["let through by the gate, %", *result["let through"]],
-            [[kind, *(str(one[kind]) for one in result["let through"].values())] for kind in kinds],
-        ),
+        _let_through(result),
         "",
         markdown(
             [f"CPU at {LARGE:,} turns, ms", *result["cpu"]],
@@ -438,6 +440,18 @@ def short(result: Outcome) -> str:
 def ablations(result: Outcome) -> str:
     """What is found with a step left out."""
     return "\n".join([_left(result), "", below(result)])
+
+
+def gate(result: Outcome) -> str:
+    """Which questions it lets through."""
+    return "\n".join([_let_through(result), "", below(result)])
+
+
+def _let_through(result: Outcome) -> str:
+    ways = result["let through"]
+    kinds = list(next(iter(ways.values())))
+    rows = [[kind, *(str(one[kind]) for one in ways.values())] for kind in kinds]
+    return markdown(["let through by the gate, %", *ways], rows)
 
 
 def _beside(result: Outcome) -> str:

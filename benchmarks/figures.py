@@ -65,6 +65,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "frontier": frontier.short,
     "evidence": evidence.short,
     "evidence: ablations": evidence.ablations,
+    "evidence: gate": evidence.gate,
     "evidence: whole": evidence.table,
     "evidence_cost": evidence_cost.short,
     "evidence_cost: providers": evidence_cost.by_profile,

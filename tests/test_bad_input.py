@@ -1142,10 +1142,16 @@ CASES: dict[str, Case] = {
     "summarizer that fails again and again": paused,
     # Retrieval
     "index that is none": raises(
-        *(lambda odd=odd: ck.Retrieve(odd) for odd in (fail, "vectors", ck.Documents(), [1.0]))
+        *(
+            lambda odd=odd: ck.Retrieve(odd)
+            for odd in (fail, "vectors", ck.Documents(), [1.0], ck.SQLiteIndex)
+        )
     ),
     "source that is none": raises(
-        *(lambda odd=odd: ck.Retrieve(source=odd) for odd in ("notes.md", fail, [user("a")]))
+        *(
+            lambda odd=odd: ck.Retrieve(source=odd)
+            for odd in ("notes.md", fail, [user("a")], ck.Documents)
+        )
     ),
     "source whose name is no word": raises(
         *(lambda odd=odd: ck.Retrieve(source=Notes(odd)) for odd in ("notes\n", "<notes>", "", 5))
@@ -1181,6 +1187,7 @@ CASES: dict[str, Case] = {
     "passage that tries to end its block": passage_breaking_out,
     "name that tries to end its label": name_breaking_out,
     "message larger than the share": larger_than_the_share,
+    "share without room for a passage": passed_over(tail=[ck.Retrieve(share=20)]),
     # Replies
     "reply without a message": bad_reply({"choices": []}),
     "reply that is no object": bad_reply("hi"),

@@ -9,14 +9,16 @@ import re
 import sys
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import frontier, growth, retrieval_latency
+from benchmarks import evidence, frontier, growth, retrieval_latency
 from benchmarks.__main__ import BENCHMARKS, ROOT, lacking
 from benchmarks.build_time import SEED, conversation
+from benchmarks.labelled import dialogues
 from benchmarks.workloads import (
     Workload,
     outgrown,
@@ -87,6 +89,14 @@ def test_a_benchmark_says_what_was_measured_when_and_with_what(
     assert f"seed {head['seed']}" in table
     assert len(re.findall(r"^\|", table, re.MULTILINE)) > 2
     assert bool(list(tmp_path.glob("*.png"))) == known.plots
+
+
+def test_of_a_single_dialogue_nothing_is_asked_that_needs_another() -> None:
+    one, *_ = dialogues(None)
+    ours = evidence.Ours(one, None)
+
+    assert set(evidence.let_through([one], [ours])) == {"questions with evidence", "courtesies"}
+    assert len(evidence.let_through([one, replace(one)], [ours, ours])) == 4
 
 
 def test_every_benchmark_is_in_the_list_and_its_page() -> None:

@@ -7,7 +7,9 @@ import pty
 import signal
 import socket
 import subprocess
+import sys
 import threading
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -65,6 +67,17 @@ def test_help_and_version_load_nothing_heavy(tmp_path):
         assert ran.returncode == 0
         assert "--json" in ran.stdout or len(arguments) == 1
         assert "3 the port cannot be had" in " ".join(ran.stdout.split())
+
+
+def test_the_package_runs_as_the_script_does(tmp_path):
+    words = [sys.executable, "-m", "contextkit"]
+    asked = partial(
+        subprocess.run, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+
+    ran = asked([*words, "--help"])
+    assert (ran.returncode, ran.stdout) == (0, run("--help", folder=tmp_path).stdout)
+    assert asked([*words, "nothing"]).returncode == 2
 
 
 def test_a_wrong_call_ends_with_2(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import contextkit as ck
+from contextkit.errors import EmbeddingError, ScopeError
 from contextkit.retrieval.index_inputs import model_of, scope_key
 from contextkit.testing import check_index, check_strategy
 
@@ -59,10 +60,66 @@ def test_retrieval_over_chroma_keeps_the_contract(chroma: Any) -> None:
     check_strategy(ck.Retrieve(chroma(), share=200), "tail")
 
 
-def test_the_indexes_keep_the_contract(chroma: Any, tmp_path: Path) -> None:
-    check_index(lambda: ck.VectorIndex(embed))
-    check_index(lambda: ck.SQLiteIndex(embed, tmp_path / uuid4().hex))
-    check_index(chroma)
+@pytest.fixture(params=["memory", "sqlite", "chroma"])
+def make_index(request: Any, chroma: Any, tmp_path: Path) -> Any:
+    return {
+        "memory": lambda: ck.VectorIndex(embed),
+        "sqlite": lambda: ck.SQLiteIndex(embed, tmp_path / uuid4().hex),
+        "chroma": chroma,
+    }[request.param]
+
+
+def test_the_indexes_keep_the_contract(make_index: Any) -> None:
+    check_index(make_index)
+
+
+SCOPE = ("t", "u", "c")
+
+
+def test_the_indexes_take_more_than_the_contract_asks_for(make_index: Any) -> None:
+    """What is called by hand: lists of numbers of any length, addresses of any text, twice."""
+    index = make_index()
+    index.add(SCOPE, [], [])
+    assert index.vectors(SCOPE, []) == {}
+    index.add(SCOPE, ["b", "\u00e9\0", "b"], [[1.0, 1.0], [0.0, 5.0], [0.0, -2.0]])
+    asked = ["e\u0301\0", "\u00e9", "\u00e9\0", "b", "b", "\u00e9\0"]
+    found = index.vectors(SCOPE, asked)
+    assert [(name, list(row)) for name, row in found.items()] == [
+        ("\u00e9\0", [0.0, 1.0]),
+        ("b", [0.0, -1.0]),
+    ]
+    for bad in ([[], []], [1.0, 0.0], [], None, "ab", [["a", "b"]] * 2):
+        with pytest.raises(EmbeddingError):
+            index.add(SCOPE, ["x", "b"], bad)
+    assert index.forget(SCOPE) == 2
+
+
+@pytest.mark.parametrize("user", ["*", "%", "None"])
+def test_a_wildcard_is_a_name_like_any_other(make_index: Any, user: str) -> None:
+    index = make_index()
+    for scope in (("acme", "u1", "42"), ("acme", user, "42"), (user, "u1", "42")):
+        index.add(scope, ["a"], [[1.0, 0.0]])
+
+    assert index.forget(("acme", user, "42")) == 1
+    assert list(index.vectors(("acme", "u1", "42"), ["a"])) == ["a"]
+    assert list(index.vectors((user, "u1", "42"), ["a"])) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "scope", [("acme", "u1"), ("",), ("acme", "", "42"), ("", "", ""), ("acme", "u1", "", "")]
+)
+def test_who_forgets_a_user_or_a_tenant_is_told_that_it_does_not(
+    make_index: Any, scope: Any
+) -> None:
+    index = make_index()
+    index.add(("acme", "u1", "42"), ["a"], [[1.0, 0.0]])
+
+    with pytest.raises(ScopeError, match=r"for each conversation") as caught:
+        index.forget(scope)
+    assert "acme" not in str(caught.value)
+    for kept in (("acme", "u1", "42"), ("acme", "u1", ""), ("acme", "", ""), (ck.History().id,)):
+        index.add(kept, ["a"], [[1.0, 0.0]])
+        assert index.forget(ck.Scope(*kept) if all(kept[2:]) and kept[1:] else kept) == 1
 
 
 @dataclass(frozen=True)
@@ -102,23 +159,23 @@ class Deaf(ck.VectorIndex):
     """Keeps what it has first, as `add` of Chroma does."""
 
     def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
-        if fresh := len(addresses) == 3 and addresses[0] in self.vectors(scope, addresses):
-            super().add(scope, addresses[1:2], vectors[1:2])
-        if not fresh:
-            super().add(scope, addresses, vectors)
+        held = self.vectors(scope, addresses)
+        for address, vector in zip(addresses, vectors, strict=True):
+            if address not in held:
+                super().add(scope, [address], [vector])
 
 
 class Joined(ck.VectorIndex):
     """Takes the parts of a scope together."""
 
     def vectors(self, scope: Any, addresses: Sequence[str]) -> dict[str, np.ndarray]:
-        return super().vectors(("".join(scope_key(scope)),), addresses)
+        return super().vectors(("".join(scope_key(scope)), "", ""), addresses)
 
     def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
-        super().add(("".join(scope_key(scope)),), addresses, vectors)
+        super().add(("".join(scope_key(scope)), "", ""), addresses, vectors)
 
     def forget(self, scope: Any) -> int:
-        return super().forget(("".join(scope_key(scope)),))
+        return super().forget(("".join(scope_key(scope)), "", ""))
 
 
 class Sorted(ck.VectorIndex):
@@ -152,7 +209,34 @@ class Forgetful(ck.VectorIndex):
 
 class Keeping(ck.VectorIndex):
     def forget(self, scope: Any) -> int:
-        return len(self.vectors(scope, ["a", "b", "c", "\u00e9\0"]))
+        return len(self.vectors(scope, ["a", "b", "c", "d"]))
+
+
+class Loose(ck.VectorIndex):
+    """Takes any tuple of texts for a scope."""
+
+    def forget(self, scope: Any) -> int:
+        try:
+            return super().forget(scope)
+        except ScopeError:
+            if isinstance(scope, tuple) and scope and all(isinstance(p, str) for p in scope):
+                return 0
+            raise
+
+
+class Arrays(ck.VectorIndex):
+    """Takes one array of vectors, where they come in a list."""
+
+    def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
+        super().add(scope, addresses, vectors.astype("float64"))
+
+
+class Raw(ck.VectorIndex):
+    """Divides by a length without looking at it."""
+
+    def add(self, scope: Any, addresses: Sequence[str], vectors: Any) -> None:
+        units = [[float(part) / sum(map(abs, map(float, v))) for part in v] for v in vectors]
+        super().add(scope, addresses, units)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +249,9 @@ class Keeping(ck.VectorIndex):
         (Widening, "is no scope"),
         (Forgetful, "another model"),
         (Keeping, "forgotten"),
+        (Loose, r"\('',\) is no scope"),
+        (Arrays, r"takes add\(.*a list of 3 rows, float32\), not AttributeError"),
+        (Raw, r"EmbeddingError, not ZeroDivisionError, is: \[\[1.0, 0.0\], \[0.0, 0.0\]\]"),
     ],
 )
 def test_the_contract_of_indexes_catches(index: Any, says: str) -> None:

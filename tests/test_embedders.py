@@ -345,8 +345,22 @@ class Nameless(Words):
     name = 4711
 
 
+def no_long_texts(texts):
+    if max(map(len, texts)) > 9_999:
+        raise OverflowError("too long")
+    return Words()(texts)
+
+
+def strict(texts):
+    """Takes what the docs say, and nothing else."""
+    assert isinstance(texts, list)
+    assert all(text.strip() and text.encode() for text in texts)
+    return Words()(texts)
+
+
 def test_a_callable_keeps_the_contract_and_the_contract_catches() -> None:
     check_embedder(Words())
+    check_embedder(strict)
 
     async def later(texts):
         return Words()(texts)
@@ -359,6 +373,9 @@ def test_a_callable_keeps_the_contract_and_the_contract_catches() -> None:
         (Restless(), "same texts"),
         (Nameless(), "name"),
         (lambda texts: Words()(texts)[:-1], "as many vectors"),
+        (lambda texts: [["x"]] * len(texts), "gives as many vectors.*not EmbeddingError"),
+        (lambda texts: 1 / 0, "takes a list of 20 texts with.*not ZeroDivisionError"),
+        (no_long_texts, r"3 texts with 'x{20}', not OverflowError"),
     ]:
         with pytest.raises(AssertionError, match=says):
             check_embedder(broken)

@@ -134,7 +134,7 @@ def test_nothing_of_a_recalled_conversation_stays_where_its_scope_is_forgotten(
     assert "Mia" in str(sent.request()["messages"])
     every = [address_of(text) for text in embed.texts]
     where = {name: set(index.vectors(scope(name).key, every)) for name in ("41", "42", "43")} | {
-        "user": set(index.vectors(("acme", "u1"), every))
+        "user": set(index.vectors(("acme", "u1", ""), every))
     }
     assert where["user"] == where["43"] == set(), "the question has no word that nobody has said"
     assert address_of("Mia") in where["41"] or address_of("mia") in where["41"]

@@ -200,5 +200,5 @@ def test_vectors_are_fed_under_their_own_scope_alone(filled: list[ck.Scope]) -> 
         expected = {scope.key: 1 for scope in filled}
         expected |= {(scope.tenant, scope.user, ""): 1 for scope in filled}
         expected |= {(scope.tenant, "", ""): 1 for scope in filled}
-        expected |= {(scope.tenant, "", "", "fed"): 1 for scope in filled}  # that it was fed
+        expected |= {(scope.tenant, "", "fed"): 1 for scope in filled}  # that it was fed
         assert held == expected

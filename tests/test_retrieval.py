@@ -368,7 +368,7 @@ def test_the_share_is_kept_by_the_counter(share: int, way: str, size: int) -> No
     taken = sum(count(with_part(question, e.shows[0])) - count(question) for e in inserts)
 
     assert taken <= share
-    assert context.report.failures == ()
+    assert context.report.failures == () or (share < 60 and not inserts)
     assert len(inserts) == (share >= 60) or share < 60
 
 
@@ -739,8 +739,11 @@ def test_a_source_reads_by_scope() -> None:
     assert "History(scope=" in context.report.failures[0]
 
 
+SHELF = ("tenant", "user", "")
+
+
 def test_a_source_of_ones_own() -> None:
-    note = Passage("the vault is in the cellar", role="document", source="mine", scope=("tenant",))
+    note = Passage("the vault is in the cellar", role="document", source="my notes", scope=SHELF)
     source = Given({("tenant", "user"): [note]})
     context = builder(tail=[ck.Retrieve(source=source, share=60)]).build(
         ck.History([VAULT], scope=SCOPE)
@@ -757,7 +760,7 @@ class Shared(Given):
         self.anew = anew
 
     def read(self, scope: ck.Scope, since: Any = None) -> Change:
-        own = Passage(f"the vault of {scope.user} is green", scope=scope.key[:2], source=scope.user)
+        own = Passage(f"the vault of {scope.user} is green", scope=(*scope.key[:2], ""), source="s")
         if self.anew:
             return Change(0, [own], ("anew",))
         return Change(0, [own], ("read",)) if since is None else Change(1, [], since)
@@ -892,7 +895,7 @@ def test_it_keeps_the_contract_of_strategies(way: str) -> None:
         check_index(lambda: ck.VectorIndex(Embedder()))
 
 
-NOTE = Passage("the vault is in the cellar", role="document", source="note", scope=("tenant",))
+NOTE = Passage("the vault is in the cellar", role="document", source="note", scope=SHELF)
 
 
 class Breaking(Given):
@@ -937,12 +940,14 @@ class Breaking(Given):
         ("stranger", (), "another owner"),
         ("", (NOTE, NOTE), "the same place"),
         ("", (replace(NOTE, scope=()),), "in whose scope"),
+        ("", (replace(NOTE, scope=("tenant", "user")),), "in whose scope.*a tuple of 2"),
+        ("", (replace(NOTE, text="\ud800"),), "can be sent"),
         ("", (replace(NOTE, text=" "),), "has a text"),
-        ("", (replace(NOTE, scope=("globex",)),), "of the tenant that asks"),
-        ("", (replace(NOTE, scope=("tenant", "boss")),), "of the tenant that asks"),
+        ("", (replace(NOTE, scope=("globex", "", "")),), "of the tenant that asks"),
+        ("", (replace(NOTE, scope=("tenant", "boss", "")),), "of the tenant that asks"),
         ("everybody", (), "another tenant or user"),
-        ("everybody of a tenant", (replace(NOTE, scope=("tenant", "user")),), "or user"),
-        ("colleague", (replace(NOTE, scope=("tenant", "user")),), "or user"),
+        ("everybody of a tenant", (replace(NOTE, scope=SHELF),), "or user"),
+        ("colleague", (replace(NOTE, scope=SHELF),), "or user"),
     ],
 )
 def test_the_contract_of_sources_finds_what_breaks_it(
@@ -968,8 +973,10 @@ def test_sources_keep_the_contract_of_sources() -> None:
         {"index": len},
         {"index": Embedder()},
         {"index": ck.Documents()},
+        {"index": ck.SQLiteIndex},
         {"source": "documents"},
         {"source": ck.VectorIndex(Embedder())},
+        {"source": ck.Documents},
         {"share": 0},
         {"share": None},
         {"share": True},
@@ -1025,3 +1032,30 @@ def test_an_embedder_of_one_language_is_asked_for_no_other(question: str, asked:
 
     assert not context.failures
     assert bool(embedder.texts) == asked
+
+
+def test_a_share_that_can_hold_no_passage_is_told() -> None:
+    messages = [*talk(["vault"]), user("Where is the vault?")]
+    told, held = set(), set()
+    for share in range(20, 60):
+        history = ck.History(messages, scope=SCOPE)
+        context = builder(500, tail=[ck.Retrieve(share=share)]).build(history)
+        if context.report.failures:
+            [failure] = context.report.failures
+            assert f"Retrieve.share is {share} tokens, and what stands around" in failure
+            told.add(share)
+        if "message 0, user]\nvault" in context.messages[-1]["content"]:
+            held.add(share)
+    assert (min(told), max(held)) == (20, 59)
+    assert min(held) - max(told) <= 3, "the word itself, and what one counts more alone"
+    assert told | held | {max(told) + 1, max(told) + 2} == set(range(20, 60))
+
+
+@pytest.mark.parametrize("blank", [" \n\t", " " * 1_000])
+def test_a_blank_question_asks_nobody(blank: str) -> None:
+    index = ck.VectorIndex(lambda texts: pytest.fail("nobody is asked"))
+    history = ck.History([*talk(["vault"]), user(blank)], scope=SCOPE)
+    context = builder(500, tail=[ck.Retrieve(index, share=60)]).build(history)
+
+    assert context.report.failures == ()
+    assert not [edit for edit in context.edits if edit.kind == "insert"]

@@ -159,6 +159,24 @@ def test_another_connection_sees_a_turn_at_once(store: SQLiteStore, path: Path) 
         assert caught.value.retryable
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no such rights")
+def test_a_new_file_is_its_owners_alone_and_one_that_is_there_keeps_its_rights(
+    tmp_path: Path,
+) -> None:
+    old = os.umask(0)
+    try:
+        there = tmp_path / "there.db"
+        there.touch(0o640)
+        for path, rights in ((tmp_path / "new.db", 0o600), (there, 0o640)):
+            with SQLiteStore(path) as store:
+                store.append(SCOPE, [{"a": 1}], expected=0)
+                files = sorted(tmp_path.glob(f"{path.name}*"))
+                assert [file.name[len(path.name) :] for file in files] == ["", "-shm", "-wal"]
+                assert {file.stat().st_mode & 0o777 for file in files} == {rights}
+    finally:
+        os.umask(old)
+
+
 def test_the_file_is_set_up_for_safety(store: SQLiteStore, path: Path) -> None:
     with store._connection.held() as db:
         pragmas = {

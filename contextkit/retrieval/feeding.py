@@ -21,7 +21,7 @@ from contextkit.errors import ContextKitError, InputError
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.documents import passages_of_document
 from contextkit.retrieval.index import Index
-from contextkit.retrieval.index_inputs import unit_rows
+from contextkit.retrieval.index_inputs import MARK, has_method, unit_rows
 from contextkit.retrieval.passages import ROLES, Passage, checked_roles, passage_of
 from contextkit.retrieval.recall import message_of
 from contextkit.scope import Scope, ScopeKey
@@ -35,9 +35,6 @@ BATCH = 64
 FAILURES = 5
 """Entries that fail one after the other before the rest is left for another time: then it is the
 embedder or the index that is down, not one text that it does not take."""
-
-MARK = "fed"
-"""The address of the vector by which an index shows that it is the one that was fed."""
 
 _PAGE = 1_000  # entries that are asked for at once
 
@@ -165,8 +162,8 @@ class _Feeding:
 
     def __post_init__(self) -> None:
         needs_outbox(self.store, "feed")
-        if not hasattr(self.index, "vectors"):
-            raise InputError(f"is an index, not {type(self.index).__name__}", place="index")
+        if not has_method(self.index, "vectors"):
+            raise InputError(f"is an index, not {self.index!r:.60}", place="index")
         checked_roles(self.roles, "feed.roles")
         whole_number("feed.batch", self.batch, least=1)
         if self.limit is not None:
@@ -277,4 +274,4 @@ class _Feeding:
 
 def _mark_scope(tenant: str) -> ScopeKey:
     """Where a tenant's mark lies: with its vectors, where neither messages nor documents are."""
-    return tenant, "", "", MARK
+    return tenant, "", MARK

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 Embed = Callable[[Sequence[str]], Any]
-"""Texts in, an array of shape (len(texts), dimension) out, or an awaitable of it.
+"""A list of texts in, an array of shape (len(texts), dimension) out, or an awaitable of it.
+
+There is at least one text, none is blank, and none has a lone surrogate.
 
 Its attribute `name`, where it has one, says which model and dimension it is.
 """
@@ -37,6 +39,7 @@ class Index(Protocol):
     is near to what is not its business. Every method may give an awaitable of what it says here,
     which only the async calls of a builder accept.
 
+    A scope that nothing can have is a ScopeError (`contextkit.retrieval.index_inputs.scope_key`).
     `vectors` and `add` refuse to touch what an embedder of another `name` made (EmbeddingError),
     until `reindex` is called.
     """
@@ -52,7 +55,8 @@ class Index(Protocol):
     def add(self, scope: ScopeKey, addresses: Sequence[str], vectors: Any) -> Any:
         """Hold vectors, shape (len(addresses), dimension), under their addresses.
 
-        One that is there already is replaced; of an address that is given twice, the last counts.
+        They come as a list of at least one float32 row of unit length, no address twice. One that
+        is there already is replaced.
 
         Raises:
             EmbeddingError: wrong shape or dimension, NaN or zero vectors; nothing was stored.

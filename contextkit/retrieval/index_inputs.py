@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from contextkit.retrieval.index import Embed, ScopeKey
 
+MARK = "fed"
+"""In place of a conversation: where `feed` keeps the mark of a tenant, (tenant, "", MARK)."""
+
 
 def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
     """Vectors as rows of unit length, float32, checked.
@@ -103,13 +106,35 @@ def scope_key(scope: Any) -> ScopeKey:
     """A scope as the tuple that it is looked up by.
 
     Raises:
-        ScopeError: for what is no scope, such as a filter that came in as JSON.
+        ScopeError: for what is no scope, such as a filter that came in as JSON, and for one that
+            nothing can have: what is asked to forget it would delete nothing.
     """
     if isinstance(scope, Scope):
         return scope.key
     if not isinstance(scope, tuple) or not scope or not all(isinstance(p, str) for p in scope):
         raise ScopeError(f"a scope is a Scope or a tuple of texts, not {_kind(scope)}")
+    if not _can_be(scope):
+        raise ScopeError(
+            f"nothing has such a scope, a tuple of {len(scope)}: it is (tenant, user, "
+            "conversation), of documents (tenant, user, '') or (tenant, '', ''), of a history "
+            "without a scope (history.id,). What concerns a whole user is done for each "
+            "conversation: store.conversations(scope) names them"
+        )
     return scope
+
+
+def _can_be(scope: ScopeKey) -> bool:
+    """Whether a conversation, a history, a shelf of documents or the mark of `feed` can have it."""
+    try:
+        "".join(scope).encode()
+    except UnicodeEncodeError:  # which no Scope takes
+        return False
+    match scope:
+        case (history,):
+            return bool(history)
+        case (tenant, user, conversation):
+            return bool(tenant) and (bool(user) or conversation in ("", MARK))
+    return False
 
 
 def check_addresses(addresses: Any) -> Sequence[str]:
@@ -121,6 +146,11 @@ def check_addresses(addresses: Any) -> Sequence[str]:
     if isinstance(addresses, list | tuple) and all(isinstance(a, str) for a in addresses):
         return list(dict.fromkeys(addresses))
     raise InputError(f"are a list of texts, not {_kind(addresses)}", place="addresses")
+
+
+def has_method(given: Any, name: str) -> bool:
+    """Whether it is an object with a method, and not the class of such objects."""
+    return not isinstance(given, type) and hasattr(given, name)
 
 
 def check_embed(embed: Any, place: str) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from threading import Lock
 from time import monotonic, sleep
@@ -116,6 +116,11 @@ class Connection:
         return self._db
 
     def _connect(self) -> sqlite3.Connection:
+        if self.path != MEMORY:
+            # A new file is its owner's alone, and so are the -wal and -shm that SQLite puts beside
+            # it. Why it cannot be made SQLite says.
+            with suppress(OSError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         db = sqlite3.connect(
             self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False
         )

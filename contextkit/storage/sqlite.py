@@ -38,7 +38,8 @@ class SQLiteStore:
     to the file can also write new hashes.
 
     Args:
-        path: the file; it is made where there is none. Give it a file of its own.
+        path: the file; it is made where there is none, for its owner alone. Give it a file of its
+            own.
         timeout: seconds to wait for another writer.
 
     Raises:

@@ -15,6 +15,7 @@ from contextkit.messages import text_of
 from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.corpora import Corpora
 from contextkit.retrieval.index import Index
+from contextkit.retrieval.index_inputs import has_method
 from contextkit.retrieval.passages import ROLES, Passage, checked_roles
 from contextkit.retrieval.questions import is_small_talk
 from contextkit.retrieval.ranking import rank
@@ -82,12 +83,12 @@ class Retrieve:
     needs_scope: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.index is not None and not hasattr(self.index, "vectors"):
+        if self.index is not None and not has_method(self.index, "vectors"):
             raise InputError(
                 f"is an index, such as VectorIndex(embed), not {self.index!r:.60}",
                 place="Retrieve.index",
             )
-        if self.source is not None and not hasattr(self.source, "read"):
+        if self.source is not None and not has_method(self.source, "read"):
             raise InputError(
                 f"is a source, such as Documents(), not {self.source!r:.60}",
                 place="Retrieve.source",
@@ -116,10 +117,12 @@ class Retrieve:
     def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
         """The passages, or what is needed to find them: a source, an index, an embedder."""
         history = view.history
-        if view.last_user is None or not (question := text_of(history.data[view.last_user])):
+        if view.last_user is None:
             return None
-        if is_small_talk(question):
+        question = text_of(history.data[view.last_user])
+        if not question.strip() or is_small_talk(question):
             return None
+        self._check_share(view)
         ends = monotonic() + self.seconds
         scope = history.scope.key if history.scope else (history.id,)
         if self.source is None:
@@ -131,6 +134,19 @@ class Retrieve:
                 "reads by scope: History(scope=Scope(…))", place=f"Retrieve.source {self.source!r}"
             )
         return self._read(view, question, ends)
+
+    def _check_share(self, view: View) -> None:
+        """That a passage can fit, whichever it is."""
+        least = self._share_of(view).taken([Passage("")])
+        if self.share <= least:
+            raise BudgetError(
+                f"Retrieve.share is {self.share:,} tokens, and what stands around a passage takes "
+                f"{least:,}: nothing can be inserted. 1,000 hold some ten to thirty messages"
+            )
+
+    def _share_of(self, view: View, *, vectors: bool = False) -> Share:
+        name = self.source.name if self.source is not None else OWN
+        return Share(view, name, self.share, vectors)
 
     def _read(self, view: View, question: str, ends: float) -> Need:
         """What is needed to bring the corpus of the source up to date."""
@@ -229,8 +245,7 @@ class Retrieve:
                 without=() if asked.words else ("words",),
             )
             weights = corpus.term_weights(asked.question)
-            name = self.source.name if self.source is not None else OWN
-            share = Share(view, name, self.share, question is not None)
+            share = self._share_of(view, vectors=question is not None)
             chosen = share.choose(corpus, scores, allowed, shown, weights)
             whole = [corpus.passages[number] for number, _ in chosen]
         if not chosen:

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from contextkit.errors import ScopeError
+from contextkit.retrieval.index_inputs import scope_key
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.sources import Source, check_blocking, check_scopes
 from contextkit.scope import Scope
 from contextkit.strategies.blocks import check_name
 from contextkit.testing.promising import promise as _promise
+from contextkit.testing.promising import told_by_name as _told_by_name
 
 
 def check_source(source: Source, scope: Scope) -> None:
@@ -70,7 +72,7 @@ def _is_for(passages: Iterable[Passage], scope: Scope) -> bool:
 def _check_passage(passage: Passage) -> None:
     _promise(isinstance(passage, Passage), what="what is read are passages")
     _promise(bool(passage.text.strip()), what="a passage has a text")
-    _promise(
-        bool(passage.scope) and all(isinstance(part, str) for part in passage.scope),
-        what="a passage says in whose scope its vector is kept",
-    )
+    with _told_by_name(lambda: "the text of a passage is one that can be sent"):
+        passage.text.encode()
+    with _told_by_name(lambda: "a passage says in whose scope its vector is kept"):
+        scope_key(passage.scope)
