@@ -19,6 +19,17 @@ MARK = "0123abcd"
         *("<</SYS>>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CALLS]"),
         *("[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[TOOL_CONTENT]"),
         *("<tool_call>", "</tool_call>", "<tool_response>", "[gMASK]", "[sMASK]", "<sop>", "<eop>"),
+        *(
+            "[THINK]",
+            "[/THINK]",
+            "[ARGS]",
+            "[CALL_ID]",
+            "[IMG]",
+            "[IMG_BREAK]",
+            "[IMG_END]",
+            "<unk>",
+        ),
+        *("<start_of_image>", "<end_of_image>"),
     ],
 )
 def test_a_control_token_is_broken_up_and_stays_readable(token: str) -> None:

@@ -654,8 +654,47 @@ def test_what_greets_goes_on_or_asks_for_another_form_looks_for_nothing() -> Non
         "table 5",
         "Show me the list",
         "How did Ann make it shorter?",
+        "When is my course?",
+        "What was the problem with the sound?",
+        "What was my idea?",
+        "Who did I see?",
     ):
         assert not is_small_talk(text), text
+
+
+def test_words_of_greetings_are_content_elsewhere() -> None:
+    corpus = corpus_of(
+        "I enjoy the evening course.",
+        "The problem with the sound is a loose plug.",
+        "Good evening! No problem, sounds good.",
+        session=1,
+    )
+    for question, answer in (
+        ("Which evening course did I tell you of?", 0),
+        ("What was the problem with the sound?", 1),
+    ):
+        assert is_relevant(corpus, question)
+        assert best(corpus, question) == answer
+
+
+def test_a_handle_takes_no_word_out_of_a_question() -> None:
+    corpus = Corpus()
+    corpus.append(Passage("The billing address is Elm Road 5.", tokens=9))
+    corpus.append(Passage("I note that.", tokens=4, speaker="billing_agent", role="assistant"))
+
+    assert is_relevant(corpus, "What is my billing data?")
+    assert participant_asked("What is my billing data?", ["billing_agent"]) is None
+    assert participant_asked("What did the billing agent say?", ["billing_agent"]) is not None
+    assert participant_asked("What did ann say?", ["ann"]) == "ann"
+
+
+@pytest.mark.parametrize("laugh", ["哈", "嗯", "你好", "ha", "!", " ok", "好的"])
+def test_a_laugh_may_be_as_long_as_it_likes(laugh: str) -> None:
+    """Where the work grew with its square, let alone more, this would not end."""
+    for text in (laugh * 90, laugh * 90 + "水", laugh * 20_000 + "水"):
+        is_small_talk(text)
+        Corpus().append(Passage(text))
+    assert laugh.strip() in ("ha", "!") or is_small_talk(laugh * 60)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from contextkit.retrieval import corpus as corpora
 from contextkit.retrieval import excerpts
 from contextkit.retrieval import terms as terms_module
+from contextkit.retrieval.chunks import chunks_of
 from contextkit.retrieval.corpus import Corpus
+from contextkit.retrieval.excerpts import passages_of
 from contextkit.retrieval.passages import Passage
 from contextkit.retrieval.stop_words import STOP_WORDS
 from contextkit.retrieval.terms import date_terms, language_of, terms, words_of
@@ -151,6 +153,27 @@ def test_the_work_for_hostile_text_grows_with_its_length_alone(unit: str) -> Non
     )
 
     assert large <= 2.1 * small + 100
+
+
+@pytest.mark.parametrize("unit", ["1", "1.", "!", "!)", ".", "\n", "# ", "#", " ", "`", "a b.\n"])
+def test_long_runs_of_the_same_are_cut_in_time(unit: str) -> None:
+    """Where the work grew with the square of the length, this would not end."""
+    text = f"# x{unit * 60_000}y"
+
+    assert all(passages_of(text))
+    assert all(term.key for term in terms(text))
+    assert all(chunk.text for chunk in chunks_of(text, 5_000))
+
+
+def test_a_question_of_many_unknown_identifiers_is_looked_up_in_some_of_the_others() -> None:
+    def looked_up(count: int) -> int:
+        corpus = Corpus()
+        for day in range(5):
+            corpus.append(Passage(" ".join(f"req-{day}{n:05}" for n in range(count))))
+        question = " ".join(f"req-9{n:05}" for n in range(20))
+        return calls_of(lambda: corpus.question_terms(question))
+
+    assert looked_up(4_000) <= 1.1 * looked_up(1_500)
 
 
 ASCII = st.text(st.characters(max_codepoint=127), max_size=200)

@@ -16,7 +16,7 @@ holds five; overlap between chunks is not needed, since neighbours lend each oth
 _count = EstimateCounter().count
 
 _BLOCK = re.compile(r"\S[^\n]*(?:\n(?![^\S\n]*\n)[^\n]*)*")  # up to an empty line
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(\S[^\n]*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]++([^\n]*)$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
@@ -77,6 +77,13 @@ def _pieces(text: str, tokens: int) -> list[str]:
     return fitting
 
 
+def _title(line: str) -> str:
+    """What a heading says, without the marks that may close it."""
+    line = line.rstrip(" \t")
+    bare = line.rstrip("#")
+    return bare.rstrip(" \t") if bare[-1:] in ("", " ", "\t") else line
+
+
 def _sections(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """The text between headings, each with those above it; its own heading stands in it."""
     levels: list[tuple[int, str]] = []
@@ -88,13 +95,13 @@ def _sections(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
         if marks and (not fence or (marks[1][0] == fence[0] and len(marks[1]) >= len(fence))):
             fence = "" if fence else marks[1]
         heading = None if fence else _HEADING.match(line)
-        if heading:
+        if heading and (title := _title(heading[2])):
             if said:
                 yield tuple(name for _, name in levels), "\n".join(lines)
                 lines, said = [], False
             level = len(heading[1])
             levels = [(depth, name) for depth, name in levels if depth < level]
-            levels.append((level, heading[2]))
+            levels.append((level, title))
         elif line.strip():
             said = True
         lines.append(line)

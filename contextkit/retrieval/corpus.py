@@ -17,7 +17,7 @@ from contextkit.retrieval.columns import Column
 from contextkit.retrieval.excerpts import Pieces, passages_of
 from contextkit.retrieval.lexical import Postings
 from contextkit.retrieval.passages import Passage, address_of
-from contextkit.retrieval.questions import is_standing, tells_something
+from contextkit.retrieval.questions import is_handle, is_standing, tells_something
 from contextkit.retrieval.terms import (
     DEFAULT,
     Term,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 MOST_TERMS = 100
 """Of a question, or of what was pasted as one; the time that it takes is bounded by them."""
 
-_LOOKED_UP, _FEW = 20, 5
-"""Identifiers of a question that are looked up, and passages in which each is."""
+_LOOKED_UP, _FEW, _KEYS = 20, 5, 1_000
+"""Identifiers of a question that are looked up, passages in which each is, and terms of each."""
 
 _PIECES = 4_000_000
 """Characters of long passages that are kept in pieces; those asked for least recently go first."""
@@ -286,7 +286,7 @@ class Corpus:
         if part == whole or part.isdecimal() or part not in self.postings:
             return False
         others = (
-            [key for key in held if part in key and key != part and is_numbered(key)]
+            [key for key in held[:_KEYS] if part in key and key != part and is_numbered(key)]
             for held in self.postings.last_held(part, _FEW)
         )
         return all(
@@ -294,9 +294,15 @@ class Corpus:
         )
 
     def name_terms(self) -> set[str]:
-        """The terms of the names of those who speak: who is meant, not what."""
+        """The terms of the names of those who speak: who is meant, not what.
+
+        But for handles, whose words say both: the `billing` of `billing_agent`.
+        """
         return {
-            term.key for name in self.participants for term in terms(name, self.language or DEFAULT)
+            term.key
+            for name in self.participants
+            if not is_handle(name)
+            for term in terms(name, self.language or DEFAULT)
         }
 
     def term_weights(self, question: str) -> dict[str, float]:

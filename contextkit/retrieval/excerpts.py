@@ -36,7 +36,9 @@ _UNIT = re.compile(
 )
 _ASCII_UNIT = re.compile(r"\w+|[^\w\s]{1,4}")
 """The same of ASCII, in half the time."""
-_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[”’」』）]*|\n+")  # noqa: RUF001 - as written
+_END = re.compile(
+    r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+(?=\s)|[。！？]+[”’」』）]*|\n+"  # noqa: RUF001 - as written
+)
 
 
 def passages_of(text: str, words: int = PASSAGE) -> list[str]:

@@ -32,28 +32,45 @@ _STANDING_ANYWHERE = re.compile(
 _COURTESIES = frozenset(
     word
     for line in (
-        "afternoon agree amazing appreciate awesome bye cheers clear continue cool course day",
-        "definitely enjoy evening exactly excellent fine fun funny glad goodbye good great ha",
-        "haha happy have hello hmm hope idea interesting keep kind know later like lol look",
-        "lot lovely luck make mind morning much nice night nope perfect pleasure problem",
-        "right said say see sense sorry sound super sure talk tell thank thanks thanked that",
-        "think thx true try understand understood wait welcome well wonderful worry yep",
+        "agree amazing appreciate awesome bye cheers clear continue cool definitely exactly",
+        "excellent fine fun funny glad good goodbye great ha haha happy hello help hmm interesting",
+        "keep know later like lol lovely make mean much nice nope perfect right said say see sense",
+        "sorry sure talk tell thank thanks thanked that think thx true try understand understood",
+        "welcome well wonderful yep",
         "adiós alles beaucoup bitte bonjour ciao dank danke genau gracias grazie gut hallo hola",
         "ja klar merci muchas nein non obrigada obrigado olá oui prima salut schön sí tschüss",
         "vielen",
     )
     for word in line.split()
 )
+_COURTESIES_IN_QUESTIONS = frozenset(
+    word
+    for line in (
+        "continue hello help know make mean please right sense sorry sure tell thank thanks think",
+        "understand",
+    )
+    for word in line.split()
+)
+"""What a question may have that asks for nothing: "what do you think?"."""
+_ASKS = re.compile(
+    r"[?\uff1f]|\A\s*(?:did|does|how|was|were|what|when|where|which|whom?|whose|why)\b"
+)
 _INTERJECTIONS = frozenset(
     word for line in ("hey hi no oh ok okay please really wow yeah yes",) for word in line.split()
 )
 _SET_PHRASES = re.compile(
-    r"\b(?:happy new year|merry christmas|happy (?:birthday|holidays|weekend)|bye for now"
-    r"|(?:see|talk to|speak to) you (?:\w+ )?(?:around|later|monday|soon|then|tomorrow|tonight)"
-    r"|(?:talk|speak) (?:again )?(?:later|soon|tomorrow)|(?:let['’]s |let us )?move on|take care"  # noqa: RUF001 - as phones write
-    r"|(?:gute|schönen?|guten) (?:abend|morgen|nacht|tag)|bis (?:bald|morgen|später)"
-    r"|au revoir|bonne (?:journée|nuit|soirée)|hasta luego|buen(?:as|os) (?:noches|días|tardes)"
-    r"|sounds like a plan|what do you mean)\b"
+    r"\b(?:(?:have an? )?(?:good|great|lovely|nice|wonderful) (?:afternoon|day|evening|idea|job"
+    r"|luck|morning|night|one|point|question|time|trip|weekend|work)|happy new year|merry christmas"
+    r"|happy (?:birthday|holidays|weekend)|bye for now|(?:see|speak to|talk to) you (?:\w+ )?"
+    r"(?:around|later|monday|soon|then|tomorrow|tonight)|(?:speak|talk) (?:again )?"
+    r"(?:later|soon|tomorrow)|(?:let['’]s |let us )?move on|take care|of course|(?:no|my) "  # noqa: RUF001 - as phones write
+    r"(?:pleasure|problem|worries)|sounds (?:like a plan|fine|good|great|interesting|lovely|perfect"
+    r"|super)|makes sense|never mind|don['’]t worry(?: about (?:it|that))?|a lot|kind of you"  # noqa: RUF001 - as phones write
+    r"|enjoy(?: it| yourself| your (?:day|evening|meal|trip|weekend))?|i hope so|let me (?:look|see"
+    r"|think)|wait(?: a (?:minute|moment|second))?|what do you mean|same here|go (?:ahead|on)"
+    r"|good to (?:hear|know|see)|looking forward to (?:it|that)"
+    r"|(?:guten?|schönen?) (?:abend|morgen|nacht|tag)|bis (?:bald|morgen|später)"
+    r"|au revoir|bonne (?:journée|nuit|soirée)|hasta luego|buen(?:as|os) (?:días|noches|tardes))\b"
 )
 """What is said to greet or to go on, and has words that would be looked for."""
 
@@ -65,10 +82,10 @@ _OF_FORM = re.compile(
     r"other words|paragraph|polite|portuguese|sentence|shorter|simpler|spanish|table)(?: please)?"
 )
 """What asks for the last answer in another form: it is there to be seen."""
-_COURTESIES_WITHOUT_SPACES = re.compile(
-    "(?:谢谢|多谢|感谢|好的?|嗯+|哦+|你好|您好|早上?好?|晚上好|晚安|再见|拜拜|明白|知道|收到|哈+|"
+_COURTESIES_WITHOUT_SPACES = re.compile(  # possessive: a laugh is as long as one likes
+    "(?>谢谢|多谢|感谢|好的?|嗯++|哦++|[你您]好|早上?好?|晚上好|晚安|再见|拜拜|明白|知道|收到|哈++|"
     "不客气|没问题|没事|继续|可以|不错|太棒|对的?|是的?|行|[你您啊呀吧呢了哟嘛吗]|"
-    "ありがとう|ございます?|こんにちは|おはよう|はい|了解|です|감사합니다|안녕하세요|네|ขอบคุณ|ครับ|ค่ะ|สวัสดี)+"
+    "ありがとう|ございます?|こんにちは|おはよう|はい|了解|です|감사합니다|안녕하세요|네|ขอบคุณ|ครับ|ค่ะ|สวัสดี)++"
 )
 """What is said to be polite or to go on, in the words themselves: it asks for nothing."""
 
@@ -98,6 +115,8 @@ _SUBJECT = re.compile(
 )
 """Who stands behind the verb that a question begins with, alone."""
 
+_PART = re.compile(r"[^\W_]+")
+
 _END = 2_000
 """Characters of a message in which a question is looked for, from its end."""
 
@@ -123,9 +142,14 @@ def participant_asked(question: str, participants: Iterable[str]) -> str | None:
     """
     said = {term.key for term in terms(question, "english")}
     parts: Mapping[str, set[str]] = {
-        name: {term.key for term in terms(name, "english")} for name in participants
+        name: {term.key for term in terms(" ".join(_PART.findall(name)), "english")}
+        for name in participants
     }
-    named = [name for name, keys in parts.items() if keys & said]
+    named = [
+        name
+        for name, keys in parts.items()
+        if (keys & said and not is_handle(name)) or (keys and keys <= said)
+    ]
     if len(named) > 1:  # those with a name in common are told apart by the rest of it
         named = [name for name in named if parts[name] <= said] or named
     if len(named) > 1:
@@ -133,6 +157,11 @@ def participant_asked(question: str, participants: Iterable[str]) -> str | None:
         first = subject[1].lower() if subject else None
         named = [name for name in named if first == (words_of(name.lower()) or [""])[0]]
     return named[0] if len(named) == 1 else None
+
+
+def is_handle(name: str) -> bool:
+    """Whether a name is made of words that may mean something else: `billing_agent`."""
+    return name.islower() and not name.isalpha()
 
 
 def is_small_talk(text: str) -> bool:
@@ -147,15 +176,17 @@ def is_small_talk(text: str) -> bool:
         return True
     if _OF_FORM.fullmatch(" ".join(words)):
         return True
-    return _is_courteous(words_of(_SET_PHRASES.sub(" ok ", text.lower())))
+    return _is_courteous(text)
 
 
-def _is_courteous(words: list[str]) -> bool:
+def _is_courteous(text: str) -> bool:
+    words = words_of(_SET_PHRASES.sub(" ok ", text.lower()))
     rest = [word for word in words if not _COURTESIES_WITHOUT_SPACES.fullmatch(word)]
     keys = {term.key for term in terms_of(rest, "english")}
     # A question without a word of content ("who was I with?") is no courtesy.
     polite = bool(keys) or len(rest) < len(words) or not _INTERJECTIONS.isdisjoint(rest)
-    return not words or (polite and keys <= _courtesy_keys())
+    asks = bool(_ASKS.search(text.lower()))
+    return not words or (polite and keys <= _courtesy_keys(asks))
 
 
 def tells_something(text: str, words: list[str]) -> bool:
@@ -169,7 +200,7 @@ def tells_something(text: str, words: list[str]) -> bool:
     """
     if len(words) > _MOST_COURTEOUS or _NO.match(text):
         return True
-    return not (_ACKNOWLEDGED.fullmatch(text) or _is_courteous([word.lower() for word in words]))
+    return not (_ACKNOWLEDGED.fullmatch(text) or _is_courteous(text))
 
 
 @cache
@@ -179,8 +210,9 @@ def asking_keys() -> frozenset[str]:
 
 
 @cache
-def _courtesy_keys() -> set[str]:
-    return {term.key for word in _COURTESIES for term in terms(word, "english")}
+def _courtesy_keys(asks: bool) -> set[str]:
+    words = _COURTESIES_IN_QUESTIONS if asks else _COURTESIES
+    return {term.key for word in words for term in terms(word, "english")}
 
 
 def is_standing(text: str) -> bool:

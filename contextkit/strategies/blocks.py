@@ -14,10 +14,10 @@ from contextkit.history import History
 _NAME = re.compile(r"[A-Za-z][\w .:-]{0,79}")
 
 _CONTROL = re.compile(
-    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,80}[|\uff5c]>|(?:start|end)_of_turn>|/?s>|[be]os>|[se]op>"
+    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,80}[|\uff5c]>|(?:start|end)_of_(?:turn|image)>|/?s>|unk>|[be]os>|[se]op>"
     r"|</?SYS>>|/?tool_(?:call|response)s?>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|gMASK"
-    r"|sMASK)\])"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|ARGS"
+    r"|CALL_ID|THINK|IMG(?:_BREAK|_END)?|gMASK|sMASK)\])"
 )
 """What begins a control token: `<|…|>` of ChatML, Llama 3, Phi and GLM, with DeepSeek's full-width
 bars as well; `<s>`, `[INST]`, `<<SYS>>` and the brackets of Llama 2 and Mistral; turns of Gemma;

@@ -61,7 +61,7 @@ def label(passage: Passage) -> str:
     else:
         own = passage.speaker in (passage.role, passage.source)
         name = "" if own else label_of(passage.speaker)
-        parts = [f"message {passage.number}", f"{passage.role} {name}".rstrip()]
+        parts = [f"message {passage.number}", f"{label_of(passage.role)} {name}".rstrip()]
         if passage.source:
             parts.insert(0, f"conversation {label_of(passage.source)}".rstrip())
     if date := label_of(passage.date):
