@@ -65,6 +65,39 @@ def test_a_long_paragraph_is_cut_between_sentences() -> None:
     assert all(chunk.text.endswith(".") for chunk in chunks)
 
 
+def test_underlined_headings_are_headings() -> None:
+    text = (
+        "Leave\n=====\n\nStaff have thirty days.\n\nSick leave\n---\n\nAs long as it takes.\n"
+        "### Notes\n**Monday** \n  -------  \nClosed.\n\nPay\n===\nMonthly."
+    )
+    assert [(chunk.headings, chunk.text.split("\n")[-1]) for chunk in chunks_of(text)] == [
+        (("Leave",), "Staff have thirty days."),
+        (("Leave", "Sick leave"), "As long as it takes."),
+        (("Leave", "**Monday**"), "Closed."),
+        (("Pay",), "Monthly."),
+    ]
+    assert chunks_of("Only\n====\n\nHeadings\n--------") == [
+        Chunk("Only\n====\n\nHeadings\n--------", ("Only", "Headings"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "above\n\n---\n\nbelow",
+        "two lines\nof a text\n---\nbelow",
+        "---\ntitle: of a page\n---\n\nbelow",
+        "- an item\n---\nbelow",
+        "| a | b |\n|---|---|\n| 1 | 2 |",
+        "```\nin code\n=======\n```\nbelow",
+        "Yours,\n-- \nAnn",
+        "1. first\n---",
+    ],
+)
+def test_rules_tables_and_code_are_no_headings(text: str) -> None:
+    assert chunks_of(text) == [Chunk(text)]
+
+
 def test_a_part_stands_under_its_headings() -> None:
     text = (
         "Before.\n# Guide\n\n## Install ##\nWith pip.\n\n```sh\n# no heading\npip install x\n\n"

@@ -17,6 +17,8 @@ _count = EstimateCounter().count
 
 _BLOCK = re.compile(r"\S[^\n]*(?:\n(?![^\S\n]*\n)[^\n]*)*")  # up to an empty line
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]++([^\n]*)$")
+_UNDERLINE = re.compile(r" {0,3}(={2,}|-{3,})[ \t]*$")
+_PARAGRAPH = re.compile(r" {0,3}(?!(?:[-*+]|\d+[.)])[ \t]|---|[>|=`~])\S")  # its first line
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
@@ -90,20 +92,38 @@ def _sections(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
     lines: list[str] = []
     fence = ""
     said = False  # whether the section has more than headings
-    for line in text.split("\n"):
+    every = text.split("\n")
+    underline = -1  # the number of the line below a heading
+    for number, line in enumerate(every):
         marks = _FENCE.match(line)
         if marks and (not fence or (marks[1][0] == fence[0] and len(marks[1]) >= len(fence))):
             fence = "" if fence else marks[1]
-        heading = None if fence else _HEADING.match(line)
-        if heading and (title := _title(heading[2])):
+        heading = None if fence else _heading(every, number)
+        if heading:
             if said:
                 yield tuple(name for _, name in levels), "\n".join(lines)
                 lines, said = [], False
-            level = len(heading[1])
-            levels = [(depth, name) for depth, name in levels if depth < level]
-            levels.append((level, title))
-        elif line.strip():
+            levels = [(depth, name) for depth, name in levels if depth < heading[0]]
+            levels.append(heading)
+            underline = -1 if _HEADING.match(line) else number + 1
+        elif line.strip() and number != underline:
             said = True
         lines.append(line)
     if lines:
         yield tuple(name for _, name in levels), "\n".join(lines)
+
+
+def _heading(lines: list[str], number: int) -> tuple[int, str] | None:
+    """Level and name of the heading that a line is: with # before it, or underlined.
+
+    What is underlined is a paragraph of one line; of more lines, it may be a table or a rule.
+    """
+    marked = _HEADING.match(lines[number])
+    if marked and (title := _title(marked[2])):
+        return len(marked[1]), title
+    below = _UNDERLINE.match(lines[number + 1]) if number + 1 < len(lines) else None
+    if below and _PARAGRAPH.match(lines[number]):
+        above = lines[number - 1] if number else ""
+        if not above.strip() or _HEADING.match(above):
+            return 1 if below[1][0] == "=" else 2, lines[number].strip()
+    return None
