@@ -1,8 +1,9 @@
 """The documentation is true: its code runs, its commands exist, its links lead somewhere.
 
 The `python` fences of a page run one after the other in one namespace, in an empty folder, with a
-scripted provider where the openai client looks for its server. A fence is passed over only where
-the page says why, in a comment before it: <!-- not executed: reason -->.
+scripted provider where the openai client looks for its server. What a `text` fence right behind one
+shows is what it prints, but for random marks and blanks at the ends of lines. A fence is passed
+over only where the page says why, in a comment before it: <!-- not executed: reason -->.
 """
 
 import os
@@ -11,8 +12,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import dataclass, replace
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
@@ -43,25 +46,36 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.re
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """One fenced block of a page; `reason` says why it is not executed, None if it is."""
+    """One fenced block of a page; `reason` says why it is not executed, None if it is.
+
+    `prints` is what the page says that it prints, None where it says nothing.
+    """
 
     language: str
     code: str
     line: int  # lines before its code
     reason: str | None
+    prints: str | None = None
 
 
 def fences(text: str) -> list[Fence]:
     """The fenced blocks of a Markdown text, without their indentation."""
-    return [
-        Fence(
-            found["language"],
-            re.sub(f"^{found['indent']}", "", found["code"], flags=re.MULTILINE),
-            text.count("\n", 0, found.start("code")),
-            found["reason"],
-        )
-        for found in FENCE.finditer(text)
-    ]
+    every: list[Fence] = []
+    end = -1  # of the one before
+    for found in FENCE.finditer(text):
+        code = re.sub(f"^{found['indent']}", "", found["code"], flags=re.MULTILINE)
+        line = text.count("\n", 0, found.start("code"))
+        if found["language"] == "text" and every and not text[end : found.start()].strip():
+            every[-1] = replace(every[-1], prints=code)
+        every.append(Fence(found["language"], code, line, found["reason"]))
+        end = found.end()
+    return every
+
+
+def shown(printed: str) -> list[str]:
+    """The lines of an output that are the same each time: marks of passages are random."""
+    printed = re.sub(r"\b[0-9a-f]{8}\b", "(mark)", printed)
+    return [line.rstrip() for line in printed.splitlines()]
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -94,7 +108,10 @@ def run(page: Path, monkeypatch: pytest.MonkeyPatch) -> int:
             assert fence.reason.strip(), f"{page.name}:{fence.line}: not executed, but why?"
             continue
         source = "\n" * fence.line + fence.code  # so that a traceback shows the line of the page
-        exec(compile(source, str(page), "exec"), module.__dict__)  # noqa: S102 - our own pages
+        with redirect_stdout(StringIO()) as printed:
+            exec(compile(source, str(page), "exec"), module.__dict__)  # noqa: S102 - our own pages
+        if fence.prints is not None:
+            assert shown(printed.getvalue()) == shown(fence.prints), f"{page.name}:{fence.line}"
         ran += 1
     return ran
 
@@ -201,6 +218,18 @@ def test_a_wrong_fence_fails_at_its_line(tmp_path: Path, monkeypatch: pytest.Mon
         run(page, monkeypatch)
 
     assert caught.traceback[-1].lineno + 1 == 8
+
+
+@pytest.mark.parametrize(("said", "is_so"), [("a <0123abcd>\nb", True), ("a <0123abcd>", False)])
+def test_what_a_page_says_is_printed_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, is_so: bool
+) -> None:
+    page = tmp_path / "page.md"
+    code = 'print("a <89abcdef> ")\nprint("b")'
+    page.write_text(f"```python\n{code}\n```\n\n```text\n{said}\n```\n", "utf-8")
+
+    with nullcontext() if is_so else pytest.raises(AssertionError, match=r"page\.md:1"):
+        assert run(page, monkeypatch) == 1
 
 
 def test_a_skipped_fence_needs_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
