@@ -102,7 +102,8 @@ _MOST_COURTEOUS = 10
 _NO = re.compile(r"\W*(?:no|nope)\b", re.IGNORECASE)
 _ACKNOWLEDGED = re.compile(
     r"\W*(?:(?:ok|okay|yes|sure|all right|alright|thanks|thank you)\W+)?"
-    r"(?:i (?:have )?|i've )?(?:noted|done|acknowledged|got it|will do|on it|as you (?:say|wish)|"
+    r"(?:i(?:['’]ll|['’]ve| have| will)? )?(?:noted|done|acknowledged|got it|will do|on it|"  # noqa: RUF001 - as phones write
+    r"as you (?:say|wish)|(?:bear|keep) (?:it|that|this) in mind|remember (?:it|that|this)|"
     r"(?:it|that)(?: is|'s|’s) (?:so|it|correct|right|true))\W*",  # noqa: RUF001 - as phones write
     re.IGNORECASE,
 )
