@@ -120,7 +120,7 @@ class ProfileError(ContextKitError):
 
 
 class EmbeddingError(ContextKitError):
-    """An embedder gave no vectors, or such as cannot be used: NaN, zeros; none is stored.
+    """An embedder, or an index, gave vectors that cannot be used, or none; none is stored.
 
     Attributes:
         texts: how many texts it was given.

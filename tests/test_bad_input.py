@@ -28,7 +28,7 @@ from openai import AsyncOpenAI, OpenAI
 
 import contextkit as ck
 from contextkit.breaker import Breaker
-from contextkit.errors import ContextKitError
+from contextkit.errors import ContextKitError, EmbeddingError
 from contextkit.grammar import violations
 from contextkit.log_lines import write_lines
 from contextkit.profiles import Price
@@ -643,6 +643,12 @@ def retrieving(
     return case
 
 
+def refuse(texts: Any) -> Any:
+    if any(KEY in text for text in texts):
+        raise EmbeddingError("refused", texts=len(texts), status=400)
+    return np.ones((len(texts), 3))
+
+
 def embedder_pauses() -> Outcome:
     asked: list[Any] = []
     tail = [ck.Retrieve(ck.VectorIndex(lambda texts: fail(asked.append(texts))), share=60)]
@@ -1177,8 +1183,12 @@ CASES: dict[str, Case] = {
     ),
     "embedder that does not come back": retrieving(embed=hang),
     "embedder that fails again and again": embedder_pauses,
+    "embedder that refuses a text": retrieving(embed=refuse),
     "embedder of another model": another_model,
     "index that fails": retrieving(vectors=fail),
+    "index that gives what cannot be used": retrieving(
+        vectors=lambda scope, addresses: dict.fromkeys(addresses, np.full(3, NAN))
+    ),
     "index that does not come back": retrieving(vectors=hang),
     "source that fails": retrieving(read=fail),
     "source that does not come back": retrieving(read=hang),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar, copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from contextkit.breaker import Breaker
 from contextkit.errors import ContextKitError, EmbeddingError, InputError, ScopeError
 from contextkit.folding import with_part
 from contextkit.records import record_to_json
+from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.passages import Passage
+from contextkit.retrieval.ranking import rank
 from contextkit.retrieval.sources import Change
 from contextkit.strategies.blocks import delimiter_mark, label_of
 from contextkit.testing import check_index, check_source, check_strategy
@@ -372,6 +375,28 @@ def test_the_share_is_kept_by_the_counter(share: int, way: str, size: int) -> No
     assert len(inserts) == (share >= 60) or share < 60
 
 
+def test_the_share_is_kept_where_passages_count_more_together() -> None:
+    class Together(Characters):
+        """A label counts more beside others."""
+
+        def count(self, text: str) -> int:
+            return super().count(text) + 3 * text.count(" message ") ** 2
+
+    share = 150
+    history = ck.History(scope=SCOPE)
+    for n in range(24):
+        history.extend([user(f"the vault number {n} has code {n * 7}"), answer("noted")])
+    history.extend([user("filler " * 99), answer("other " * 99), user("which vault number 3 ?")])
+    tail = [retrieve(share=share)]
+    context = builder(600, tail=tail, counter=Together()).build(history)
+    [insert] = [edit for edit in context.edits if edit.kind == "insert"]
+    question, count = history[len(history) - 1], context.counter.message
+
+    assert context.report.failures == ()
+    assert count(with_part(question, insert.shows[0])) - count(question) <= share
+    assert len(numbers(context)) > 1
+
+
 @both
 def test_of_a_message_larger_than_the_share_an_excerpt_comes_back(way: str) -> None:
     long = " ".join(f"Line {n} speaks of the weather in town number {n}." for n in range(300))
@@ -490,6 +515,84 @@ def test_with_a_dead_index_words_find_it(method: str) -> None:
     assert context.report.failures == ("Retrieve: OSError: disk full",)
 
 
+class WrongOnce(ck.VectorIndex):
+    """An index that gives something else than it holds, while that is so."""
+
+    wrong: Any = None
+
+    def vectors(self, scope: Any, addresses: Sequence[str]) -> Any:
+        found = super().vectors(scope, addresses)
+        return self.wrong(found) if self.wrong and found else found
+
+
+def first(change: Any) -> Any:
+    """Change one of the vectors."""
+    return lambda found: {
+        name: change(row) if place == 0 else row for place, (name, row) in enumerate(found.items())
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        first(lambda row: row * np.nan),
+        first(lambda row: row * 0),
+        first(lambda row: row * 1.01),
+        first(lambda row: row[:5]),
+        first(lambda row: None),
+        lambda found: {**found, "never asked for": next(iter(found.values()))},
+        lambda found: {name: np.eye(5)[0] for name in found},
+        list,
+        lambda found: None,
+    ],
+    ids=["NaN", "zeros", "length", "a row", "no row", "address", "dimension", "list", "None"],
+)
+def test_nothing_is_held_of_what_an_index_gives_that_cannot_be_used(wrong: Any) -> None:
+    index = WrongOnce(Embedder())
+    builder(500, tail=[ck.Retrieve(index, share=60)]).build(asking())
+    built = builder(500, tail=[ck.Retrieve(index, share=60)])
+    index.wrong = wrong
+    context = built.build(asking())
+    index.wrong = None
+    later = built.build(asking())
+
+    assert "4711" in content(context)
+    assert not context.edits[-1].provenance["vectors"]
+    [failure] = context.report.failures
+    assert failure.startswith("Retrieve: EmbeddingError")
+    assert "4711" in content(later)
+    assert later.report.failures == ()
+    assert later.edits[-1].provenance["vectors"]
+
+
+def test_an_index_is_asked_once_for_what_it_holds() -> None:
+    asked: list[str] = []
+    index = WrongOnce(Embedder())
+    builder(500, tail=[ck.Retrieve(index, share=60)]).build(asking())
+    index.wrong = lambda found: asked.extend(found) or found
+    built = builder(500, tail=[ck.Retrieve(index, share=60)])
+    for question in (VAULT, TRAIN, GARDENER):
+        assert built.build(asking(question)).edits[-1].provenance["vectors"]
+
+    assert len(asked) > 60
+    assert len(asked) == len(set(asked))
+
+
+def test_where_vectors_cannot_be_scored_words_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scored(*given: Any, vector: Any = None, **more: Any) -> Any:
+        if vector is not None:
+            raise IndexError("no such row")
+        return rank(*given, **more)
+
+    monkeypatch.setattr("contextkit.strategies.retrieval.rank", scored)
+    history = asking()
+    context = made("vectors").build(history)
+
+    assert content(context) == content(made().build(ck.History.loads(history.dumps())))
+    assert context.report.failures == ("Retrieve: IndexError: no such row",)
+    assert not context.edits[-1].provenance["vectors"]
+
+
 @pytest.fixture
 def never() -> Iterator[Any]:
     """A call that does not come back before the test is over."""
@@ -575,6 +678,214 @@ def test_after_failures_in_a_row_nobody_is_asked_for_a_while() -> None:
     assert [told(), told()] == ["", ""]
 
 
+def refusing(status: int, calls: list[Sequence[str]], *, retryable: bool = False) -> Any:
+    """An embedder that refuses to embed what is FORBIDDEN."""
+
+    def embed(texts: Sequence[str]) -> Any:
+        calls.append(list(texts))
+        if any("FORBIDDEN" in text for text in texts):
+            raise EmbeddingError("refused", status=status, retryable=retryable)
+        return Embedder()(texts)
+
+    return embed
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_text_that_is_refused_switches_nothing_off(status: int) -> None:
+    """Neither for others, nor for the question of the conversation that it stands in."""
+    calls: list[Sequence[str]] = []
+    index = ck.VectorIndex(refusing(status, calls))
+    built = builder(500, tail=[ck.Retrieve(index, share=60)])
+    messages = talk(["FORBIDDEN", *FACTS])
+    for turn in range(4):
+        calls.clear()
+        context = built.build([*messages, user(f"{VAULT} {turn}")], scope=SCOPE)
+
+        assert ["EmbeddingError: refused" in one for one in context.report.failures] == [True]
+        assert context.edits[-1].provenance["vectors"]
+        assert "4711" in content(context)
+        assert calls[0][-1] == f"{VAULT} {turn}"
+        assert calls[1] == [f"{VAULT} {turn}"], "asked for alone"
+        assert not any("FORBIDDEN" in text for call in calls[1:] for text in call)
+    other = built.build([*talk(), user(VAULT)], scope=ck.Scope("other", "user", "c"))
+    assert other.report.failures == ()
+    assert other.edits[-1].provenance["vectors"]
+
+
+def test_a_question_that_is_refused_is_asked_for_twice_and_not_again() -> None:
+    calls: list[Sequence[str]] = []
+    built = builder(500, tail=[ck.Retrieve(ck.VectorIndex(refusing(400, calls)), share=60)])
+    for turn in range(4):
+        calls.clear()
+        question = f"FORBIDDEN: {VAULT}"
+        context = built.build([*talk(), user(question)], scope=ck.Scope("t", "u", f"c{turn}"))
+
+        assert len(context.report.failures) == 2
+        assert "4711" in content(context)
+        assert len(calls[0]) > 1
+        assert calls[1:] == [[question]]
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"),
+    [(401, False), (403, False), (404, False), (429, True), (429, False), (500, True), (400, True)],
+)
+def test_an_embedder_that_refuses_whatever_it_is_asked_is_left_alone_after_a_while(
+    status: int, retryable: bool
+) -> None:
+    calls: list[Sequence[str]] = []
+    index = ck.VectorIndex(refusing(status, calls, retryable=retryable))
+    built = builder(500, tail=[ck.Retrieve(index, share=60)])
+    told = []
+    for turn in range(4):
+        history = asking(f"FORBIDDEN: {VAULT}", scope=ck.Scope("t", "u", f"c{turn}"))
+        [failure] = built.build(history).report.failures
+        told.append(failure.split(": ")[1])
+
+    assert told == ["EmbeddingError"] * 3 + ["CallsPaused"]
+    assert len(calls) == 3
+
+
+def test_a_text_that_is_refused_while_one_call_is_let_through_ends_the_pause() -> None:
+    now, status = [0.0], [500]
+
+    def embed(texts: Sequence[str]) -> Any:
+        return refusing(status[0], [])(texts)
+
+    breaker = Breaker(failures=1, reset=30, clock=lambda: now[0])
+    built = builder(500, tail=[ck.Retrieve(ck.VectorIndex(embed), share=60, breaker=breaker)])
+
+    def told(question: str) -> list[str]:
+        failures = built.build(asking(question)).report.failures
+        return [failure.split(": ")[1] for failure in failures]
+
+    assert told(f"FORBIDDEN: {VAULT}") == ["EmbeddingError"]
+    assert told(VAULT) == ["CallsPaused"]
+    now[0], status[0] = 31, 400
+    assert told(f"FORBIDDEN: {VAULT}") == ["EmbeddingError"] * 2
+    assert told(VAULT) == []
+
+
+# -- time ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time by which it is decided what there is time for."""
+    now = [0.0]
+    for module in ("retrieval", "vectors"):
+        monkeypatch.setattr(f"contextkit.strategies.{module}.monotonic", lambda: now[0])
+    return now
+
+
+def test_an_index_is_not_asked_on_when_the_time_is_over(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(ck.VectorIndex):
+        def vectors(self, scope: Any, addresses: Sequence[str]) -> Any:
+            asked.append(len(addresses))
+            clock[0] += seconds
+            return super().vectors(scope, addresses)
+
+    monkeypatch.setattr("contextkit.strategies.vectors.SLICE", 5)
+    took = {}
+    for seconds in (0.0, 5.0, 8.0):
+        asked: list[int] = []
+        strategy = ck.Retrieve(Slow(Embedder()), share=60, seconds=8)
+        context = builder(500, tail=[strategy]).build(asking())
+        took[seconds] = len(asked)
+
+        assert "4711" in content(context)
+        assert set(asked[:-1]) <= {5}
+    assert took[0.0] > 5
+    assert (took[5.0], took[8.0]) == (2, 1)
+
+
+def test_so_many_texts_are_embedded_as_there_is_time_for(clock: list[float]) -> None:
+    """An eighth of a second each; a quarter of the time is for texts of long ago."""
+    embedder, sizes = Embedder(), []
+
+    def embed(texts: Sequence[str]) -> Any:
+        sizes.append(len(texts))
+        clock[0] += len(texts) / 8
+        return embedder(texts)
+
+    strategy = ck.Retrieve(ck.VectorIndex(embed), share=60, seconds=8)
+    built = builder(500, tail=[strategy])
+    context = built.build(asking())
+    assert sizes == [9, 7]  # the question with eight, then what 7/8 s are enough for
+    assert context.report.failures == ()
+    built.build(asking())
+    assert sizes == [9, 7, 9, 7], "the next question has others embedded"
+    assert len(set(embedder.texts)) == 2 * 15 + 1
+
+
+# -- threads ---------------------------------------------------------------------------------
+
+
+def test_in_async_code_what_grows_with_the_log_works_in_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    where: dict[str, set[int]] = {}
+
+    def noted(name: str) -> None:
+        called = getattr(Corpus, name)
+
+        def call(*given: Any, **more: Any) -> Any:
+            where.setdefault(name, set()).add(threading.get_ident())
+            return called(*given, **more)
+
+        monkeypatch.setattr(Corpus, name, call)
+
+    names = ["append", "wanted_by_scope", "hold", "without", "not_of", "term_weights"]
+    for name in names:
+        noted(name)
+
+    class Other(Embedder):
+        language = "english"
+
+    tail = [ck.Retrieve(ck.VectorIndex(Other()), share=60)]
+    context = asyncio.run(builder(500, tail=tail).abuild(asking()))
+
+    assert context.edits[-1].provenance["vectors"]
+    assert sorted(where) == sorted(names)
+    assert threading.get_ident() not in set().union(*where.values())
+
+
+REQUEST: ContextVar[str] = ContextVar("REQUEST", default="nobody's")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_index_embedder_and_source_are_called_in_the_context_of_the_caller(
+    asynchronous: bool,
+) -> None:
+    """Traces and credentials of a request are kept there."""
+    seen = []
+
+    def noted(name: str, called: Any) -> Any:
+        def call(*given: Any) -> Any:
+            seen.append((name, REQUEST.get()))
+            return called(*given)
+
+        return call
+
+    index: Any = ck.VectorIndex(noted("embed", Embedder()))
+    source: Any = Given({SCOPE.key[:2]: [Passage("the vault is green", scope=SCOPE.key[:2])]})
+    index.vectors, index.add = noted("vectors", index.vectors), noted("add", index.add)
+    source.read = noted("read", source.read)
+    built = builder(900, tail=[ck.Retrieve(index, source, share=90)])
+
+    async def build() -> ck.Context:
+        return await built.abuild(asking())
+
+    def request() -> ck.Context:
+        REQUEST.set("mine")
+        return asyncio.run(build()) if asynchronous else built.build(asking())
+
+    assert copy_context().run(request).report.failures == ()
+    assert set(seen) == {(name, "mine") for name in ("read", "vectors", "embed", "add")}
+
+
 # -- branches --------------------------------------------------------------------------------
 
 
@@ -611,6 +922,30 @@ def test_branches_that_are_asked_turn_about_see_themselves(way: str) -> None:
     fork.extend([*branches[1][len(trunk) :], user(GARDENER)])
     for history, mine in ((forked, "Theodora"), (fork, "Methuselah")):
         assert mine in content(built.build(history))
+
+
+def test_a_branch_that_is_asked_meanwhile_shows_nothing_in_another() -> None:
+    """Both have one corpus, which is brought to the branch that asks before it is searched."""
+    embedder, others = Embedder(), []
+
+    def embed(texts: Sequence[str]) -> Any:
+        if not others:
+            others.append(None)
+            others.append(built.build(branch("9876"), scope=SCOPE))
+        return embedder(texts)
+
+    def branch(code: str) -> list[dict[str, Any]]:
+        said = [user("guess the code of the vault"), answer(f"the code of the vault is {code}")]
+        return [*said, *talk([], filler=20), user(VAULT)]
+
+    strategy = ck.Retrieve(ck.VectorIndex(embed), share=60, seconds=60)
+    built = builder(500, tail=[strategy])
+    context = built.build(branch("1234"), scope=SCOPE)
+
+    assert "1234" in content(context)
+    assert "9876" not in wire(context)
+    assert "9876" in content(others[1])
+    assert len(strategy.corpora._kept) == 1
 
 
 @both

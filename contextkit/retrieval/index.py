@@ -49,7 +49,8 @@ class Index(Protocol):
     def vectors(self, scope: ScopeKey, addresses: Sequence[str]) -> Any:
         """Those that are held, of some addresses: `dict[str, np.ndarray]`, in their order.
 
-        Each is float32, of unit length and shape (dimension,).
+        Each is float32, of unit length and shape (dimension,). What is not, or was not asked for,
+        is refused, with all that came beside it.
         """
 
     def add(self, scope: ScopeKey, addresses: Sequence[str], vectors: Any) -> Any:

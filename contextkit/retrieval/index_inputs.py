@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contextkit.errors import EmbeddingError, InputError, ScopeError
@@ -17,8 +17,17 @@ MARK = "fed"
 """In place of a conversation: where `feed` keeps the mark of a tenant, (tenant, "", MARK)."""
 
 
-def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
+UNIT = 1e-3
+"""By how much the length of a vector that an index held may differ from 1."""
+
+
+def unit_rows(
+    vectors: Any, count: int, dimension: int | None, giver: str = "the embedder"
+) -> np.ndarray:
     """Vectors as rows of unit length, float32, checked.
+
+    Args:
+        giver: who gave them, in words.
 
     Raises:
         EmbeddingError: not `count` rows of numbers, another dimension, NaN, or a zero vector,
@@ -30,11 +39,11 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
         rows = np.asarray(vectors, dtype=np.float64)  # squares of float32 may not fit in float32
     except (TypeError, ValueError):  # whose words may quote what came
         raise EmbeddingError(
-            f"the embedder gave no array of numbers for {count} texts", texts=count
+            f"{giver} gave no array of numbers for {count} texts", texts=count
         ) from None
     if rows.ndim != 2 or len(rows) != count or not rows.shape[1]:
         raise EmbeddingError(
-            f"the embedder gave shape {rows.shape} for {count} texts",
+            f"{giver} gave shape {rows.shape} for {count} texts",
             texts=count,
             rows=len(rows) if rows.ndim else None,
         )
@@ -45,13 +54,45 @@ def unit_rows(vectors: Any, count: int, dimension: int | None) -> np.ndarray:
     if not np.all(usable):
         bad = int(np.argmin(usable))
         raise EmbeddingError(
-            f"the embedder gave a vector of zeros, NaN or infinity (number {bad} of {count})",
+            f"{giver} gave a vector of zeros, NaN or infinity (number {bad} of {count})",
             texts=count,
             row=bad,
             dimension=rows.shape[1],
         )
     units: np.ndarray = (rows / lengths[:, None]).astype(np.float32)
     return units
+
+
+def held_vectors(
+    given: Any, addresses: Collection[str], dimension: int | None
+) -> dict[str, np.ndarray]:
+    """What an index gave of some addresses, checked as what an embedder gives.
+
+    Raises:
+        EmbeddingError: no vectors by address, one that was not asked for, or a vector that cannot
+            be used: another dimension, NaN, or not of unit length.
+    """
+    import numpy as np
+
+    if not isinstance(given, Mapping):
+        raise EmbeddingError(f"the index gave {_kind(given)}, not vectors by their addresses")
+    strange = sum(address not in addresses for address in given)
+    if strange:
+        raise EmbeddingError(f"the index gave {strange} vectors that it was not asked for")
+    if not given:
+        return {}
+    rows = list(given.values())
+    unit_rows(rows, len(rows), dimension, "the index")
+    held = np.asarray(rows, np.float32)  # as they are: to the last bit what was added
+    lengths = np.linalg.norm(held, axis=1)
+    wrong = int(np.argmax(np.abs(lengths - 1)))
+    if abs(lengths[wrong] - 1) > UNIT:
+        raise EmbeddingError(
+            f"the index gave a vector of length {lengths[wrong]:.3g}, not 1 (number {wrong} of "
+            f"{len(rows)})",
+            row=wrong,
+        )
+    return dict(zip(given, held, strict=True))
 
 
 def check_dimension(given: int, held: int | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from contextkit.breaker import Breaker, check_seconds
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, DeadlinePassed, InputError
+from contextkit.errors import BudgetError, DeadlinePassed, InputError, ScopeError
 from contextkit.messages import text_of
 from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.corpora import Corpora
@@ -65,8 +65,9 @@ class Retrieve:
         min_cosine: at which a single passage counts as relevant by its vector alone; of many, the
             nearest has to be nearer (`MORE_COSINE`). The default is of all-MiniLM-L6-v2; other
             models have another.
-        breaker: counts failures of the embedder, and what is late; while it is open neither index
-            nor embedder is asked. Whose source is late is left alone in the same way.
+        breaker: counts failures of the embedder, and what is late, but not texts that it refuses;
+            while it is open neither index nor embedder is asked. Whose source is late
+            is left alone in the same way.
     """
 
     index: Index | None = None
@@ -188,12 +189,14 @@ class Retrieve:
         def hidden() -> bool:
             with asked.kept.lock:
                 self._advance(asked)
-                return bool(asked.kept.open(shown_keys(asked.view), own_key(asked.view)).any())
+                some = asked.kept.open(shown_keys(asked.view), own_key(asked.view)).any()
+                if some and index is not None:
+                    asked.words = reads(index.embed, asked)
+                return bool(some)
 
         def found(some: bool) -> Iterable[Edit] | Need:
             if not some:
                 return ()
-            asked.words = index is None or reads(index.embed, asked)
             if index is None or not asked.words:
                 return self._chosen(asked)
             return Vectors(asked, index, self.breaker, self.seconds, self._chosen).needed()
@@ -201,8 +204,16 @@ class Retrieve:
         return Need(hidden, found, "passages")
 
     def _chosen(self, asked: Asked) -> Need:
-        """The passages, by all that has come for them."""
-        return Need(lambda: self._insert(asked), lambda edits: edits, "passages")
+        """The passages, by all that has come for them; by words alone, where that fails."""
+        need = Need(lambda: self._insert(asked), lambda edits: edits, "passages")
+
+        def otherwise(error: Exception) -> Need | None:
+            if isinstance(error, ScopeError):
+                return None
+            asked.vectors, asked.words = {}, False
+            return need
+
+        return replace(need, otherwise=otherwise) if self.index and asked.words else need
 
     # -- what is shown ---------------------------------------------------------------------
 

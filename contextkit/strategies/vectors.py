@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
 from contextkit.breaker import Breaker
-from contextkit.errors import CallsPaused, DeadlinePassed
+from contextkit.errors import CallsPaused, DeadlinePassed, EmbeddingError
 from contextkit.retrieval.corpora import Kept
 from contextkit.retrieval.index import Index
-from contextkit.retrieval.index_inputs import unit_rows
+from contextkit.retrieval.index_inputs import held_vectors, unit_rows
 from contextkit.retrieval.languages import language_spoken
 from contextkit.scope import ScopeKey
 from contextkit.strategies.base import Need
@@ -33,6 +33,12 @@ LEAST = 0.05
 
 QUESTION = ""
 """Stands for the address of the question, which no text has."""
+
+REFUSED = (400, 413, 422, 451)
+"""HTTP statuses that are about what was sent, such as a content filter's."""
+
+Wanted = list[tuple[ScopeKey, dict[str, str]]]
+"""Texts by their addresses, and the scope in which an index has their vectors; some at once."""
 
 
 @dataclass(slots=True)
@@ -75,14 +81,28 @@ class Asked:
             return int(rows.shape[1])
         return len(next(iter(self.vectors.values()))) if self.vectors else None
 
-    def hold(self, vectors: Mapping[str, Any]) -> None:
-        """Take vectors that have come.
+    def wanted(self) -> Wanted:
+        """The texts and words that have no vector in this process; of a long log it takes long."""
+        found: Wanted = []
+        texts_of = self.kept.corpus.wanted_by_scope(self.question, own_key(self.view))
+        for where, texts in texts_of.items():
+            every = list(texts.items())
+            slices = (every[at : at + SLICE] for at in range(0, len(every), SLICE))
+            found.extend((where or self.scope, dict(some)) for some in slices)
+        return found
+
+    def find(self, texts: Mapping[str, str], given: Any) -> list[str]:
+        """Take what an index has of some texts, and give the addresses of those that it has not.
 
         Raises:
-            EmbeddingError: they are of another dimension.
+            EmbeddingError: it cannot be used; nothing of it is held.
         """
-        self.kept.corpus.hold(vectors)
+        vectors = held_vectors(given, texts, self.dimension)
         self.vectors.update(vectors)
+        # The first are held when the embedder has the same dimension: they would stay in its way.
+        if self.kept.corpus.vectors is not None:
+            self.kept.corpus.hold(vectors)
+        return [address for address in texts if address not in vectors]
 
     def take(self, texts: Mapping[str, str], given: Any) -> dict[str, Any]:
         """Take what an embedder gave, and give what an index is to keep of it.
@@ -91,7 +111,9 @@ class Asked:
             EmbeddingError: it cannot be used.
         """
         vectors = dict(zip(texts, unit_rows(given, len(texts), self.dimension), strict=True))
-        self.hold(vectors)
+        corpus = self.kept.corpus
+        corpus.hold({**self.vectors, **vectors} if corpus.vectors is None else vectors)
+        self.vectors.update(vectors)
         vectors.pop(QUESTION, None)
         return vectors
 
@@ -123,31 +145,27 @@ class Vectors:
 
     def needed(self) -> Need:
         """What is needed of the index: the vectors that this process does not have yet."""
-        wanted: list[tuple[ScopeKey, dict[str, str]]] = []
         missing: list[tuple[ScopeKey, str, str]] = []
 
         def begin(_: None) -> Need:
             # Not before the breaker lets it through: of a long log that has no vectors, it is long.
-            asked = self.asked
-            texts_of = asked.kept.corpus.wanted_by_scope(asked.question, own_key(asked.view))
-            for where, texts in texts_of.items():
-                every = list(texts.items())
-                slices = (every[at : at + SLICE] for at in range(0, len(every), SLICE))
-                wanted.extend((where or asked.scope, dict(some)) for some in slices)
-            return look(0)
+            return self._own(self.asked.wanted, lambda wanted: look(wanted, 0), "index")
 
-        def look(at: int) -> Need:
+        def look(wanted: Wanted, at: int) -> Need:
             if at == len(wanted) or (at and self.asked.left <= 0):
                 return self._embedded(missing)
             scope, texts = wanted[at]
 
-            def found(vectors: Mapping[str, Any]) -> Need:
-                missing.extend((scope, *text) for text in texts.items() if text[0] not in vectors)
-                return self._need(lambda: self.asked.hold(vectors), lambda _: look(at + 1), "index")
+            def found(given: Any) -> Need:
+                return self._own(lambda: self.asked.find(texts, given), taken, "index")
+
+            def taken(others: list[str]) -> Need:
+                missing.extend((scope, address, texts[address]) for address in others)
+                return look(wanted, at + 1)
 
             return self._need(lambda: self.index.vectors(scope, list(texts)), found, "index")
 
-        return self._need(self.breaker.check, begin, "index")
+        return self._own(self.breaker.check, begin, "index")
 
     def _embedded(
         self,
@@ -157,7 +175,8 @@ class Vectors:
     ) -> Need:
         """What is needed of the embedder: the question with some texts, and more, in good time.
 
-        The question is no passage, so that its vector is kept nowhere.
+        The question is no passage, so that its vector is kept nowhere. Where it was refused beside
+        texts of long ago, it is asked for alone, once: what they say is no reason to go without.
         """
         question = QUESTION not in self.asked.vectors
         if not question and (begin >= len(missing) or not batch):
@@ -173,7 +192,7 @@ class Vectors:
 
         def came(given: Any) -> Need:
             seconds = monotonic() - began
-            return self._need(
+            return self._own(
                 lambda: self.asked.take(texts, given),
                 lambda vectors: keep(vectors, seconds),
                 "embeddings",
@@ -194,17 +213,37 @@ class Vectors:
                 "index",
             )
 
-        return self._need(lambda: self.index.embed(list(texts.values())), came, "embeddings")
+        def refused(error: Exception) -> Need:
+            if question and len(texts) > 1 and is_refused(error):
+                return self._embedded(missing, end, 0)
+            return self._without(error, "embeddings")
+
+        call = self._need(lambda: self.index.embed(list(texts.values())), came, "embeddings")
+        return replace(call, otherwise=refused)
 
     def _need(self, call: Callable[[], Any], finish: Callable[[Any], Any], what: str) -> Need:
         """Something from outside; where it is late or fails, words alone decide."""
+        return replace(self._own(call, finish, what), seconds=max(self.asked.left, LEAST))
 
-        def otherwise(error: Exception) -> Need:
-            # What fails at once for one tenant, such as a damaged file, is no reason for others.
-            if isinstance(error, DeadlinePassed) or (
-                what == "embeddings" and not isinstance(error, CallsPaused)
-            ):
-                self.breaker.failed()
-            return self.chosen(self.asked)
+    def _own(self, call: Callable[[], Any], finish: Callable[[Any], Any], what: str) -> Need:
+        """The same of what is done here, which is nobody's delay: in async code, in a thread."""
+        return Need(call, finish, what, otherwise=lambda error: self._without(error, what))
 
-        return Need(call, finish, what, seconds=max(self.asked.left, LEAST), otherwise=otherwise)
+    def _without(self, error: Exception, what: str) -> Need:
+        """The passages by words, with the vectors that had come.
+
+        The breaker is that of all who ask: what fails at once for one tenant, such as a damaged
+        file or a text that is refused, is no reason for others.
+        """
+        if is_refused(error):
+            self.breaker.succeeded()  # it is there, and answers
+        elif isinstance(error, DeadlinePassed) or (
+            what == "embeddings" and not isinstance(error, CallsPaused)
+        ):
+            self.breaker.failed()
+        return self.chosen(self.asked)
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether an embedder refused what it was sent, and nothing is said of other texts."""
+    return isinstance(error, EmbeddingError) and not error.retryable and error.status in REFUSED
