@@ -27,16 +27,32 @@ TESTS = (
     "tests/test_lists.py",
     "tests/test_tokens.py",
 )
+RETRIEVAL = (
+    "tests/test_retrieval.py",
+    "tests/test_ranking.py",
+    "tests/test_recall.py",
+    "tests/test_corpora.py",
+    "tests/test_identifiers.py",
+    "tests/test_control_tokens.py",
+    "tests/test_foreign_passages.py",
+    "tests/test_deadlines.py",
+    "tests/test_sqlite_index.py",
+)
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One break: in a file, some text becomes another."""
+    """One break: in a file, some text becomes another.
+
+    Attributes:
+        tests: those that are run.
+    """
 
     name: str
     file: str
     old: str
     new: str
+    tests: tuple[str, ...] = TESTS
 
 
 MUTANTS = (
@@ -203,6 +219,77 @@ MUTANTS = (
         "                reply = counted.stand_in(scratch, need)",
         "                need.call()\n                reply = counted.stand_in(scratch, need)",
     ),
+    *(
+        Mutant(f"retrieval: {name}", f"contextkit/{file}", old, new, RETRIEVAL)
+        for name, file, old, new in (
+            (
+                "vectors of others are not left out",
+                "retrieval/recall.py",
+                "return _checked(scope).key[:2]",
+                "return _checked(scope).key[:1]",
+            ),
+            (
+                "a source is not held against the scope",
+                "retrieval/sources.py",
+                "if scope[:1] != asking[:1] or",
+                "if False and",
+            ),
+            (
+                "the mark may stand in a text",
+                "strategies/blocks.py",
+                'f"{mark[:4]} {mark[4:]} ")',
+                "mark)",
+            ),
+            (
+                "control tokens stay",
+                "strategies/blocks.py",
+                'r"<(?=[|',
+                'r"<(?=XX[|',
+            ),
+            (
+                "another branch keeps the passages",
+                "retrieval/corpora.py",
+                "        del self.seen[known:]\n",
+                "",
+            ),
+            (
+                "asked again, the question is what is found",
+                "retrieval/ranking.py",
+                "divisors[best] = np.arange(1, len(best) + 1)",
+                "pass",
+            ),
+            (
+                "what was taken away still says the language",
+                "retrieval/corpus.py",
+                "                    self._languages[spoken] -= 1\n",
+                "                    pass\n",
+            ),
+            (
+                "of a pasted page all is asked",
+                "retrieval/relevance.py",
+                "min(sum(weights.values()), WIDEST * once)",
+                "sum(weights.values())",
+            ),
+            (
+                "forgotten vectors stay in the file",
+                "retrieval/vector_file.py",
+                "PRAGMA secure_delete = ON;\n",
+                "",
+            ),
+            (
+                "letters of another identifier are found",
+                "retrieval/corpus.py",
+                "parts = [part for part in parts if not self._in_others(part.key, whole)]",
+                "pass",
+            ),
+            (
+                "a call from outside has no deadline",
+                "driving.py",
+                "return came.get(timeout=seconds).result()",
+                "return came.get().result()",
+            ),
+        )
+    ),
 )
 
 
@@ -216,7 +303,7 @@ def survives(mutant: Mutant, folder: Path) -> bool | None:
     try:
         run = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "2"]
-            + [test for test in TESTS if (folder / test).exists()],
+            + [test for test in mutant.tests if (folder / test).exists()],
             cwd=folder,
             capture_output=True,
             check=False,
@@ -238,7 +325,15 @@ def main() -> int:
     results = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for name in ("contextkit", "tests", "docs", "README.md", "pyproject.toml", "Makefile"):
+        for name in (
+            "contextkit",
+            "benchmarks",
+            "tests",
+            "docs",
+            "README.md",
+            "pyproject.toml",
+            "Makefile",
+        ):
             source = ROOT / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

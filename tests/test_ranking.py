@@ -318,6 +318,17 @@ passages = st.builds(
 )
 
 
+def test_a_language_goes_with_the_passages_that_spoke_it() -> None:
+    corpus = corpus_of("This is what I have for you.", "Das ist nicht was ich für dich habe.")
+    corpus.append(Passage("Und das ist auch nicht für mich."))
+    assert corpus.spoken_most == "german"
+
+    corpus.truncate(1)
+    assert corpus.spoken_most == "english"
+    corpus.truncate(0)
+    assert corpus.spoken_most is None
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(passages, max_size=12), st.lists(passages, max_size=5), st.integers(0, 12))
 def test_what_was_taken_away_again_leaves_no_trace(kept: Any, gone: Any, early: int) -> None:
@@ -748,6 +759,16 @@ def test_a_word_does_not_become_common_by_being_asked_for() -> None:
     corpus = corpus_of("The boiler number is BX-99213.", *(20 * [*asked, "I cannot say."]))
 
     assert is_relevant(corpus, "Do you know the boiler number?")
+
+
+def test_of_a_pasted_page_little_is_asked() -> None:
+    said = [
+        f"{word}{ending}" for word in ("zeb", "qua", "oka", "gnu") for ending in "bcdfgklmnprst"
+    ]
+    corpus = corpus_of(*said, "A llama, an alpaca and a vicuna.")
+
+    assert is_relevant(corpus, " ".join([*said, "llama alpaca vicuna"]))
+    assert not is_relevant(corpus, " ".join(f"{word}x" for word in said))
 
 
 def test_a_near_vector_is_relevant_without_a_word_in_common() -> None:

@@ -412,3 +412,16 @@ def test_a_damaged_file_keeps_no_other_tenant_from_another_model(path: Path) -> 
         except IndexCorrupt:
             pass
     assert usable == 3
+
+
+def test_what_was_forgotten_is_overwritten_in_the_files(tmp_path: Path) -> None:
+    index = ck.SQLiteIndex(Embedder(), tmp_path)
+    index.add(SCOPE, ["a" * 64, "b" * 64], index.embed(["a secret", "another"]))
+    stored = index.vectors(SCOPE, ["a" * 64])["a" * 64].astype(np.float32).tobytes()
+
+    def on_disk() -> bool:
+        return any(stored in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+    assert on_disk()
+    assert index.forget(SCOPE) == 2
+    assert not on_disk()
