@@ -503,6 +503,24 @@ def test_many_damaged_tenants_hold_up_nobody(store: ck.SQLiteStore) -> None:
     assert (fed.entries, fed.left, fed.failures) == (50, 100, {"IndexCorrupt": 100})
 
 
+def test_for_a_tenant_whose_vectors_cannot_be_stored_no_more_is_embedded(
+    store: ck.SQLiteStore,
+) -> None:
+    class Full(ck.VectorIndex):
+        def add(self, scope: Any, addresses: Any, vectors: Any) -> None:
+            if scope[0] == "a":
+                raise IndexCorrupt("vectors/a", "is damaged")
+            super().add(scope, addresses, vectors)
+
+    embed = Embedder()
+    for number in range(20):
+        elsewhere(store, "a", f"{number}", f"text {number}")
+        elsewhere(store, "b", f"{number}", f"another {number}")
+    fed = ck.feed(store, Full(embed), words=False)
+    assert (fed.entries, fed.left, fed.failures) == (20, 20, {"IndexCorrupt": 20})
+    assert sum("text" in text for text in embed.texts) == 1
+
+
 def test_an_index_that_is_down_is_not_asked_for_each_tenant(store: ck.SQLiteStore) -> None:
     asked: list[Any] = []
 
