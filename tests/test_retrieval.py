@@ -870,7 +870,7 @@ def test_index_embedder_and_source_are_called_in_the_context_of_the_caller(
         return call
 
     index: Any = ck.VectorIndex(noted("embed", Embedder()))
-    source: Any = Given({SCOPE.key[:2]: [Passage("the vault is green", scope=SCOPE.key[:2])]})
+    source: Any = Given({SCOPE.key[:2]: [Passage("the vault is green", scope=SHELF)]})
     index.vectors, index.add = noted("vectors", index.vectors), noted("add", index.add)
     source.read = noted("read", source.read)
     built = builder(900, tail=[ck.Retrieve(index, source, share=90)])

@@ -17,7 +17,7 @@ from random import SystemRandom
 from typing import Any
 
 from contextkit.budget import whole_number
-from contextkit.errors import ContextKitError, InputError
+from contextkit.errors import ContextKitError, EmbeddingError, IndexUnusable, InputError
 from contextkit.retrieval.corpus import Corpus
 from contextkit.retrieval.documents import passages_of_document
 from contextkit.retrieval.index import Index
@@ -33,8 +33,8 @@ BATCH = 64
 """Texts that are embedded and stored at once: so much is done again after a crash, at most."""
 
 FAILURES = 5
-"""Entries that fail one after the other before the rest is left for another time: then it is the
-embedder or the index that is down, not one text that it does not take."""
+"""Entries that fail one after the other before embedder and index are tried with a text of our own:
+if that fails, too, they are down, and the rest is left for another time."""
 
 _PAGE = 1_000  # entries that are asked for at once
 
@@ -53,16 +53,31 @@ class Fed:
     Attributes:
         entries: conversations and documents that the index now holds, up to what they were.
         vectors: that were embedded and stored.
-        left: entries that failed, and stay in the outbox.
-        failures: how many of them by the kind of error, such as `APIConnectionError`.
-        error: the last failure; not in the `repr`, since it may quote what it failed on.
+        left: entries that stay in the outbox: they failed, or were left for the next time.
+        failures: how many of them failed, by the kind of error, such as `APIConnectionError`.
+        refused: texts that the embedder refuses for good, by the kind of error. They are left out,
+            and their entry is done with all the others.
+        error: the last failure or refusal; not in the `repr`, since it may quote what it failed on.
     """
 
     entries: int = 0
     vectors: int = 0
     left: int = 0
     failures: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
     error: Exception | None = field(default=None, repr=False)
+
+    def failed(self, error: Exception) -> None:
+        """Count an entry that failed."""
+        self.left, self.error = self.left + 1, error
+        kind = type(error).__name__
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+
+    def leave_out(self, error: EmbeddingError) -> None:
+        """Count a text that is refused."""
+        self.error = error
+        kind = type(error).__name__
+        self.refused[kind] = self.refused.get(kind, 0) + 1
 
 
 def feed(
@@ -79,7 +94,8 @@ def feed(
 
     Call it again and again, in a worker beside the application, after turns or every few seconds;
     with nothing to do it costs one question to the store. Several workers do no harm: what two of
-    them do at once is there once. An entry that fails stays, and the others go on.
+    them do at once is there once. An entry that fails stays, and the others go on; a text that the
+    embedder refuses for what it says (`EmbeddingError` that is not `retryable`) is left out.
 
     Vectors of a tenant that went with a deleted index are noticed when something new is fed for
     it; `store.pend_all()` enters everything again at once.
@@ -91,7 +107,7 @@ def feed(
         language: of the texts, as `Retrieve` has it.
         words: also the single words, by which `Retrieve` finds what is said in other words.
         batch: texts that are embedded and stored at once.
-        limit: the most entries; None for all.
+        limit: the most entries that are done, without those that fail; None for all.
 
     Raises:
         InputError: the store has no outbox, or embedder or index are async: `afeed` takes them.
@@ -170,66 +186,82 @@ class _Feeding:
             whole_number("feed.limit", self.limit, least=1)
 
     def steps(self, fed: Fed) -> Steps:
-        """All entries of the outbox, or as many as are asked for."""
-        asked, last, failed = 0, None, 0
+        """All entries of the outbox, or as many as are asked for; what stays there is counted."""
+        last, in_a_row, stopped = None, 0, False
         marked: Marked = {}
-        while self.limit is None or asked < self.limit:
-            wanted = _PAGE if self.limit is None else min(_PAGE, self.limit - asked)
-            page: list[Pending] = yield partial(self.store.pending, wanted, last)
-            if not page:
-                return
-            if (yield from self._whole(page, marked)):
-                continue
-            asked += len(page)
-            last = page[-1]
-            # In no order: so several workers share the work, and what always fails holds up
-            # nothing else.
+        counted: set[tuple[ScopeKey, str]] = set()
+        while page := (yield partial(self.store.pending, _PAGE, last)):
+            end = page[-1]
+            # In no order: so several workers share the work.
             SystemRandom().shuffle(page)
             for entry in page:
+                tenant, name = entry.scope[0], (entry.scope, entry.document)
+                if name in counted:
+                    continue
+                if stopped or fed.entries == self.limit:
+                    fed.left += 1
+                    continue
+                if isinstance(known := marked.get(tenant), Exception):
+                    fed.failed(known)
+                    counted.add(name)
+                    continue
                 try:
+                    if tenant not in marked and (yield from self._entered(tenant, marked)):
+                        break  # more is pending now: this page is asked for again
                     yield from self._entry(fed, entry, marked)
                 except Exception as error:  # noqa: BLE001 - it stays in the outbox, and is told
-                    fed.left, fed.error, failed = fed.left + 1, error, failed + 1
-                    kind = type(error).__name__
-                    fed.failures[kind] = fed.failures.get(kind, 0) + 1
-                    told = error if isinstance(error, ContextKitError) else kind
+                    told = error if isinstance(error, ContextKitError) else type(error).__name__
                     log.warning("an entry of the outbox stays there: %s", told)
-                    if failed == FAILURES:
-                        return
+                    fed.failed(error)
+                    counted.add(name)
+                    if isinstance(error, IndexUnusable) or tenant not in marked:
+                        marked[tenant] = error  # the others of the tenant need not be tried
+                    in_a_row += 1
+                    if in_a_row == FAILURES:
+                        in_a_row, stopped = 0, not (yield from self._answers())
                 else:
-                    fed.entries, failed = fed.entries + 1, 0
+                    fed.entries, in_a_row = fed.entries + 1, 0
+            else:
+                last = end
+                counted.clear()
 
-    def _whole(self, page: list[Pending], marked: Marked) -> Generator[Any, Any, bool]:
-        """Whether more is pending now: all of a tenant whose vectors are gone, or were never there.
+    def _entered(self, tenant: str, marked: Marked) -> Generator[Any, Any, bool]:
+        """Whether all of a tenant is pending now, since its vectors are gone or were never there.
 
         A tenant's mark lies with its vectors, and goes where they go: with a directory that was
         deleted, or vectors of another model. It is put there after all of the tenant was entered.
         """
-        entered = False
-        for tenant in dict.fromkeys(entry.scope[0] for entry in page):
-            if tenant not in marked:
-                try:
-                    held = yield partial(self.index.vectors, _mark_scope(tenant), [MARK])
-                except Exception as error:  # noqa: BLE001 - the tenant's entries stay, and say so
-                    marked[tenant] = error
-                    continue
-                marked[tenant] = MARK in held
-                if not marked[tenant]:
-                    yield partial(self.store.pend_all, tenant)
-                    entered = True
-        return entered
+        held = yield partial(self.index.vectors, _mark_scope(tenant), [MARK])
+        if MARK not in held:
+            yield partial(self.store.pend_all, tenant)
+        marked[tenant] = MARK in held
+        return not marked[tenant]
+
+    def _answers(self) -> Generator[Any, Any, bool]:
+        """Whether embedder and index do their work for what is nobody's."""
+        try:
+            vector = yield from self._mark()
+            yield partial(self.index.add, _mark_scope(""), [MARK], [vector])
+        except Exception:  # noqa: BLE001 - told by what failed before
+            return False
+        return True
+
+    def _mark(self) -> Generator[Any, Any, Any]:
+        """The vector of a text that no embedder refuses for what it says."""
+        given = yield partial(self.index.embed, [MARK])
+        return unit_rows(given, 1, None)[0]
 
     def _entry(self, fed: Fed, entry: Pending, marked: Marked) -> Steps:
         """One conversation or document: what is missing is embedded and stored; then it is done."""
         tenant = entry.scope[0]
-        if isinstance(found := marked[tenant], Exception):
-            raise found
         passages: list[Passage] = yield partial(self._passages, entry)
         corpus = Corpus(self.language)
         for passage in passages:
             corpus.append(passage)
         vector = yield from self._given(fed, entry.scope, corpus.wanted())
-        if vector is not None and not found:
+        if not marked[tenant]:
+            if vector is None:  # no text in it, such as an image
+                vector = yield from self._mark()
             yield partial(self.index.add, _mark_scope(tenant), [MARK], [vector])
             marked[tenant] = True
         if self.words:
@@ -239,20 +271,45 @@ class _Feeding:
     def _given(
         self, fed: Fed, scope: ScopeKey, texts: Mapping[str, str]
     ) -> Generator[Callable[[], Any], Any, Any]:
-        """Texts by address are in the index afterwards; gives one of their vectors."""
+        """Texts by address are in the index afterwards, but for those that are refused.
+
+        Gives one of their vectors, if there is any.
+        """
         addresses, vector = list(texts), None
         for start in range(0, len(addresses), self.batch):
             part = addresses[start : start + self.batch]
             held = yield partial(self.index.vectors, scope, part)
             vector = next(iter(held.values()), vector)
-            missing = [address for address in part if address not in held]
-            if missing:
-                given = yield partial(self.index.embed, [texts[address] for address in missing])
-                rows = unit_rows(given, len(missing), None)
-                yield partial(self.index.add, scope, missing, list(rows))
-                fed.vectors += len(missing)
-                vector = rows[0]
+            missing = {address: texts[address] for address in part if address not in held}
+            if missing and (rows := (yield from self._embedded(fed, missing))):
+                yield partial(self.index.add, scope, list(rows), list(rows.values()))
+                fed.vectors += len(rows)
+                vector = next(iter(rows.values()))
         return vector
+
+    def _embedded(
+        self, fed: Fed, texts: Mapping[str, str]
+    ) -> Generator[Callable[[], Any], Any, dict[str, Any]]:
+        """Vectors by address, without those of texts that the embedder refuses.
+
+        What is refused is halved until the text is alone. That it is the text, and not a wrong key
+        or model, is sure when the embedder takes another one.
+        """
+        try:
+            given = yield partial(self.index.embed, list(texts.values()))
+            return dict(zip(texts, unit_rows(given, len(texts), None), strict=True))
+        except EmbeddingError as error:
+            if error.retryable:
+                raise
+            refusal = error
+        if len(texts) == 1:
+            yield from self._mark()
+            log.warning("a text is left out, which the embedder refuses: %s", refusal)
+            fed.leave_out(refusal)
+            return {}
+        every, half = list(texts.items()), len(texts) // 2
+        rows = yield from self._embedded(fed, dict(every[:half]))
+        return rows | (yield from self._embedded(fed, dict(every[half:])))
 
     def _passages(self, entry: Pending) -> list[Passage]:
         """What of an entry is not indexed yet."""

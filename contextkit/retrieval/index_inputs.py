@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from contextkit.retrieval.index import Embed, ScopeKey
 
 MARK = "fed"
-"""In place of a conversation: where `feed` keeps the mark of a tenant, (tenant, "", MARK)."""
+"""In place of a conversation: where `feed` keeps the mark of a tenant, (tenant, "", MARK), and of
+nobody, by which it sees that an index does its work. It is the address there, and the text, too."""
 
 
 UNIT = 1e-3
@@ -174,7 +175,9 @@ def _can_be(scope: ScopeKey) -> bool:
         case (history,):
             return bool(history)
         case (tenant, user, conversation):
-            return bool(tenant) and (bool(user) or conversation in ("", MARK))
+            if not user:
+                return conversation == MARK or (bool(tenant) and not conversation)
+            return bool(tenant)
     return False
 
 
