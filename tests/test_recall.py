@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contextkit as ck
-from contextkit.errors import InputError
+from contextkit.errors import InputError, StoreBusy
 from contextkit.records import record_to_json
 from contextkit.retrieval import words as words_of_corpus
 from contextkit.retrieval.corpora import Kept
@@ -542,6 +542,21 @@ def test_the_users_who_asked_longest_ago_go_first(store: Counting) -> None:
     assert (again.kept, again.added) == (1, []), "what was forgotten here, its reader still has"
     assert store.loads == [("a", 0)]
     assert recall._users.size == sum(map(size_of, recall._users.values())) <= 25_000
+
+
+@pytest.mark.parametrize(("max_bytes", "stay"), [(0, 0), (4_000, 10)])
+def test_users_of_whom_nothing_could_be_read_are_not_remembered(
+    store: Counting, monkeypatch: pytest.MonkeyPatch, max_bytes: int, stay: int
+) -> None:
+    def down(of: ck.Scope) -> Any:
+        raise StoreBusy("somewhere", 1.0)
+
+    monkeypatch.setattr(store, "conversations", down)
+    recall = ck.Recall(store, max_bytes=max_bytes)
+    for number in range(500):
+        with pytest.raises(StoreBusy):
+            recall.read(scope("x", f"u{number}"))
+    assert len(recall._users) == stay
 
 
 def test_many_users_at_once_read_their_own(store: Counting) -> None:

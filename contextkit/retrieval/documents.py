@@ -69,7 +69,7 @@ class Documents:
             InMemory() if store is None else needs_documents(store, "Documents")
         )
         self.of, self.tokens, self.max_bytes = of, tokens, max_bytes
-        self._shelves = Bounded(lambda _: _Shelf(), max_bytes)
+        self._shelves = Bounded(lambda _: _Shelf(), max_bytes, size=_OVERHEAD)
 
     def __repr__(self) -> str:
         return f"Documents({self.store!r}, of={self.of!r})"

@@ -105,7 +105,7 @@ class Recall:
         self.store = needs_recall(store, "Recall")
         whole_number("Recall.max_bytes", max_bytes, least=0)
         self.roles, self.max_bytes = checked_roles(roles, "Recall.roles"), max_bytes
-        self._users = Bounded(lambda _: _User(), max_bytes)
+        self._users = Bounded(lambda _: _User(), max_bytes, size=_OVERHEAD)
 
     def __repr__(self) -> str:
         return f"Recall({self.store!r})"
