@@ -76,7 +76,7 @@ class Recall:
         roles: whose messages are recalled, of `user`, `assistant` and `tool`.
         max_bytes: bound on what is remembered, in bytes of texts; the users who asked longest ago
             go first, and are read anew when they ask again. What is searched is made of it, and
-            has a bound of its own: `corpora.MOST`.
+            has a bound of its own: `corpora.MAX_BYTES`.
 
     Raises:
         InputError: when the store cannot say which conversations a user has.
