@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 400_000_000
 """What all corpora together take; those that were asked least recently go first. Of a chat these
-are some 180,000 passages of twelve words, fewer with vectors: these are counted as they are held."""
+are some 180,000 passages of twelve words, fewer with vectors, which count as they are held."""
 
 _PASSAGE, _POSTING, _TERM = 600, 40, 900
 """Bytes of a passage besides its text, of each term that it holds, and of each term that is new:
