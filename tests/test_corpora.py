@@ -32,7 +32,7 @@ def test_conversations_without_passages_count() -> None:
 
 
 def test_messages_without_text_count() -> None:
-    corpora = Corpora(max_bytes=5 * Kept(Corpus()).size)
+    corpora = Corpora(max_bytes=40 * Kept(Corpus()).size)
     for number in range(10):
         grow(corpora.of(number), [""] * 400)
     assert len(corpora._kept) == 2
