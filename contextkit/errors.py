@@ -18,6 +18,7 @@ ContextKitError
 │   └── IndexCorrupt       it is damaged, or holds what was not stored under this scope
 ├── SummaryRejected        a summary that cannot stand for what it summarizes
 ├── CallsPaused            what failed repeatedly is not asked for a while
+├── CallsUnderWay          what does not come back is not asked until some of it does
 ├── DeadlinePassed         what was needed from outside did not come in time
 ├── MissingExtra           an optional package is not installed
 ├── StoreError             the store cannot do its work
@@ -193,6 +194,23 @@ class CallsPaused(ContextKitError):
         self.failures = failures
         self.seconds = seconds
         super().__init__(f"failed {failures} times in a row: it is asked again in {seconds:,.0f} s")
+
+
+class CallsUnderWay(ContextKitError):
+    """So many calls of a source have not come back that it is not asked until some have.
+
+    Attributes:
+        calls: how many.
+    """
+
+    retryable = True
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+        super().__init__(
+            f"was not asked: {calls} calls of it have not come back. Where it hangs, it needs a "
+            "timeout of its own"
+        )
 
 
 class DeadlinePassed(ContextKitError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,21 +25,44 @@ def said(texts: list[str], number: int) -> Passage | None:
 
 
 def test_conversations_without_passages_count() -> None:
-    corpora = Corpora(most=100)
+    corpora = Corpora(max_bytes=50 * Kept(Corpus()).size)
     for number in range(500):
         corpora.of(number)
     assert len(corpora._kept) == 50
 
 
 def test_messages_without_text_count() -> None:
-    corpora = Corpora(most=100)
+    corpora = Corpora(max_bytes=40 * Kept(Corpus()).size)
     for number in range(10):
         grow(corpora.of(number), [""] * 400)
     assert len(corpora._kept) == 2
 
 
+def test_corpora_of_huge_messages_go_as_their_words_do() -> None:
+    huge = " ".join(f"{at}word" for at in range(2_000))
+    grow(kept := Kept(Corpus()), [huge])
+    assert kept.size > 2_000 * 900, "one passage"
+    bounded = Corpora(max_bytes=5 * kept.size)
+    for number in range(20):
+        grow(bounded.of(number), [huge])
+    assert list(bounded._kept) == [15, 16, 17, 18, 19]
+    assert bounded._kept.size <= 5 * kept.size
+
+
+def test_what_was_taken_away_weighs_nothing() -> None:
+    kept = Kept(Corpus())
+    empty = kept.size
+    grow(kept, ["one and another", "the third of 2026-05-08"])
+    whole = kept.size
+    kept.corpus.hold({address: np.ones(8) / 8**0.5 for address in kept.corpus.wanted()})
+    assert kept.size == whole + 2 * 8 * 4
+    grow(kept, [])
+    assert kept.size == empty
+
+
 def test_what_grows_drives_out_what_was_asked_longest_ago() -> None:
-    corpora = Corpora(most=100)
+    grow(one := Kept(Corpus()), ["text"] * 25)
+    corpora = Corpora(max_bytes=3 * one.size)
     for key in "abc":
         grow(corpora.of(key), ["text"] * 25)
     corpora.of("a")
@@ -51,7 +75,7 @@ def test_what_grows_drives_out_what_was_asked_longest_ago() -> None:
     assert corpora.of("c") is first, "what is asked stays, however large"
     assert len(corpora.of("a").corpus) == 0
     assert list(corpora._kept) == ["a"]
-    assert corpora._kept.size == 2
+    assert corpora._kept.size == Kept(Corpus()).size
 
 
 def _as_it_is(passage: Passage) -> Passage:

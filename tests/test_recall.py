@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contextkit as ck
-from contextkit.errors import InputError
+from contextkit.errors import InputError, StoreBusy
 from contextkit.records import record_to_json
 from contextkit.retrieval import words as words_of_corpus
 from contextkit.retrieval.corpora import Kept
@@ -52,8 +52,15 @@ def scope(conversation: str, user: str = "u1") -> ck.Scope:
     return ck.Scope("acme", user, conversation)
 
 
-def say(store: ck.SQLiteStore, conversation: str, *said: Any, user: str = "u1") -> None:
-    history = ck.History(said)
+def say(
+    store: ck.SQLiteStore,
+    conversation: str,
+    *said: Any,
+    user: str = "u1",
+    time: float | None = None,
+) -> None:
+    history = ck.History()
+    history.extend(said, time=time)
     records = [record_to_json(record) for record in history.records]
     store.append(scope(conversation, user), records, expected=None)
 
@@ -140,9 +147,9 @@ def test_a_pause_begins_another_session(store: Counting) -> None:
     store.append(scope("41"), [record_to_json(r) for r in history.records], expected=0)
     say(store, "43", "elsewhere")
     sessions = [p.session for p in ck.Recall(store).read(scope("42")).added]
-    first = sessions[0]
-    assert sessions[:6] == [first] * 3 + [first + 1] * 2 + [first + 2]
-    assert sessions[6] not in sessions[:6]
+    other, first = sessions[:2]
+    assert sessions[1:] == [first] * 3 + [first + 1] * 2 + [first + 2]
+    assert other not in sessions[1:]
 
 
 def test_a_store_without_recall_is_refused() -> None:
@@ -249,6 +256,68 @@ def test_another_conversation_of_a_user_analyses_only_what_is_new(
     assert ask("newer") == [*texts_of("h", 6), "newer0", "newer1"]
     say(store, "newer", "the newer2 of the garden")
     assert ask("h") == ["newer2"]
+
+
+def test_where_conversations_go_on_in_turn_only_what_is_under_way_is_analysed(
+    store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysed, built, day = Analysed(monkeypatch), recalling(store), 86_400.0
+    say(store, "old", "the attic of the garden")
+    for at in range(50):
+        for hour, name in enumerate("abc"):
+            say(store, name, f"the {name}{at} of the garden", time=day * at + 3_600 * hour)
+
+    def turn(number: int) -> list[str]:
+        name, now = "abc"[number % 3], day * 50 + 60 * number
+        say(store, name, f"the {name}+{number} of the garden", time=now)
+        context = asked(built, name, "what of the garden?")
+        assert context.report.failures == ()
+        assert "of the garden" in str(context.messages[-1])
+        return [text.split()[1] for text in analysed.taken()]
+
+    older = [f"{name}{at}" for at in range(50) for name in "abc"]
+    assert turn(0) == ["attic", *older, "a+0"]
+    assert [turn(number) for number in range(1, 3)] == [["b+1"], ["c+2"]]
+    assert turn(3) == ["b+1", "c+2", "a+0", "a+3"]
+    assert turn(4) == ["c+2", "a+0", "a+3", "b+1", "b+4"]
+    for number in range(5, 12):
+        assert len(turn(number)) == number + 1, "the sittings under way; of 151 older ones none"
+
+
+def test_what_was_kept_without_times_stays_where_times_begin(store: Counting) -> None:
+    for name in "ab":
+        say(store, name, f"{name}0", f"{name}1")
+    say(store, "a", "a2", time=2e9)
+    recall = ck.Recall(store)
+    first = recall.read(scope("x"))
+    assert texts(first) == ["b0", "b1", "a0", "a1", "a2"]
+    say(store, "b", "b2", time=1e9)
+    second = recall.read(scope("x"), first.mark)
+    assert (second.kept, texts(second)) == (0, ["b0", "b1", "b2", "a0", "a1", "a2"])
+    say(store, "a", "a3", time=2e9 - 90_000)  # of a machine whose clock is late
+    third = recall.read(scope("x"), second.mark)
+    assert (third.kept, texts(third)) == (6, ["a3"])
+
+
+@pytest.mark.parametrize("times", [(None, None, None), (1e9, 1e9 + 90_000, 1e9 + 180_000)])
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_conversation_that_was_begun_again_is_the_new_one(
+    store: Counting, times: Sequence[Any], remembers: bool
+) -> None:
+    say(store, "a", "a0", time=times[0])
+    say(store, "a", *(f"a{n}" for n in range(1, 4)), time=times[1])
+    recall = ck.Recall(store)
+    first = recall.read(scope("x"))
+    assert texts(first) == ["a0", "a1", "a2", "a3"]
+    with Counting() as other:
+        say(other, "a", "a different one", "and no more", time=times[2])
+        if remembers:
+            recall.store = other
+        else:
+            recall = ck.Recall(other)
+        change = recall.read(scope("x"), first.mark)
+        assert (change.kept, texts(change)) == (0, ["a different one", "and no more"])
+        assert texts(recall.read(scope("x"))) == ["a different one", "and no more"]
 
 
 def test_what_came_late_serves_the_next_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,22 +463,30 @@ def test_a_damaged_conversation_is_left_out_until_it_can_be_read(
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()), max_size=25),
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.integers(0, 2),
+            st.booleans(),
+            st.one_of(st.none(), st.integers(0, 24).map(lambda hours: 3_600.0 * hours)),
+        ),
+        max_size=25,
+    ),
     st.sampled_from([0, 2_000, 64_000_000]),
 )
 def test_a_corpus_that_is_advanced_is_the_one_that_is_made_anew(
-    moves: list[tuple[int, int, bool]], max_bytes: int
+    moves: list[tuple[int, int, bool, float | None]], max_bytes: int
 ) -> None:
     """Whoever asks, and whatever is remembered, the corpus holds each message once, in order."""
     with Counting() as store:
         recall = ck.Recall(store, max_bytes=max_bytes)
         corpora: dict[Any, Kept] = {}
         counts: dict[str, int] = {}
-        for asks, grows, speaks in moves:
+        for asks, grows, speaks, time in moves:
             name, grown = f"c{asks}", f"c{grows}"
             if speaks:
                 counts[grown] = counts.get(grown, 0) + 1
-                say(store, grown, f"{grown} {counts[grown]}")
+                say(store, grown, f"{grown} {counts[grown]}", time=time)
             recall.read(ck.Scope("acme", "another", "c0"))
             kept = corpora.setdefault(recall.owner(scope(name)), Kept(Corpus()))
             kept.change(kept.mark, recall.read(scope(name), kept.mark), lambda passage: passage)
@@ -419,8 +496,11 @@ def test_a_corpus_that_is_advanced_is_the_one_that_is_made_anew(
             # As one that knows nothing reads it now, who does not read one that is alone.
             anew = texts(ck.Recall(store).read(scope(name)))
             assert seen == anew or (anew == [] and counts.keys() == {name})
-            every = sorted(f"{of} {n + 1}" for of, many in counts.items() for n in range(many))
-            assert sorted(seen) == every or (seen == [] and counts.keys() == {name})
+            every = [f"{of} {n + 1}" for of, many in counts.items() for n in range(many)]
+            assert sorted(seen) == sorted(every) or (seen == [] and counts.keys() == {name})
+            for of in counts:  # in the order in which it was said, whatever its clock
+                own = [text for text in seen if text.startswith(of)]
+                assert own == [f"{of} {n + 1}" for n in range(len(own))]
             mask = kept.open((), scope(name).key)
             assert [text for text, free in zip(seen, mask, strict=True) if free] == [
                 text for text in seen if not text.startswith(name)
@@ -462,6 +542,21 @@ def test_the_users_who_asked_longest_ago_go_first(store: Counting) -> None:
     assert (again.kept, again.added) == (1, []), "what was forgotten here, its reader still has"
     assert store.loads == [("a", 0)]
     assert recall._users.size == sum(map(size_of, recall._users.values())) <= 25_000
+
+
+@pytest.mark.parametrize(("max_bytes", "stay"), [(0, 0), (4_000, 10)])
+def test_users_of_whom_nothing_could_be_read_are_not_remembered(
+    store: Counting, monkeypatch: pytest.MonkeyPatch, max_bytes: int, stay: int
+) -> None:
+    def down(of: ck.Scope) -> Any:
+        raise StoreBusy("somewhere", 1.0)
+
+    monkeypatch.setattr(store, "conversations", down)
+    recall = ck.Recall(store, max_bytes=max_bytes)
+    for number in range(500):
+        with pytest.raises(StoreBusy):
+            recall.read(scope("x", f"u{number}"))
+    assert len(recall._users) == stay
 
 
 def test_many_users_at_once_read_their_own(store: Counting) -> None:

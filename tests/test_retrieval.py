@@ -637,6 +637,35 @@ def test_a_source_that_does_not_come_back_is_left_alone_after_a_while(never: Any
     assert "DeadlinePassed" in failure, "one user's trouble is not another's"
 
 
+def test_of_a_source_that_hangs_no_more_than_so_many_calls_are_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("contextkit.strategies.retrieval.CALLS", 4)
+    hangs = threading.Event()
+    asked: list[threading.Thread] = []
+
+    class Hanging(Given):
+        def read(self, scope: ck.Scope, since: Any = None) -> Change:
+            asked.append(threading.current_thread())
+            assert hangs.wait(60)
+            return super().read(scope, since)
+
+    built = builder(tail=[ck.Retrieve(source=Hanging({}), share=60, seconds=0.05), retrieve()])
+
+    def told(number: int) -> list[str]:
+        history = ck.History([VAULT], scope=ck.Scope("t", f"u{number}", "c"))
+        return [failure.split(": ")[1] for failure in built.build(history).report.failures]
+
+    assert [told(n) for n in range(4)] == [["DeadlinePassed"]] * 4
+    assert [told(n) for n in range(4, 12)] == [["CallsUnderWay"]] * 8
+    assert len(asked) == 4
+    hangs.set()
+    for thread in asked:
+        thread.join(60)
+    assert told(4) == [], "nor is it held against whom it was not asked for"
+    assert len(asked) == 5
+
+
 def test_an_embedder_is_awaited_in_async_code_and_refused_in_sync_code() -> None:
     embedder = Embedder()
 

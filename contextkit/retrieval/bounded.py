@@ -14,7 +14,7 @@ Held = TypeVar("Held")
 @dataclass(slots=True)
 class _Weighed(Generic[Held]):
     held: Held
-    size: int = 0
+    size: int
 
 
 class Bounded(Generic[Held]):
@@ -25,12 +25,16 @@ class Bounded(Generic[Held]):
     Args:
         make: makes what belongs to a key.
         most: bound on the sizes of all together.
+        size: of one that was just made.
         least: so many of those used last stay, whatever their size.
     """
 
-    def __init__(self, make: Callable[[Hashable], Held], most: int, *, least: int = 0) -> None:
+    def __init__(
+        self, make: Callable[[Hashable], Held], most: int, *, size: int = 1, least: int = 0
+    ) -> None:
         self.most, self.least = most, least
         self.size = 0
+        self._first = size
         self._make = make
         self._held: OrderedDict[Hashable, _Weighed[Held]] = OrderedDict()
         self._lock = Lock()
@@ -59,8 +63,10 @@ class Bounded(Generic[Held]):
         with self._lock:
             weighed = self._held.get(key)
             if weighed is None:
-                weighed = self._held[key] = _Weighed(self._make(key))
+                weighed = self._held[key] = _Weighed(self._make(key), self._first)
+                self.size += self._first
             self._held.move_to_end(key)
+            self._evict()
             return weighed.held
 
     def weigh(self, key: Hashable, held: Held, size: int) -> None:
@@ -71,6 +77,9 @@ class Bounded(Generic[Held]):
                 return
             self.size += size - weighed.size
             weighed.size = size
-            while self.size > self.most and len(self._held) > self.least:
-                _, gone = self._held.popitem(last=False)
-                self.size -= gone.size
+            self._evict()
+
+    def _evict(self) -> None:
+        while self.size > self.most and len(self._held) > self.least:
+            _, gone = self._held.popitem(last=False)
+            self.size -= gone.size

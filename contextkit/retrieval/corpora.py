@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from sys import getsizeof
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,18 @@ from contextkit.scope import ScopeKey
 if TYPE_CHECKING:
     import numpy as np
 
-MOST = 200_000
-"""Passages in all corpora together; those that were asked least recently go first. A passage takes
-some 2 KB, with vectors of 384 dimensions twice that (`python -m benchmarks.retrieval_latency`)."""
+MAX_BYTES = 400_000_000
+"""What all corpora together take; those that were asked least recently go first. Of a chat these
+are some 180,000 passages of twelve words, fewer with vectors, which count as they are held."""
 
-_EMPTY, _MESSAGES = 2, 10
-"""A corpus without passages takes what two of them take, and ten messages that were seen what one
-does: 3.6 KB and 180 bytes (tracemalloc, 2026-11-22)."""
+_PASSAGE, _POSTING, _TERM = 600, 40, 900
+"""Bytes of a passage besides its text, of each term that it holds, and of each term that is new:
+no less than what tracemalloc says of words in Latin and Cyrillic letters, and up to twice that of
+numbers and Chinese (2026-11-22: twelve words of a chat 2.0 KB, 15,000 words of which each is new
+12 MB)."""
+
+_EMPTY, _MESSAGE = 4_800, 180
+"""Bytes of a corpus without passages, and of a message that was seen (tracemalloc, 2026-11-22)."""
 
 BRANCHES = 4
 """Corpora of one conversation at most, where answers are regenerated and branches asked in turn."""
@@ -48,7 +54,7 @@ class Kept:
         changing: held besides by those who prepare what a source has now, one after the other.
         seen: of a conversation, by message: its hash, and the passages up to it.
         mark: of a source, what was read of it.
-        weigh: is told its size whenever that changed, in passages.
+        weigh: is told its size whenever that changed, in bytes.
     """
 
     corpus: Corpus
@@ -58,6 +64,7 @@ class Kept:
     mark: Any = None
     weigh: Callable[[Kept, int], None] | None = None
     _places: dict[Key, int] = field(default_factory=dict)
+    _texts: int = 0
 
     def advance(self, hash_of: HashOf, end: int, passage: Callable[[int], Passage | None]) -> None:
         """Hold the messages before `end`, and no other; costs what is new, or what has gone.
@@ -114,9 +121,19 @@ class Kept:
         return True
 
     def weighed(self) -> None:
-        """Say what it takes now, in passages."""
+        """Say what it takes now."""
         if self.weigh is not None:
-            self.weigh(self, _EMPTY + len(self.corpus) + len(self.seen) // _MESSAGES)
+            self.weigh(self, self.size)
+
+    @property
+    def size(self) -> int:
+        """What it takes, in bytes; to know that costs the same whatever it holds."""
+        postings, vectors = self.corpus.postings, self.corpus.vectors
+        size = _EMPTY + _MESSAGE * len(self.seen) + self._texts
+        size += _PASSAGE * len(postings) + _POSTING * postings.entries + _TERM * postings.terms
+        if vectors is not None:
+            size += vectors.nbytes + len(self.corpus.words) * vectors.itemsize * vectors.shape[1]
+        return size
 
     def open(self, shown: Iterable[Key], scope: ScopeKey | None) -> np.ndarray:
         """Which passages may be shown: not those that are, nor those of a scope.
@@ -143,11 +160,13 @@ class Kept:
 
     def _append(self, passage: Passage) -> None:
         self._places[passage.key] = len(self.corpus)
+        self._texts += getsizeof(passage.text)
         self.corpus.append(passage)
 
     def _truncate(self, count: int) -> None:
         for passage in self.corpus.passages[count:]:
             self._places.pop(passage.key, None)
+            self._texts -= getsizeof(passage.text)
         self.corpus.truncate(count)
 
 
@@ -156,13 +175,13 @@ class Corpora:
 
     Args:
         language: of the texts, as for `Corpus`.
-        most: passages in all of them together; what else they hold is counted as such.
+        max_bytes: what all of them together take.
     """
 
-    def __init__(self, language: str | None = None, most: int = MOST) -> None:
+    def __init__(self, language: str | None = None, max_bytes: int = MAX_BYTES) -> None:
         self.language = language
         # The one that is asked stays, however large: it would be made anew for each question.
-        self._kept = Bounded(self._made, most, least=1)
+        self._kept = Bounded(self._made, max_bytes, size=_EMPTY, least=1)
 
     def of(self, key: Hashable) -> Kept:
         """The corpus of a key, empty where there is none yet."""

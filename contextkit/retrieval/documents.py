@@ -34,7 +34,7 @@ class Documents:
         tokens: of a part at most, by an estimate.
         max_bytes: bound on what is remembered of the store, in bytes of texts; what was asked for
             longest ago goes first, and is read anew. What is searched is made of it, and has a
-            bound of its own: `corpora.MOST`.
+            bound of its own: `corpora.MAX_BYTES`.
 
     Raises:
         InputError: when the store keeps no documents.
@@ -69,7 +69,7 @@ class Documents:
             InMemory() if store is None else needs_documents(store, "Documents")
         )
         self.of, self.tokens, self.max_bytes = of, tokens, max_bytes
-        self._shelves = Bounded(lambda _: _Shelf(), max_bytes)
+        self._shelves = Bounded(lambda _: _Shelf(), max_bytes, size=_OVERHEAD)
 
     def __repr__(self) -> str:
         return f"Documents({self.store!r}, of={self.of!r})"

@@ -35,6 +35,9 @@ class Postings:
     Args:
         saturation: BM25's k1.
         length: BM25's b.
+
+    Attributes:
+        entries: how many terms all passages hold, each counted in each passage.
     """
 
     def __init__(self, saturation: float = SATURATION, length: float = LENGTH) -> None:
@@ -43,6 +46,7 @@ class Postings:
         self._held: list[tuple[str, ...]] = []
         self._lengths = Column("int32")
         self._total = 0
+        self.entries = 0
         self._counting: np.ndarray | None = None
         self._count = 0
 
@@ -54,6 +58,11 @@ class Postings:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._postings)
+
+    @property
+    def terms(self) -> int:
+        """How many terms there are."""
+        return len(self._postings)
 
     def append(self, terms: Iterable[str], also: Iterable[str] = ()) -> set[str]:
         """Add a passage by its terms; those that no passage held before.
@@ -75,6 +84,7 @@ class Postings:
             posting.numbers.append(number)
             posting.counts.append(count)
         self._held.append(tuple(counts))
+        self.entries += len(counts)
         self._lengths.append(length)
         self._total += length
         return new
@@ -83,7 +93,9 @@ class Postings:
         """Keep the first passages; the terms that none of them holds."""
         gone = []
         while len(self._held) > count:
-            for term in self._held.pop():
+            held = self._held.pop()
+            self.entries -= len(held)
+            for term in held:
                 posting = self._postings[term]
                 posting.numbers.pop()
                 posting.counts.pop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from operator import attrgetter
 from threading import RLock
 from typing import Any, cast
 
@@ -20,17 +21,33 @@ from contextkit.store import RecallStore, needs_recall
 
 _OVERHEAD = 400  # bytes of a passage besides its texts
 
+_Name = tuple[str, int, float | None]
+"""Of a sitting: its conversation, its number there, and when it began, where that is known."""
+
+
+@dataclass(slots=True)
+class _Sitting:
+    """The passages of one session; when the last was said, where that is known.
+
+    Its name has when it began: another one, where a conversation was deleted and begun again.
+    """
+
+    name: _Name
+    ended: float | None = None
+    passages: list[Passage] = field(default_factory=list)
+
 
 @dataclass(slots=True)
 class _Known:
-    """One conversation as far as it was read."""
+    """One conversation as far as it was read; `latest` is the latest time in it."""
 
     scope: Scope
     version: int = 0
     messages: int = 0
     session: int = 0
     time: float | None = None
-    passages: list[Passage] = field(default_factory=list)
+    latest: float | None = None
+    sittings: list[_Sitting] = field(default_factory=list)
     bytes: int = _OVERHEAD
     damaged: bool = False
 
@@ -59,7 +76,7 @@ class Recall:
         roles: whose messages are recalled, of `user`, `assistant` and `tool`.
         max_bytes: bound on what is remembered, in bytes of texts; the users who asked longest ago
             go first, and are read anew when they ask again. What is searched is made of it, and
-            has a bound of its own: `corpora.MOST`.
+            has a bound of its own: `corpora.MAX_BYTES`.
 
     Raises:
         InputError: when the store cannot say which conversations a user has.
@@ -88,7 +105,7 @@ class Recall:
         self.store = needs_recall(store, "Recall")
         whole_number("Recall.max_bytes", max_bytes, least=0)
         self.roles, self.max_bytes = checked_roles(roles, "Recall.roles"), max_bytes
-        self._users = Bounded(lambda _: _User(), max_bytes)
+        self._users = Bounded(lambda _: _User(), max_bytes, size=_OVERHEAD)
 
     def __repr__(self) -> str:
         return f"Recall({self.store!r})"
@@ -105,29 +122,31 @@ class Recall:
     def read(self, scope: Scope, since: Mark | None = None) -> Change:
         """What changed in the user's conversations since a reading, the one that asks among them.
 
-        Those that were appended to last come last, as the store says. Where the one that asks is
-        the only one, it is read when another one asks. One that is damaged is left out, and
-        logged.
+        They come by sittings, in the order in which these ended, so that where conversations go
+        on in turn no more moves than the sittings under way. Conversations without times come
+        before them, each whole, those that were appended to last at their end, as the store says.
+        Where the one that asks is the only one, it is read when another one asks. One that is
+        damaged is left out, and logged.
 
         Raises:
             ScopeError: it is no scope.
             StoreError: the store cannot be read.
         """
         key = self.owner(scope)
-        before = [cast("tuple[str, int]", entry) for entry in since or ()]
+        before = [cast("tuple[_Name, int]", entry) for entry in since or ()]
         user = self._users.of(key)
         with user.lock:
             versions = dict(self.store.conversations(scope))
             if not before and versions.keys() == {scope.conversation}:
                 return Change(0, [], ())  # which nobody could be shown
             now = self._read(scope, user, versions)
-            change = changed(before, [(one.scope.conversation, one.passages) for one in now])
+            change = changed(before, [(one.name, one.passages) for one in now])
             size = _OVERHEAD + sum(one.bytes for one in user.known.values())
             self._users.weigh(key, user, size)
         return change
 
-    def _read(self, scope: Scope, user: _User, versions: Mapping[str, int]) -> list[_Known]:
-        """The conversations of a user in their order, up to date."""
+    def _read(self, scope: Scope, user: _User, versions: Mapping[str, int]) -> list[_Sitting]:
+        """The sittings of a user in their order, up to date."""
         for gone in user.known.keys() - versions.keys():
             del user.known[gone]
         read = []
@@ -144,8 +163,10 @@ class Recall:
                     if not known.damaged:
                         warn_of_damage("a conversation", name, error)
                     continue
-            read.append(known)
-        return read
+            read += known.sittings
+        timed = [one for one in read if one.ended is not None]
+        timed.sort(key=attrgetter("ended", "name"))
+        return [*(one for one in read if one.ended is None), *timed]
 
     def _advance(self, known: _Known) -> None:
         """Read what is new of a conversation: all of it, or on an error nothing."""
@@ -165,9 +186,16 @@ class Recall:
         if message.role not in self.roles:
             return
         if message.time is not None:
-            if known.time is not None and message.time - known.time > PAUSE:
+            if known.time is None and known.sittings:
+                # What was kept without times was said before, and stays where it is from now on.
+                [first] = known.sittings
+                first.name, first.ended = (*first.name[:2], message.time), message.time
+                known.session += 1
+            elif known.time is not None and message.time - known.time > PAUSE:
                 known.session += 1
             known.time = message.time
+            if known.latest is None or message.time > known.latest:
+                known.latest = message.time
         passage = passage_of(
             message,
             number,
@@ -175,9 +203,16 @@ class Recall:
             scope=known.scope.key,
             source=known.scope.conversation,
         )
-        if passage is not None:
-            known.passages.append(passage)
-            known.bytes += _OVERHEAD + len(passage.text)
+        if passage is None:
+            return
+        if not known.sittings or known.sittings[-1].name[1] != known.session:
+            name = known.scope.conversation, known.session, known.time
+            known.sittings.append(_Sitting(name))
+            known.bytes += _OVERHEAD
+        sitting = known.sittings[-1]
+        sitting.passages.append(passage)
+        sitting.ended = known.latest  # with a clock that was set back, too, they keep their order
+        known.bytes += _OVERHEAD + len(passage.text)
 
 
 def _checked(scope: Any) -> Scope:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from threading import Semaphore
 from time import monotonic
 from typing import Any, ClassVar
 
 from contextkit.breaker import Breaker, check_seconds
 from contextkit.budget import whole_number
 from contextkit.edits import Edit
-from contextkit.errors import BudgetError, DeadlinePassed, InputError, ScopeError
+from contextkit.errors import (
+    BudgetError,
+    CallsUnderWay,
+    DeadlinePassed,
+    InputError,
+    ScopeError,
+)
 from contextkit.messages import text_of
 from contextkit.retrieval.bounded import Bounded
 from contextkit.retrieval.corpora import Corpora
@@ -42,6 +49,9 @@ OWN = "earlier in this conversation"
 READERS = 10_000
 """Owners of sources that were late whom a `Retrieve` remembers."""
 
+CALLS = 32
+"""Calls of a source that are under way at once: each has a thread, which stays where it hangs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retrieve:
@@ -66,8 +76,8 @@ class Retrieve:
             nearest has to be nearer (`MORE_COSINE`). The default is of all-MiniLM-L6-v2; other
             models have another.
         breaker: counts failures of the embedder, and what is late, but not texts that it refuses;
-            while it is open neither index nor embedder is asked. Whose source is late
-            is left alone in the same way.
+            while it is open neither index nor embedder is asked. Whose source is late is left
+            alone in the same way; where `CALLS` calls of it have not come back, nobody's is asked.
     """
 
     index: Index | None = None
@@ -80,6 +90,7 @@ class Retrieve:
     breaker: Breaker = field(default_factory=Breaker, repr=False, compare=False)
     corpora: Corpora = field(init=False, repr=False, compare=False)
     reading: Bounded[Breaker] = field(init=False, repr=False, compare=False)
+    calls: Semaphore = field(init=False, repr=False, compare=False)
     phase: ClassVar[str] = "tail"
     needs_scope: ClassVar[bool] = True
 
@@ -114,6 +125,7 @@ class Retrieve:
             object.__setattr__(self, "roles", checked_roles(self.roles, "Retrieve.roles"))
         object.__setattr__(self, "corpora", Corpora(self.language))
         object.__setattr__(self, "reading", Bounded(lambda _: replace(self.breaker), READERS))
+        object.__setattr__(self, "calls", Semaphore(CALLS))
 
     def propose(self, view: View, goal: int) -> Iterable[Edit] | Need | None:
         """The passages, or what is needed to find them: a source, an index, an embedder."""
@@ -162,7 +174,13 @@ class Retrieve:
             taken = False
             while not taken:  # where another build was first, by what it did not see yet
                 mark = kept.mark
-                change = changed_of(source, scope, mark)  # may hang: nobody waits for it
+                # Who waits here gives up before its build does: no thread is left behind.
+                if not self.calls.acquire(timeout=self.seconds / 2):
+                    raise CallsUnderWay(CALLS)
+                try:
+                    change = changed_of(source, scope, mark)  # may hang: nobody waits for it
+                finally:
+                    self.calls.release()
                 taken = kept.change(mark, change, lambda passage: counted(view, passage))
 
         def came(_: None) -> Need:
@@ -173,9 +191,7 @@ class Retrieve:
 
         def without(error: Exception) -> None:
             if isinstance(error, DeadlinePassed):  # what fails at once costs nobody time
-                late = self.reading.of(owner)
-                self.reading.weigh(owner, late, 1)
-                late.failed()
+                self.reading.of(owner).failed()
 
         return Need(read, came, source.name, seconds=self.seconds, otherwise=without)
 
