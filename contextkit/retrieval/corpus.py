@@ -17,7 +17,7 @@ from contextkit.retrieval.columns import Column
 from contextkit.retrieval.excerpts import Pieces, passages_of
 from contextkit.retrieval.lexical import Postings
 from contextkit.retrieval.passages import Passage, address_of
-from contextkit.retrieval.questions import is_handle, is_standing, tells_something
+from contextkit.retrieval.questions import asking_keys, is_handle, is_standing, tells_something
 from contextkit.retrieval.terms import (
     DEFAULT,
     Term,
@@ -111,7 +111,8 @@ class Corpus:
                     self._without_vector[term.key] = term.word
                     self._terms_at.setdefault(address_of(term.word), []).append(term.key)
             self.tokens.append(passage.tokens)
-            self.distinct.append(len({term.key for term in said}))
+            # By which something is asked for, nothing is said.
+            self.distinct.append(len({term.key for term in said} - asking_keys()))
             if not self.passages or self.passages[-1].session != passage.session:
                 self.sitting_starts.append(len(self.passages))
             self.sittings.append(len(self.sitting_starts) - 1)

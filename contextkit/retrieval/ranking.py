@@ -255,7 +255,7 @@ def echoes(corpus: Corpus, question: str) -> np.ndarray:
     import numpy as np
 
     held = np.zeros(len(corpus), np.int32)
-    for term in {*corpus.term_weights(question), *corpus.name_terms(), *asking_keys()}:
+    for term in {*corpus.term_weights(question), *corpus.name_terms()} - asking_keys():
         held[corpus.postings.numbers(term)] += 1
     # A term that only the date of a passage has counts as said: it is no matter, being asked for.
     numbers: np.ndarray = np.flatnonzero(
