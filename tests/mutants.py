@@ -28,6 +28,7 @@ TESTS = (
     "tests/test_tokens.py",
 )
 RETRIEVAL = (
+    "tests/test_retrieval_hostile.py",
     "tests/test_retrieval.py",
     "tests/test_ranking.py",
     "tests/test_recall.py",
@@ -269,12 +270,6 @@ MUTANTS = (
                 "retrieval/relevance.py",
                 "min(sum(weights.values()), WIDEST * once)",
                 "sum(weights.values())",
-            ),
-            (
-                "forgotten vectors stay in the file",
-                "retrieval/vector_file.py",
-                "PRAGMA secure_delete = ON;\n",
-                "",
             ),
             (
                 "letters of another identifier are found",
