@@ -362,11 +362,14 @@ def test_what_was_taken_away_again_leaves_no_trace(kept: Any, gone: Any, early: 
                 )
 
 
+@pytest.mark.parametrize("language", [None, "english"])
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.lists(passages, max_size=5)), max_size=7))
-def test_what_is_left_out_counts_for_nothing(blocks: Any) -> None:
+@given(
+    blocks=st.lists(st.tuples(st.sampled_from("abc"), st.lists(passages, max_size=5)), max_size=7)
+)
+def test_what_is_left_out_counts_for_nothing(language: str | None, blocks: Any) -> None:
     """A corpus without a scope finds what a corpus finds that never had it."""
-    whole, others, numbers = Corpus("english"), Corpus("english"), []
+    whole, others, numbers = Corpus(language), Corpus(language), []
     for block, (scope, some) in enumerate(blocks):
         for passage in some:
             said = replace(passage, scope=(scope,), session=10 * block + passage.session)
@@ -653,6 +656,8 @@ def test_what_greets_goes_on_or_asks_for_another_form_looks_for_nothing() -> Non
         "shorter please",
         "as a list",
         "Translate that into German",
+        "Could you go on?",
+        "Does that make sense?",
     ):
         assert is_small_talk(text), text
     for text in (
@@ -669,6 +674,13 @@ def test_what_greets_goes_on_or_asks_for_another_form_looks_for_nothing() -> Non
         "What was the problem with the sound?",
         "What was my idea?",
         "Who did I see?",
+        "How was my nice weekend?",
+        "What did I take care of?",
+        "Who helps me?",
+        "What was my problem?",
+        "What do I enjoy?",
+        "What was that great idea I had?",
+        "What do you know about me?",
     ):
         assert not is_small_talk(text), text
 

@@ -78,6 +78,7 @@ class Corpus:
         self.present = Column("bool")
         self._vectors: Column | None = None
         self._languages: Counter[str] = Counter()
+        self._languages_of: dict[ScopeKey, Counter[str]] = {}
         self._spoken: list[str | None] = []
         self._speaker_numbers: dict[str, int] = {}
         self._scope_numbers = Column("int32")
@@ -100,11 +101,12 @@ class Corpus:
                 text = f"{passage.speaker}\n{text}"
             words = words_of(text)
             spoken = self.language or language_of(words)
-            said = terms_of(words, spoken or self.spoken)
+            said = terms_of(words, spoken or self._spoken_in(passage.scope))
             dated = [*date_terms(passage.date), *dates_in(text)]
             self._spoken.append(spoken)
             if spoken:
                 self._languages[spoken] += 1
+                self._languages_of.setdefault(passage.scope, Counter())[spoken] += 1
             new = self.postings.append([term.key for term in said], [term.key for term in dated])
             for term in (*said, *dated) if new else ():
                 if term.key in new and term.word and term.key not in self._without_vector:
@@ -141,10 +143,13 @@ class Corpus:
             for term in gone:
                 if word := self._without_vector.pop(term, None):
                     self._terms_at[address_of(word)].remove(term)
-            for spoken in self._spoken[count:]:
+            for passage, spoken in zip(self.passages[count:], self._spoken[count:], strict=True):
                 if spoken:
                     self._languages[spoken] -= 1
+                    self._languages_of[passage.scope][spoken] -= 1
             self._languages = +self._languages
+            held = ((scope, +counts) for scope, counts in self._languages_of.items())
+            self._languages_of = {scope: counts for scope, counts in held if counts}
             # Numbered as they came, so the last of them are those who had not spoken before.
             speakers = int(self.speakers.values[:count].max(initial=-1)) + 1
             for name in list(self._speaker_numbers)[speakers:]:
@@ -185,7 +190,7 @@ class Corpus:
             seen.postings = self.postings.among(counting)
             if len(self.words):
                 seen.words = self.words.without(self.postings.only_in(left_out))
-            spoken = Counter(filter(None, map(self._spoken.__getitem__, left_out)))
+            spoken = self._languages_of.get(scope or (), Counter())
             seen._languages = self._languages - spoken  # noqa: SLF001 - its own kind
             speaking = set(np.unique(self.speakers.values[counting]).tolist())
             names = {name: at for name, at in self._speaker_numbers.items() if at in speaking}
@@ -204,8 +209,9 @@ class Corpus:
         with self.lock:
             found = self._pieces.get(number)
             if found is None:
-                text, spoken = self.passages[number].text, self._spoken[number] or self.spoken
-                found = self._pieces[number] = Pieces(text, spoken)
+                passage = self.passages[number]
+                spoken = self._spoken[number] or self._spoken_in(passage.scope)
+                found = self._pieces[number] = Pieces(passage.text, spoken)
             self._pieces.move_to_end(number)
             kept = sum(len(pieces.text) for pieces in self._pieces.values())
             while kept > _PIECES and len(self._pieces) > 1:
@@ -215,14 +221,17 @@ class Corpus:
 
     @property
     def spoken(self) -> str:
-        """The language of a text whose own words do not say: that of most before it."""
+        """The language of a question whose own words do not say: that of most passages."""
         return self.language or self.spoken_most or DEFAULT
+
+    def _spoken_in(self, scope: ScopeKey) -> str:
+        """The language of a passage whose own words do not say: of most before it in its scope."""
+        return self.language or _most(self._languages_of.get(scope, Counter())) or DEFAULT
 
     @property
     def spoken_most(self) -> str | None:
         """The language of most passages whose own words say it; None where none do."""
-        counts = self._languages
-        return max(counts, key=lambda name: (counts[name], name), default=None)
+        return _most(self._languages)
 
     @property
     def vectors(self) -> np.ndarray | None:
@@ -264,11 +273,12 @@ class Corpus:
         asked: list[Term] = []
         looked = 0
         for word in words:
-            parts = self._as_said(word, terms_of([word], spoken))
+            parts = self._as_said(word, list(dict.fromkeys(terms_of([word], spoken))))
             if len(parts) > 1 and is_numbered(whole := parts[0].key) and looked < _LOOKED_UP:
                 looked += 1
                 if whole not in self.postings:
-                    parts = [part for part in parts if not self._in_others(part.key, whole)]
+                    some, rest = parts[:_LOOKED_UP], parts[_LOOKED_UP:]
+                    parts = [part for part in some if not self._in_others(part.key, whole)] + rest
             asked += parts
         return asked
 
@@ -435,3 +445,7 @@ def _speaker(passage: Passage) -> str:
     """A name, or a role that cannot be taken for one; a document has no name that speaks."""
     speaker = "document" if passage.role == "document" else passage.speaker
     return f"\0{speaker}" if speaker in ROLES else speaker
+
+
+def _most(languages: Counter[str]) -> str | None:
+    return max(languages, key=lambda name: (languages[name], name), default=None)

@@ -45,10 +45,7 @@ _COURTESIES = frozenset(
 )
 _COURTESIES_IN_QUESTIONS = frozenset(
     word
-    for line in (
-        "continue hello help know make mean please right sense sorry sure tell thank thanks think",
-        "understand",
-    )
+    for line in ("continue hello mean please right sense sorry sure thank thanks think understand",)
     for word in line.split()
 )
 """What a question may have that asks for nothing: "what do you think?"."""
@@ -63,8 +60,8 @@ _SET_PHRASES = re.compile(
     r"|luck|morning|night|one|point|question|time|trip|weekend|work)|happy new year|merry christmas"
     r"|happy (?:birthday|holidays|weekend)|bye for now|(?:see|speak to|talk to) you (?:\w+ )?"
     r"(?:around|later|monday|soon|then|tomorrow|tonight)|(?:speak|talk) (?:again )?"
-    r"(?:later|soon|tomorrow)|(?:let['’]s |let us )?move on|take care|of course|(?:no|my) "  # noqa: RUF001 - as phones write
-    r"(?:pleasure|problem|worries)|sounds (?:like a plan|fine|good|great|interesting|lovely|perfect"
+    r"(?:later|soon|tomorrow)|(?:let['’]s |let us )?move on|take care|of course|my pleasure"  # noqa: RUF001 - as phones write
+    r"|no (?:problem|worries)|sounds (?:like a plan|fine|good|great|interesting|lovely|perfect"
     r"|super)|makes sense|never mind|don['’]t worry(?: about (?:it|that))?|a lot|kind of you"  # noqa: RUF001 - as phones write
     r"|enjoy(?: it| yourself| your (?:day|evening|meal|trip|weekend))?|i hope so|let me (?:look|see"
     r"|think)|wait(?: a (?:minute|moment|second))?|what do you mean|same here|go (?:ahead|on)"
@@ -80,8 +77,11 @@ _OF_FORM = re.compile(
     r"this) ?)?(?:(?:again|a|an|as|bit|in|into|little|more|much|one|to) )*(?:again|bullet points|"
     r"chinese|clearer|detail|english|french|german|italian|json|list|longer|markdown|once more|"
     r"other words|paragraph|polite|portuguese|sentence|shorter|simpler|spanish|table)(?: please)?"
+    r"|(?:please )?(?:(?:can|could|would|will) you (?:please )?)?(?:carry on|continue|go ahead"
+    r"|go on|keep going|tell me more)(?: please)?|what do you mean(?: by (?:it|that|this))?"
+    r"|does (?:it|that|this) make (?:any )?sense"
 )
-"""What asks for the last answer in another form: it is there to be seen."""
+"""What asks for the last answer in another form, or for more of it: it is there to be seen."""
 _COURTESIES_WITHOUT_SPACES = re.compile(  # possessive: a laugh is as long as one likes
     "(?>谢谢|多谢|感谢|好的?|嗯++|哦++|[你您]好|早上?好?|晚上好|晚安|再见|拜拜|明白|知道|收到|哈++|"
     "不客气|没问题|没事|继续|可以|不错|太棒|对的?|是的?|行|[你您啊呀吧呢了哟嘛吗]|"
@@ -181,12 +181,13 @@ def is_small_talk(text: str) -> bool:
 
 
 def _is_courteous(text: str) -> bool:
-    words = words_of(_SET_PHRASES.sub(" ok ", text.lower()))
+    asks = bool(_ASKS.search(text.lower()))
+    # In a question what else is a phrase may be what it is about.
+    words = words_of(text.lower() if asks else _SET_PHRASES.sub(" ok ", text.lower()))
     rest = [word for word in words if not _COURTESIES_WITHOUT_SPACES.fullmatch(word)]
     keys = {term.key for term in terms_of(rest, "english")}
     # A question without a word of content ("who was I with?") is no courtesy.
     polite = bool(keys) or len(rest) < len(words) or not _INTERJECTIONS.isdisjoint(rest)
-    asks = bool(_ASKS.search(text.lower()))
     return not words or (polite and keys <= _courtesy_keys(asks))
 
 
