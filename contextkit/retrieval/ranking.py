@@ -41,6 +41,9 @@ LONG, DISCOUNT = 100, 0.6
 """A passage of more than 100 tokens is worth its score by (tokens / 100) ** 0.6: short ones that
 are as good leave room for more."""
 
+SPREAD = 1e-4
+"""Scores that are nearer to each other are the same: the last bits of a product tell nothing."""
+
 _FIRST = 1_000
 _ALL = slice(None)
 
@@ -315,7 +318,7 @@ def min_max(
 ) -> np.ndarray:
     """Scores from 0, the least of some or `low`, to 1; all 0 where these are all that."""
     least, most = scores[among].min() if low is None else low, scores[among].max()
-    return (scores - least) / (most - least) if most > least else scores * 0.0
+    return (scores - least) / (most - least) if most - least > SPREAD else scores * 0.0
 
 
 def values_of(scores: np.ndarray, tokens: np.ndarray) -> np.ndarray:
