@@ -99,6 +99,7 @@ class ChromaIndex:
         key = scope_key(scope)
         with self._rows(key) as rows:
             run(rows.add(key, addresses, vectors))
+        self._directory.survived()
 
     def forget(self, scope: Scope | ScopeKey) -> int:
         """Delete the vectors of one conversation, and give how many there were.

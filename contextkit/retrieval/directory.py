@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _LOCK, _HOLDER, _INSIDE = "contextkit.lock", "contextkit.pid", "contextkit.inside"
+_TRIED = "contextkit.tried"  # opened after a probe, and nothing was written since
 
 # Chroma 1.5.9 does not let go of a collection that it has touched: some 2.6 MB and 4 open files
 # each (384 dimensions, measured 2026-11-22). At so many its client is opened anew, in some 10 ms,
@@ -61,8 +62,12 @@ class ChromaDirectory:
         _all.add(self)
         self._guard = _locked(self.path)
         try:
-            if Path(self.path, _INSIDE).exists() and crashes(self.path):
-                raise IndexCorrupt(self.path, "makes Chroma crash")
+            if Path(self.path, _INSIDE).exists():
+                # What a probe survives may still crash: then whoever came after it has died, too.
+                tried = Path(self.path, _TRIED)
+                if tried.exists() or crashes(self.path):
+                    raise IndexCorrupt(self.path, "makes Chroma crash")
+                tried.touch()
             with _typed_errors(self.path), _marked(self.path):
                 self._client = opened(self.path)
         except BaseException:
@@ -113,6 +118,11 @@ class ChromaDirectory:
                 if self._client is None:  # also where opening it anew has failed before
                     self._client = opened(self.path)
                 yield self._client
+
+    def survived(self) -> None:
+        """Say that something was written, which touches the whole graph: a probe was right."""
+        with suppress(OSError):
+            Path(self.path, _TRIED).unlink()
 
 
 def _locked(path: str) -> BaseFileLock:
