@@ -30,7 +30,10 @@ TESTS = (
 RETRIEVAL = (
     "tests/test_retrieval_hostile.py",
     "tests/test_retrieval.py",
+    "tests/test_retrieval_failures.py",
+    "tests/test_retrieval_sources.py",
     "tests/test_ranking.py",
+    "tests/test_relevance.py",
     "tests/test_recall.py",
     "tests/test_corpora.py",
     "tests/test_identifiers.py",
@@ -273,9 +276,9 @@ MUTANTS = (
             ),
             (
                 "letters of another identifier are found",
-                "retrieval/corpus.py",
-                "parts = [part for part in parts if not self._in_others(part.key, whole)]",
-                "pass",
+                "retrieval/asking.py",
+                "if not _in_others(part.key, whole, postings)]",
+                "]",
             ),
             (
                 "a call from outside has no deadline",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 import contextkit as ck
 from contextkit.retrieval.passages import Passage
@@ -14,7 +15,7 @@ from contextkit.retrieval.sources import Change
 from contextkit.scope import ScopeKey
 from contextkit.strategies.blocks import delimiter_mark
 from contextkit.strategies.retrieval import OWN
-from tests.support import answer, user
+from tests.support import SCOPE, answer, builder, user
 
 WORD = re.compile(r"\w+")
 
@@ -89,6 +90,10 @@ def talk(facts: Iterable[str] = FACTS, filler: int = 30) -> list[dict[str, Any]]
     return messages
 
 
+SHELF = ("tenant", "user", "")
+"""Where documents of whoever asks in these tests stand."""
+
+
 class Given:
     """A source of passages that are given; whose they are is said by a function."""
 
@@ -109,3 +114,21 @@ class Given:
         held = self.passages.get(self.owner(scope), [])
         known = 0 if since is None else since[0]
         return Change(known, held[known:], (len(held),))
+
+
+WAYS = ["words", "vectors"]
+both = pytest.mark.parametrize("way", WAYS)
+
+
+def retrieve(way: str = "words", **more: Any) -> ck.Retrieve:
+    index = None if way == "words" else ck.VectorIndex(Embedder())
+    return ck.Retrieve(index, **{"share": 60, **more})
+
+
+def made(way: str = "words", limit: int = 500, **more: Any) -> ck.ContextBuilder:
+    return builder(limit, tail=[retrieve(way, **more)])
+
+
+def asking(question: str = VAULT, **more: Any) -> ck.History:
+    """A kept log whose facts are cut, and then a question."""
+    return ck.History([*talk(), user(question)], **{"scope": SCOPE, **more})

@@ -13,6 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from contextkit.errors import EmbeddingError
+from contextkit.retrieval.asking import said_of
 from contextkit.retrieval.columns import Column
 from contextkit.retrieval.excerpts import Pieces, passages_of
 from contextkit.retrieval.lexical import Postings
@@ -24,8 +25,6 @@ from contextkit.retrieval.terms import (
     check_language,
     date_terms,
     dates_in,
-    is_numbered,
-    is_same_within,
     language_of,
     terms,
     terms_of,
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
 
 MOST_TERMS = 100
 """Of a question, or of what was pasted as one; the time that it takes is bounded by them."""
-
-_LOOKED_UP, _FEW, _KEYS = 20, 5, 1_000
-"""Identifiers of a question that are looked up, passages in which each is, and terms of each."""
 
 _PIECES = 4_000_000
 """Characters of long passages that are kept in pieces; those asked for least recently go first."""
@@ -85,6 +81,7 @@ class Corpus:
         self._without_vector: dict[str, str] = {}
         self._terms_at: dict[str, list[str]] = {}
         self._wanted: dict[str, tuple[str, list[int]]] | None = None
+        self._asked: tuple[str, list[Term]] | None = None
         self._pieces: OrderedDict[int, Pieces] = OrderedDict()
 
     def __len__(self) -> int:
@@ -96,6 +93,7 @@ class Corpus:
     def append(self, passage: Passage) -> None:
         """Add a passage behind the others."""
         with self.lock:
+            self._asked = None
             text = passage.text
             if passage.role == "document":  # its source and headings say what it is about
                 text = f"{passage.speaker}\n{text}"
@@ -138,6 +136,7 @@ class Corpus:
         with self.lock:
             if count >= len(self):
                 return
+            self._asked = None
             gone = self.postings.truncate(count)
             self.words.discard(gone)
             for term in gone:
@@ -186,7 +185,7 @@ class Corpus:
                 return self
             left_out = np.flatnonzero(~counting).tolist()
             seen = copy(self)
-            seen.counting = counting
+            seen.counting, seen._asked = counting, None  # noqa: SLF001 - its own kind
             seen.postings = self.postings.among(counting)
             if len(self.words):
                 seen.words = self.words.without(self.postings.only_in(left_out))
@@ -250,11 +249,19 @@ class Corpus:
     def question_terms(self, question: str) -> list[Term]:
         """The terms of a question, each once, without the names of those who speak.
 
-        Of a very long one those that say most: found here, and in few passages.
+        Of a very long one those that say most: found here, and in few passages. They are asked for
+        several times while it is answered, and found once.
         """
+        asked = self._asked
+        if asked is None or asked[0] != question:
+            asked = self._asked = question, self._asked_by(question)
+        return asked[1]
+
+    def _asked_by(self, question: str) -> list[Term]:
         spoken = self.language or language_of(words_of(question)) or self.spoken
         names = self.name_terms()
-        found = {term.key: term for term in reversed(self._said_of(words_of(question), spoken))}
+        said = said_of(words_of(question), spoken, self.postings, self._languages)
+        found = {term.key: term for term in reversed(said)}
         asked = [term for key, term in reversed(found.items()) if key not in names]
         if len(asked) > MOST_TERMS:
             telling = sorted(
@@ -263,46 +270,6 @@ class Corpus:
             )
             asked = [asked[place] for place in sorted(at for *_, at in telling[:MOST_TERMS])]
         return asked
-
-    def _said_of(self, words: list[str], spoken: str) -> list[Term]:
-        """The terms of a question's words.
-
-        Of an identifier that nobody has said its letters are left out where they were said in
-        others only: in a log of requests "req" says nothing of req-9999.
-        """
-        asked: list[Term] = []
-        looked = 0
-        for word in words:
-            parts = self._as_said(word, list(dict.fromkeys(terms_of([word], spoken))))
-            if len(parts) > 1 and is_numbered(whole := parts[0].key) and looked < _LOOKED_UP:
-                looked += 1
-                if whole not in self.postings:
-                    some, rest = parts[:_LOOKED_UP], parts[_LOOKED_UP:]
-                    parts = [part for part in some if not self._in_others(part.key, whole)] + rest
-            asked += parts
-        return asked
-
-    def _as_said(self, word: str, parts: list[Term]) -> list[Term]:
-        """The terms of a word that nobody has said in its language, as somebody has in another."""
-        if not parts or any(part.key in self.postings for part in parts):
-            return parts
-        for language in sorted({*self._languages, DEFAULT}):
-            others = terms_of([word], language)
-            if any(other.key in self.postings for other in others):
-                return others
-        return parts
-
-    def _in_others(self, part: str, whole: str) -> bool:
-        """Whether letters of an identifier stand, where they were said last, in others only."""
-        if part == whole or part.isdecimal() or part not in self.postings:
-            return False
-        others = (
-            [key for key in held[:_KEYS] if part in key and key != part and is_numbered(key)]
-            for held in self.postings.last_held(part, _FEW)
-        )
-        return all(
-            found and not any(is_same_within(whole, key) for key in found) for found in others
-        )
 
     def name_terms(self) -> set[str]:
         """The terms of the names of those who speak: who is meant, not what.
